@@ -1,0 +1,312 @@
+"""Sizes that are numbers or expressions over symbols.
+
+A `Dim` is an int or a `DimExpr`. A `DimExpr` is a polynomial with integer coefficients over atoms; an
+atom is a symbol, a floor division, a remainder, a maximum or a minimum. The polynomial is kept in one
+normal form, so that equal expressions compare equal: `(H - 1)//2 + 1` and `(H + 1)//2` are the same.
+"""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Union
+
+from intab.errors import ShapeError
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Symbol:
+    """A size known only when the feeds are."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An operation that a polynomial cannot express: "//", "%", "max" or "min" of two dims."""
+
+    function: str
+    left: "Dim"
+    right: "Dim"
+
+
+Atom = Union[Symbol, Call]
+Monomial = tuple[Atom, ...]
+Dim = Union[int, "DimExpr"]
+Shape = tuple[Dim, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DimExpr:
+    """Sum of `coefficient * product of atoms`, at least one of them not constant."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __add__(self, other: Dim) -> Dim:
+        return _sum(_terms(self), _terms(other))
+
+    def __radd__(self, other: int) -> Dim:
+        return _sum(_terms(other), _terms(self))
+
+    def __neg__(self) -> Dim:
+        return self * -1
+
+    def __sub__(self, other: Dim) -> Dim:
+        return self + -other
+
+    def __rsub__(self, other: int) -> Dim:
+        return -self + other
+
+    def __mul__(self, other: Dim) -> Dim:
+        products: dict[Monomial, int] = {}
+        for left, left_factor in self.terms:
+            for right, right_factor in _terms(other):
+                monomial = tuple(sorted(left + right, key=_atom_key))
+                products[monomial] = products.get(monomial, 0) + left_factor * right_factor
+        return _normal(products)
+
+    def __rmul__(self, other: int) -> Dim:
+        return self * other
+
+    def __floordiv__(self, other: Dim) -> Dim:
+        return floor_div(self, other)
+
+    def __rfloordiv__(self, other: int) -> Dim:
+        return floor_div(other, self)
+
+    def __mod__(self, other: Dim) -> Dim:
+        return remainder(self, other)
+
+    def __rmod__(self, other: int) -> Dim:
+        return remainder(other, self)
+
+    def __repr__(self) -> str:
+        return dim_text(self)
+
+
+def symbol(name: str) -> DimExpr:
+    """The dim that stands for the size called `name`."""
+    return DimExpr((((Symbol(name),), 1),))
+
+
+def floor_div(left: Dim, right: Dim) -> Dim:
+    """left // right, simplified where the division comes out even."""
+    if isinstance(left, int) and isinstance(right, int):
+        if right == 0:
+            raise ShapeError("A size is divided by zero.")
+        return left // right
+    if right == 1:
+        return left
+    exact = _exact_quotient(left, right)
+    if exact is not None:
+        return exact
+    if isinstance(right, int):
+        return _floor_div_by_int(left, right)
+    return _atom(Call("//", left, right))
+
+
+def remainder(left: Dim, right: Dim) -> Dim:
+    """left % right."""
+    if isinstance(left, int) and isinstance(right, int):
+        return left % right
+    if _exact_quotient(left, right) is not None:
+        return 0
+    return _atom(Call("%", left, right))
+
+
+def ceil_div(left: Dim, right: Dim) -> Dim:
+    """The least whole number not below left / right."""
+    return floor_div(left + right - 1, right)
+
+
+def maximum(left: Dim, right: Dim) -> Dim:
+    """The larger of two sizes."""
+    return _extreme("max", left, right)
+
+
+def minimum(left: Dim, right: Dim) -> Dim:
+    """The smaller of two sizes."""
+    return _extreme("min", left, right)
+
+
+def product(dims: Iterable[Dim]) -> Dim:
+    """The product of sizes; 1 for none."""
+    result: Dim = 1
+    for dim in dims:
+        result = result * dim
+    return result
+
+
+def total(dims: Iterable[Dim]) -> Dim:
+    """The sum of sizes; 0 for none."""
+    result: Dim = 0
+    for dim in dims:
+        result = result + dim
+    return result
+
+
+def symbols_of(dim: Dim) -> frozenset[str]:
+    """Names of the symbols that a dim depends on."""
+    if isinstance(dim, int):
+        return frozenset()
+    names: set[str] = set()
+    for monomial, _ in dim.terms:
+        for atom in monomial:
+            if isinstance(atom, Symbol):
+                names.add(atom.name)
+            else:
+                names |= symbols_of(atom.left) | symbols_of(atom.right)
+    return frozenset(names)
+
+
+def substitute(dim: Dim, bindings: Mapping[str, Dim]) -> Dim:
+    """The dim with symbols replaced; symbols without a binding stay."""
+    if isinstance(dim, int):
+        return dim
+    result: Dim = 0
+    for monomial, coefficient in dim.terms:
+        result = result + product(_substitute_atom(a, bindings) for a in monomial) * coefficient
+    return result
+
+
+def evaluate(dim: Dim, bindings: Mapping[str, int]) -> int:
+    """The number that a dim is under bindings. Raises ShapeError when a symbol has none."""
+    value = substitute(dim, bindings)
+    if not isinstance(value, int):
+        raise ShapeError(f"The size {dim} needs a value for {', '.join(sorted(symbols_of(value)))}.")
+    return value
+
+
+def dim_text(dim: Dim) -> str:
+    """The dim as an expression in Python's syntax; `graph.text` reads it back."""
+    if isinstance(dim, int):
+        return str(dim)
+    text = ""
+    for monomial, coefficient in dim.terms:
+        factors = [_atom_text(a) for a in monomial]
+        if abs(coefficient) != 1 or not factors:
+            factors.insert(0, str(abs(coefficient)))
+        sign = " - " if coefficient < 0 else " + "
+        text += (sign if text else sign.strip(" +")) + "*".join(factors)
+    return text
+
+
+def _atom_text(atom: Atom) -> str:
+    if isinstance(atom, Symbol):
+        return atom.name
+    left, right = dim_text(atom.left), dim_text(atom.right)
+    if atom.function in ("max", "min"):
+        return f"{atom.function}({left}, {right})"
+    if isinstance(atom.right, int) and atom.right >= 0:
+        return f"(({left}){atom.function}{right})"
+    return f"(({left}){atom.function}({right}))"
+
+
+def _substitute_atom(atom: Atom, bindings: Mapping[str, Dim]) -> Dim:
+    if isinstance(atom, Symbol):
+        bound = bindings.get(atom.name)
+        return symbol(atom.name) if bound is None else bound
+    left, right = substitute(atom.left, bindings), substitute(atom.right, bindings)
+    return CALLS[atom.function](left, right)
+
+
+def _floor_div_by_int(left: Dim, right: int) -> Dim:
+    """Terms that divide evenly leave the division; the constant left inside is brought to 0 .. right - 1."""
+    whole: dict[Monomial, int] = {}
+    rest: dict[Monomial, int] = {}
+    for monomial, coefficient in _terms(left):
+        quotient, inside = (coefficient // right, coefficient % right) if not monomial else (0, coefficient)
+        if monomial and coefficient % right == 0:
+            quotient, inside = coefficient // right, 0
+        whole[monomial] = whole.get(monomial, 0) + quotient
+        rest[monomial] = rest.get(monomial, 0) + inside
+    inner = _normal(rest)
+    if isinstance(inner, int):
+        return _normal(whole) + inner // right
+    nested = _division_plus_int(inner)
+    if nested is not None:
+        division, added = nested
+        return _normal(whole) + floor_div(division.left + division.right * added, division.right * right)
+    return _normal(whole) + _atom(Call("//", inner, right))
+
+
+def _division_plus_int(dim: DimExpr) -> tuple[Call, int] | None:
+    """x//a + c taken apart, when a dim is that: (x//a + c)//b is (x + a*c)//(a*b) for positive a and b."""
+    added = 0
+    terms = dim.terms
+    if len(terms) == 2 and terms[1][0] == ():
+        added, terms = terms[1][1], terms[:1]
+    if len(terms) != 1:
+        return None
+    monomial, coefficient = terms[0]
+    atom = monomial[0] if len(monomial) == 1 and coefficient == 1 else None
+    if isinstance(atom, Call) and atom.function == "//" and isinstance(atom.right, int) and atom.right > 0:
+        return atom, added
+    return None
+
+
+def _exact_quotient(left: Dim, right: Dim) -> Dim | None:
+    """left / right when right is one monomial that divides every term of left."""
+    right_terms = _terms(right)
+    if len(right_terms) != 1:
+        return 1 if left == right else None
+    (divisor, divisor_factor), *_ = right_terms
+    if divisor_factor == 0:
+        raise ShapeError("A size is divided by zero.")
+    quotient: dict[Monomial, int] = {}
+    for monomial, coefficient in _terms(left):
+        remaining = list(monomial)
+        for atom in divisor:
+            if atom not in remaining:
+                return None
+            remaining.remove(atom)
+        if coefficient % divisor_factor:
+            return None
+        quotient[tuple(remaining)] = coefficient // divisor_factor
+    return _normal(quotient)
+
+
+def _extreme(function: str, left: Dim, right: Dim) -> Dim:
+    if isinstance(left, int) and isinstance(right, int):
+        return max(left, right) if function == "max" else min(left, right)
+    difference = left - right
+    if isinstance(difference, int):
+        return left if (difference >= 0) == (function == "max") else right
+    first, second = sorted((left, right), key=dim_text)
+    return _atom(Call(function, first, second))
+
+
+CALLS = {"//": floor_div, "%": remainder, "max": maximum, "min": minimum}
+
+
+def _atom(atom: Atom) -> DimExpr:
+    return DimExpr((((atom,), 1),))
+
+
+def _terms(dim: Dim) -> tuple[tuple[Monomial, int], ...]:
+    return (((), dim),) if isinstance(dim, int) else dim.terms
+
+
+def _sum(left: tuple[tuple[Monomial, int], ...], right: tuple[tuple[Monomial, int], ...]) -> Dim:
+    sums = dict(left)
+    for monomial, coefficient in right:
+        sums[monomial] = sums.get(monomial, 0) + coefficient
+    return _normal(sums)
+
+
+def _normal(terms: Mapping[Monomial, int]) -> Dim:
+    kept = {m: c for m, c in terms.items() if c}
+    if not kept:
+        return 0
+    if len(kept) == 1 and () in kept:
+        return kept[()]
+    # Higher powers first, the constant last: the order in which one reads a polynomial.
+    return DimExpr(tuple(sorted(kept.items(), key=lambda t: (-len(t[0]), [_atom_key(a) for a in t[0]]))))
+
+
+def _atom_key(atom: Atom) -> tuple[int, str]:
+    return (0, atom.name) if isinstance(atom, Symbol) else (1, _atom_text(atom))
+
+
+def common_divisor(dim: Dim) -> int:
+    """The largest int known to divide a dim whatever its symbols are."""
+    return math.gcd(*(c for _, c in _terms(dim)))

@@ -1,0 +1,159 @@
+"""Writing kernels: a `Block` collects statements and checks their types; a `KernelWriter` makes a Kernel."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from intab.errors import KernelError
+from intab.kernels.ir import (
+    BOOL,
+    I32,
+    POINTER,
+    Assign,
+    At,
+    Buffer,
+    Const,
+    Expr,
+    If,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Moved,
+    Operators,
+    Stmt,
+    Store,
+    Tile,
+    Type,
+    Var,
+    Word,
+    as_expr,
+)
+
+
+class Block:
+    """Statements in the order they are written. Names are made unique by a number where they repeat."""
+
+    def __init__(self) -> None:
+        self._bodies: list[list[Stmt]] = [[]]
+        self._used: dict[str, int] = {}
+
+    @property
+    def statements(self) -> tuple[Stmt, ...]:
+        if len(self._bodies) != 1:
+            raise KernelError("A block was read while a loop, branch or tile in it was still open.")
+        return tuple(self._bodies[0])
+
+    def let(self, name: str, value: Expr | float, type: Type | None = None) -> Var:
+        """A new variable. `type` is needed when the value is a Python number."""
+        expr = as_expr(value, type)
+        buffer = expr.buffer if isinstance(expr, At) else expr.pointer.buffer if isinstance(expr, Moved) else ""
+        if expr.type == POINTER and isinstance(expr, Var):
+            buffer = expr.buffer
+        var = Var(self._unique(name), expr.type, buffer)
+        self.emit(Let(var, expr))
+        return var
+
+    def assign(self, var: Var, value: Expr | float) -> None:
+        expr = as_expr(value, var.type)
+        if expr.type != var.type:
+            raise KernelError(f"{var.name} is {var.type}, the value assigned to it {expr.type}.")
+        self.emit(Assign(var, expr))
+
+    def advance(self, pointer: Var, elements: Expr | int) -> None:
+        """Move a pointer on."""
+        self.emit(Assign(pointer, Moved(pointer, as_expr(elements, I32))))
+
+    def store(self, buffer: str, index: Expr | int, value: Expr, offset: int = 0) -> None:
+        self.emit(Store(buffer, as_expr(index, I32), offset, value))
+
+    def emit(self, stmt: Stmt) -> None:
+        self._bodies[-1].append(stmt)
+
+    @contextmanager
+    def loop(self, name: str, begin: Expr | int, end: Expr | int, step: int = 1) -> Iterator[Var]:
+        """for name in range(begin, end, step)"""
+        var = Var(self._unique(name), I32)
+        with self._inside() as body:
+            yield var
+        self.emit(Loop(var, as_expr(begin, I32), as_expr(end, I32), step, tuple(body)))
+
+    @contextmanager
+    def when(self, condition: Expr) -> Iterator[None]:
+        """if condition"""
+        if condition.type != BOOL:
+            raise KernelError(f"A branch needs a scalar bool, not {condition.type}.")
+        with self._inside() as body:
+            yield
+        self.emit(If(condition, tuple(body)))
+
+    @contextmanager
+    def otherwise(self) -> Iterator[None]:
+        """else, right after a `when`"""
+        branch = self._bodies[-1].pop()
+        if not isinstance(branch, If) or branch.otherwise:
+            raise KernelError("otherwise() follows a when() that has no other branch yet.")
+        with self._inside() as body:
+            yield
+        self.emit(If(branch.condition, branch.then, tuple(body)))
+
+    @contextmanager
+    def tile(self, name: str) -> Iterator[None]:
+        """A block worth a function of its own."""
+        with self._inside() as body:
+            yield
+        self.emit(Tile(self._unique(name), tuple(body)))
+
+    @contextmanager
+    def _inside(self) -> Iterator[list[Stmt]]:
+        body: list[Stmt] = []
+        self._bodies.append(body)
+        yield body
+        self._bodies.pop()
+
+    def _unique(self, name: str) -> str:
+        count = self._used.get(name, 0)
+        self._used[name] = count + 1
+        return f"{name}_{count}" if count else name
+
+
+class KernelWriter(Block):
+    """A block that also collects the buffers and words of a kernel."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self._buffers: list[Buffer] = []
+        self._words: list[Word] = []
+        self.item = Var(self._unique("item"), I32)
+
+    def buffer(self, name: str, dtype: str, access: str) -> str:
+        """Declare a buffer; returns its name."""
+        if any(b.name == name for b in self._buffers):
+            raise KernelError(f"Kernel {self.name} declares buffer {name!r} twice.")
+        self._buffers.append(Buffer(name, dtype, access))
+        return name
+
+    def word(self, name: str, type: Type = I32) -> Word:
+        """Declare a run-time parameter."""
+        if any(w.name == name for w in self._words):
+            raise KernelError(f"Kernel {self.name} declares word {name!r} twice.")
+        word = Word(name, type)
+        self._words.append(word)
+        return word
+
+    def kernel(self) -> Kernel:
+        return Kernel(self.name, tuple(self._buffers), tuple(self._words), self.item, self.statements)
+
+
+def load(buffer: str, index: "Operators | int", type: Type, offset: int = 0) -> Load:
+    """Element(s) at `index` (an i32 expression or a pointer) plus a constant offset."""
+    return Load(buffer, as_expr(index, I32), offset, type)
+
+
+def at(buffer: str, index: "Operators | int") -> At:
+    """The pointer to element `index`."""
+    return At(buffer, as_expr(index, I32))
+
+
+def const(value: float, type: Type) -> Const:
+    return Const(value, type)
