@@ -1,0 +1,1 @@
+"""The only door to JavaScript. It imports on desktop CPython; what needs a browser says so when it is used."""
