@@ -1,0 +1,53 @@
+"""What an operator sees of program building while it chooses kernels."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from intab.dtypes import DType
+from intab.graph.dims import Dim
+from intab.graph.ir import Array, Constant, Value
+from intab.kernels.ir import Kernel
+from intab.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where elements lie at run time: a buffer of the program and an offset in elements into it."""
+
+    buffer: int
+    dtype: DType
+    offset: Dim = 0
+
+
+class Lowering(Protocol):
+    """Program building, as an operator's `lower` uses it."""
+
+    @property
+    def target(self) -> Target: ...
+
+    def constant(self, value: Value | None) -> Constant | None:
+        """The constant that a value is, or None."""
+        ...
+
+    def place(self, value: Value) -> Place:
+        """Where a value lies: an input, a constant, an earlier node's output, or this node's own output."""
+        ...
+
+    def view(self, output: Value, source: Value) -> None:
+        """Say that an output is the same bytes as an input (a reshape): no step is needed."""
+        ...
+
+    def weight(self, constants: tuple[Value, ...], name: str, pack: Callable[..., Array]) -> Place:
+        """pack(numpy arrays of the constants), computed once at load. `name` tells one packing from another."""
+        ...
+
+    def scratch(self, dtype: DType, count: Dim) -> Place:
+        """Room for `count` elements that live only within this node."""
+        ...
+
+    def step(
+        self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim
+    ) -> None:
+        """Run a kernel over `items` items, after all steps before it."""
+        ...
