@@ -1,0 +1,137 @@
+// Written by scripts/declare_messages.py from pyapp/intab/browser/messages.py; do not edit.
+
+/** Bring Python up. navigation_ms: when the page's navigation began, in ms since the epoch. */
+export interface Start {
+  navigation_ms: number;
+}
+
+/** snapshot: "used", or why not. marks: ms from the navigation to each milestone, in order. */
+export interface Started {
+  intab: string;
+  python: string;
+  pyodide: string;
+  snapshot: string;
+  marks: Record<string, number>;
+}
+
+/** Load and compile the models that read text. backend: "auto" or the name of one. */
+export interface OpenReader {
+  backend?: string;
+}
+
+/** What reads, and how long it took to get it: load is fetch and parse, compile is up to runnable kernels. */
+export interface ReaderOpened {
+  backend: string;
+  adapter: string;
+  threads: number;
+  load_ms: number;
+  compile_ms: number;
+}
+
+/** Read the text in `picture`; `name` is used in messages. */
+export interface ReadPicture {
+  picture: Blob;
+  name: string;
+}
+
+/** One line of text. box [4][2]: its corners, x then y, clockwise from top left. score in 0..1. */
+export interface ReadLine {
+  text: string;
+  score: number;
+  box: number[][];
+}
+
+/** Where the time went. around_ms: the picture work before, between and after the two models. */
+export interface ReadTimings {
+  decode_ms: number;
+  detect_ms: number;
+  recognise_ms: number;
+  around_ms: number;
+  total_ms: number;
+}
+
+/** The lines in reading order, empty when there is no text; width and height of the picture as shown. */
+export interface PictureRead {
+  lines: ReadLine[];
+  width: number;
+  height: number;
+  backend: string;
+  timings: ReadTimings;
+}
+
+/** Run the model at URL `model`. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols. */
+export interface RunModel {
+  model: string;
+  feeds?: string | null;
+  dims?: Record<string, number>;
+  backend?: string;
+  threads?: number;
+  repeat?: number;
+  fetch?: boolean;
+}
+
+/** How it went; the keys of `intab run --json`. fetches: an .npz with every output when they were asked for. */
+export interface ModelRun {
+  backend: string;
+  adapter: string;
+  threads: number;
+  load_ms: number;
+  compile_ms: number;
+  first_run_ms: number;
+  run_ms: number[];
+  peak_nbytes: number;
+  steps: number;
+  kernels: number;
+  fetches: Uint8Array<ArrayBuffer> | null;
+}
+
+/** Page to worker: do `method` with `arguments`, an object with the fields of its row in METHODS. */
+export interface Call {
+  kind: "call";
+  id: number;
+  method: string;
+  arguments: Record<string, any>;
+}
+
+/** Page to worker: the call `id` is no longer wanted. */
+export interface Cancel {
+  kind: "cancel";
+  id: number;
+}
+
+/** Worker to page: how far the call `id` is. Stage is "download" (bytes), "start", "compile" or "run" (steps). An id of 0 belongs to no call: the downloads that the worker began by itself. A total of 0 is not known. */
+export interface Progress {
+  kind: "progress";
+  id: number;
+  stage: string;
+  done: number;
+  total: number;
+}
+
+/** Worker to page: the call `id` ended well; `value` has the fields of its row in METHODS. */
+export interface Result {
+  kind: "result";
+  id: number;
+  value: any;
+}
+
+/** Worker to page: the call `id` ended badly. `error` is the class of intab.errors; `trace` is for a report. */
+export interface Failure {
+  kind: "failure";
+  id: number;
+  error: string;
+  message: string;
+  trace: string;
+}
+
+/** What each method takes and gives. */
+export interface Methods {
+  start: { arguments: Start; result: Started };
+  open_reader: { arguments: OpenReader; result: ReaderOpened };
+  read_picture: { arguments: ReadPicture; result: PictureRead };
+  run_model: { arguments: RunModel; result: ModelRun };
+}
+
+export type ToWorker = Call | Cancel;
+export type ToPage = Progress | Result | Failure;
+export type Ending = Result | Failure;
