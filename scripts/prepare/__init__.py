@@ -1,0 +1,1 @@
+"""What scripts/setup.py does, step by step. Standard library only: nothing is installed yet when it runs."""
