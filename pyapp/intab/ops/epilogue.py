@@ -1,0 +1,55 @@
+"""Elementwise graphs inside other operators: bodies of Fused nodes and epilogues of matmul and conv.
+
+A body's values stand for whole tensors that broadcast; their shapes say nothing (usually ()).
+"""
+
+from intab.dtypes import DType
+from intab.errors import DTypeError, ShapeError
+from intab.graph.dims import Shape
+from intab.graph.ir import Graph, Value
+from intab.ops.arrays import Numbers
+from intab.ops.broadcast import Pairs, broadcast_to
+from intab.ops.registry import Result, operator_of_node
+
+
+def check_body(body: Graph, dtypes: tuple[DType, ...]) -> DType:
+    """The dtype that a body makes of inputs of `dtypes`. Raises ShapeError or DTypeError when it takes others."""
+    if len(body.inputs) != len(dtypes) or len(body.outputs) != 1:
+        raise ShapeError(
+            f"Body {body.name!r} takes {len(body.inputs)} inputs and makes {len(body.outputs)} outputs; "
+            f"{len(dtypes)} inputs are given and 1 output is needed."
+        )
+    for value, dtype in zip(body.inputs, dtypes, strict=True):
+        if value.dtype != dtype:
+            raise DTypeError(f"Body {body.name!r} takes {value} where a tensor of {dtype} is given.")
+    return body.outputs[0].dtype
+
+
+def infer_epilogue(
+    dtype: DType, shape: Shape, epilogue: Graph | None, extra: tuple[Value, ...], pairs: Pairs
+) -> Result:
+    """What an operator with result `shape` of `dtype` gives after its epilogue; `pairs` are handed on."""
+    if epilogue is None:
+        if extra:
+            raise ShapeError(f"{len(extra)} further inputs are given, but there is no epilogue that takes them.")
+        return Result(dtype, shape, equal=pairs)
+    for value in extra:
+        pairs += broadcast_to(value.shape, shape, f"Epilogue input {value.name}")
+    return Result(check_body(epilogue, (dtype, *(v.dtype for v in extra))), shape, equal=pairs)
+
+
+def apply_epilogue(result: Numbers, epilogue: Graph | None, extra: tuple[Numbers, ...]) -> Numbers:
+    """The numpy meaning of an epilogue."""
+    return result if epilogue is None else evaluate_body(epilogue, (result, *extra))
+
+
+def evaluate_body(body: Graph, arrays: tuple[Numbers, ...]) -> Numbers:
+    """The numpy meaning of an elementwise graph."""
+    known: dict[Value, Numbers] = dict(zip(body.inputs, arrays, strict=True))
+    for value in body.constant_values:
+        known[value] = body.constants[value.name].numpy()
+    for node in body.nodes:
+        inputs = (None if value is None else known[value] for value in node.inputs)
+        made = operator_of_node(node).reference(*inputs)
+        known.update(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))
+    return known[body.outputs[0]]
