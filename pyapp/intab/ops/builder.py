@@ -62,7 +62,7 @@ class Builder:
         try:
             inferred = operator_of(op, attributes).infer(*inputs)
         except (ShapeError, DTypeError, UnsupportedOpError) as error:
-            raise type(error)(f"{self.name}: node {node or output or op!r} ({op}): {error}") from error
+            raise type(error)(f"{self.name}: node {node or op!r} ({op}): {error}") from error
         results = (inferred,) if isinstance(inferred, Result) else inferred
         names = [name or f"{node or op}:{i}" for i, name in enumerate(outputs or ("",) * len(results))]
         values = tuple(

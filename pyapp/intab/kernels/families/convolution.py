@@ -1,0 +1,84 @@
+"""Convolution as an implicit matmul over a padded NHWC picture: no patch matrix is ever written."""
+
+from functools import cache
+
+from intab.kernels.block import KernelWriter, at
+from intab.kernels.families import register_tile as tile
+from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
+from intab.kernels.ir import I32, Const, Expr, Kernel
+
+
+@cache
+def convolution(epilogue: Epilogue = Epilogue(), *, by_panels: bool = False) -> Kernel:
+    """Padded picture [images, height, width, channels] * weights -> [images, out_height, out_width, columns].
+
+    A row of the matmul is an output pixel; its left side is `taps_y` x `taps_x` runs of `run` consecutive
+    numbers (a run is a whole row of the window when neighbours are not dilated). Words: rows (output pixels
+    in all), out_width, out_pixels (out_width * out_height), columns; pixel_step, line_step, image_step
+    (elements between output pixels, lines and images in the picture); taps_y, taps_x, run; tap_x_skip and
+    tap_y_skip (elements from the end of a run to the next in its line, and from the last line's end to the
+    next line); out_row; the epilogue's. Buffers: a, b (panels), bias, e0 ..., out.
+    Items: ceil(rows / TILE_ROWS), or ceil(columns / TILE_COLUMNS) by panels.
+    """
+    kernel = KernelWriter(f"convolution{'_by_panels' if by_panels else ''}")
+    kernel.buffer("a", "f32", "read")
+    kernel.buffer("b", "f32", "read")
+    if epilogue.bias:
+        kernel.buffer("bias", "f32", "read")
+    extras = ExtraOperands(kernel, epilogue)
+    kernel.buffer("out", "f32", "read_write")
+    rows, out_width, out_pixels, columns = (
+        kernel.word(n) for n in ("rows", "out_width", "out_pixels", "columns")
+    )
+    pixel_step, line_step, image_step = (kernel.word(n) for n in ("pixel_step", "line_step", "image_step"))
+    taps_y, taps_x, run = (kernel.word(n) for n in ("taps_y", "taps_x", "run"))
+    tap_x_skip, tap_y_skip = kernel.word("tap_x_skip"), kernel.word("tap_y_skip")
+    out_row = kernel.word("out_row")
+    depth = kernel.let("depth", taps_y * taps_x * run)
+    no_batch = Const(0, I32)
+    starts = extras.starts(kernel, no_batch)
+
+    def pixel_start(row: Expr) -> Expr:
+        image = kernel.let("image", row // out_pixels)
+        inside = kernel.let("inside", row % out_pixels)
+        return image * image_step + inside // out_width * line_step + inside % out_width * pixel_step
+
+    def one_tile(first_row: Expr, column: Expr, pixels: list[Expr]) -> None:
+        with kernel.tile("tile"):
+            sums = tile.start_sums(kernel, epilogue, column)
+            pointers = [kernel.let(f"a{i}", at("a", pixel)) for i, pixel in enumerate(pixels)]
+            panel = kernel.let("panel", at("b", column * depth))
+            with kernel.loop("tap_y", 0, taps_y):
+                with kernel.loop("tap_x", 0, taps_x):
+                    tile.accumulate(kernel, sums, pointers, panel, run)
+                    for pointer in pointers:
+                        kernel.advance(pointer, tap_x_skip)
+                for pointer in pointers:
+                    kernel.advance(pointer, tap_y_skip)
+            tile.store_sums(
+                kernel,
+                sums,
+                extras,
+                starts,
+                first_row=first_row,
+                rows=rows,
+                column=column,
+                columns=columns,
+                out_start=no_batch,
+                out_row=out_row,
+            )
+
+    def pixels_of(first_row: Expr) -> list[Expr]:
+        last = rows - 1
+        return [kernel.let(f"pixel{i}", pixel_start((first_row + i).minimum(last))) for i in range(TILE_ROWS)]
+
+    if by_panels:
+        column = kernel.let("column", kernel.item * TILE_COLUMNS)
+        with kernel.loop("first_row", 0, rows, TILE_ROWS) as first_row:
+            one_tile(first_row, column, pixels_of(first_row))
+    else:
+        row = kernel.let("first_row", kernel.item * TILE_ROWS)
+        pixels = pixels_of(row)
+        with kernel.loop("column", 0, columns, TILE_COLUMNS) as column_index:
+            one_tile(row, column_index, pixels)
+    return kernel.kernel()

@@ -1,0 +1,91 @@
+"""Matmul: out[b] = epilogue(a[b] @ right[b] + bias), with the right side packed in panels."""
+
+from functools import cache
+
+from intab.kernels.block import KernelWriter, at, load
+from intab.kernels.families import register_tile as tile
+from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
+from intab.kernels.ir import F32, Const, Expr, Kernel, Select
+
+
+@cache
+def matmul(epilogue: Epilogue = Epilogue(), *, by_panels: bool = False) -> Kernel:
+    """[batches, rows, depth] @ [batches, depth, columns] -> [batches, rows, columns] in f32.
+
+    Buffers: a, b (panels), bias when the epilogue has one, e0 ..., out. Words: rows, depth, columns; a_row,
+    out_row (elements between rows); a_batch, b_batch, out_batch (between batches; 0 repeats one); the
+    epilogue's. Items: batches * ceil(rows / TILE_ROWS), or batches * ceil(columns / TILE_COLUMNS) by panels.
+    """
+    kernel = KernelWriter(f"matmul{'_by_panels' if by_panels else ''}")
+    kernel.buffer("a", "f32", "read")
+    kernel.buffer("b", "f32", "read")
+    if epilogue.bias:
+        kernel.buffer("bias", "f32", "read")
+    extras = ExtraOperands(kernel, epilogue)
+    kernel.buffer("out", "f32", "read_write")
+    rows, depth, columns = (kernel.word(n) for n in ("rows", "depth", "columns"))
+    a_row, out_row = kernel.word("a_row"), kernel.word("out_row")
+    a_batch, b_batch, out_batch = (kernel.word(n) for n in ("a_batch", "b_batch", "out_batch"))
+
+    size, count = (TILE_COLUMNS, columns) if by_panels else (TILE_ROWS, rows)
+    per_batch = kernel.let("per_batch", (count + (size - 1)) // size)
+    batch = kernel.let("batch", kernel.item // per_batch)
+    index = kernel.let("index", kernel.item % per_batch)
+    a_start = kernel.let("a_start", batch * a_batch)
+    b_start = kernel.let("b_start", batch * b_batch)
+    out_start = kernel.let("out_start", batch * out_batch)
+    starts = extras.starts(kernel, batch)
+
+    def one_tile(first_row: Expr, column: Expr) -> None:
+        with kernel.tile("tile"):
+            sums = tile.start_sums(kernel, epilogue, column)
+            pointers = [
+                kernel.let(f"a{i}", at("a", a_start + (first_row + i).minimum(rows - 1) * a_row))
+                for i in range(TILE_ROWS)
+            ]
+            panel = kernel.let("panel", at("b", b_start + column * depth))
+            tile.accumulate(kernel, sums, pointers, panel, depth)
+            tile.store_sums(
+                kernel,
+                sums,
+                extras,
+                starts,
+                first_row=first_row,
+                rows=rows,
+                column=column,
+                columns=columns,
+                out_start=out_start,
+                out_row=out_row,
+            )
+
+    tile.sweep(kernel, index, rows=rows, columns=columns, by_panels=by_panels, body=one_tile)
+    return kernel.kernel()
+
+
+@cache
+def pack_right() -> Kernel:
+    """Pack a right side that is known only at run time into panels.
+
+    Buffers: b, out. Words: depth, columns; b_batch, b_row, b_column (elements between batches, depths and
+    columns: a transposed matrix swaps the last two); out_batch. Items: batches * ceil(columns / TILE_COLUMNS).
+    """
+    kernel = KernelWriter("pack_right")
+    kernel.buffer("b", "f32", "read")
+    kernel.buffer("out", "f32", "write")
+    depth, columns = kernel.word("depth"), kernel.word("columns")
+    b_batch, b_row, b_column = (kernel.word(n) for n in ("b_batch", "b_row", "b_column"))
+    out_batch = kernel.word("out_batch")
+    panels = kernel.let("panels", (columns + (TILE_COLUMNS - 1)) // TILE_COLUMNS)
+    batch = kernel.let("batch", kernel.item // panels)
+    panel = kernel.let("panel", kernel.item % panels)
+    source = kernel.let("source", batch * b_batch)
+    place = kernel.let("place", batch * out_batch + panel * depth * TILE_COLUMNS)
+    first = kernel.let("first", panel * TILE_COLUMNS)
+    with kernel.tile("panel_copy"), kernel.loop("k", 0, depth) as k:
+        for c in range(TILE_COLUMNS):
+            inside = kernel.let("inside", (first + c).lt(columns))
+            column = kernel.let("column", (first + c).minimum(columns - 1))
+            value = load("b", source + k * b_row + column * b_column, F32)
+            kernel.store("out", place + k * TILE_COLUMNS, Select(inside, value, Const(0.0, F32)), c)
+    return kernel.kernel()
+

@@ -1,0 +1,183 @@
+"""The register tile: TILE_ROWS x TILE_COLUMNS sums of products held in registers, with an epilogue.
+
+Matmul and convolution differ only in where the rows of the left side lie. The right side is packed in
+panels: for each TILE_COLUMNS columns, all depths in order, TILE_COLUMNS numbers each, zeros past the last
+column (`pack_panels`). Sizes: six rows by two vectors of four leave three of x86's sixteen vector registers
+for the operands; measured best of 4x8, 6x8, 8x8 and 4x12 on WebAssembly.
+
+Rows past the last repeat the last: the same numbers are computed and stored again, so that no tile is partial.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intab.kernels.block import Block, KernelWriter, load
+from intab.kernels.ir import F32, Const, Expr, Fma, Lane, Splat, Var, Word
+from intab.kernels.scalar import ScalarFunction, inline
+
+TILE_ROWS = 6
+TILE_COLUMNS = 8
+LANES = 4
+VECTORS = TILE_COLUMNS // LANES
+UNROLL = 4
+F32X4 = F32.wide(LANES)
+
+
+def pack_panels(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[depth, columns] -> [panels, depth, TILE_COLUMNS], zeros past the last column."""
+    depth, columns = matrix.shape
+    panels = -(-columns // TILE_COLUMNS)
+    padded = np.zeros((depth, panels * TILE_COLUMNS), np.float32)
+    padded[:, :columns] = matrix
+    return np.ascontiguousarray(padded.reshape(depth, panels, TILE_COLUMNS).transpose(1, 0, 2))
+
+
+def pad_columns(vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[columns] with zeros up to a whole number of panels."""
+    return np.pad(vector, (0, -len(vector) % TILE_COLUMNS))
+
+
+@dataclass(frozen=True, slots=True)
+class Epilogue:
+    """What happens to a sum before it is stored: function(sum, *extras).
+
+    `wide` says of each extra operand whether it has a value for each column (contiguous) or one for all.
+    `bias`: a vector of one value a column is where the sums start (padded by `pad_columns`).
+    """
+
+    bias: bool = False
+    function: ScalarFunction | None = None
+    wide: tuple[bool, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.function is not None and len(self.function.arguments) != 1 + len(self.wide):
+            raise ValueError("An epilogue's function takes the sum and the extra operands.")
+
+
+class ExtraOperands:
+    """The extra operands of an epilogue: buffers e0, e1, ... and words e0_row, e0_batch, ... for how far rows
+    and batches lie apart."""
+
+    def __init__(self, kernel: KernelWriter, epilogue: Epilogue) -> None:
+        self.epilogue = epilogue
+        count = range(len(epilogue.wide))
+        self.buffers = [kernel.buffer(f"e{i}", "f32", "read") for i in count]
+        self.row_strides = [kernel.word(f"e{i}_row") for i in count]
+        self.batch_strides = [kernel.word(f"e{i}_batch") for i in count]
+
+    def starts(self, block: Block, batch: Expr) -> list[Expr]:
+        """Where a batch of each operand starts."""
+        return [block.let(f"e{i}_start", batch * stride) for i, stride in enumerate(self.batch_strides)]
+
+    def apply(self, block: Block, value: Expr, starts: list[Expr], row: Expr, column: Expr) -> Expr:
+        """function(value, extras at row, column), as wide as value is."""
+        if self.epilogue.function is None:
+            return value
+        operands = []
+        for i, wide in enumerate(self.epilogue.wide):
+            index = starts[i] + row * self.row_strides[i]
+            if wide:
+                operands.append(block.let("extra", load(self.buffers[i], index + column, value.type)))
+            elif value.type.lanes > 1:
+                operands.append(block.let("extra", Splat(load(self.buffers[i], index, F32), value.type.lanes)))
+            else:
+                operands.append(block.let("extra", load(self.buffers[i], index, F32)))
+        return inline(block, self.epilogue.function, (value, *operands))
+
+
+def start_sums(block: Block, epilogue: Epilogue, column: Expr) -> list[list[Var]]:
+    """The sums' registers, [row][vector], holding the bias or zero."""
+    first: list[Expr] = [Const(0.0, F32X4)] * VECTORS
+    if epilogue.bias:
+        first = [block.let(f"bias{j}", load("bias", column, F32X4, LANES * j)) for j in range(VECTORS)]
+    return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(TILE_ROWS)]
+
+
+def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var, depth: Expr) -> None:
+    """sums += rows[i][k] * panel[k] for k in 0 .. depth; the row and panel pointers move on by as much."""
+
+    def products(k: int) -> None:
+        right = [block.let(f"right{j}", load("b", panel, F32X4, TILE_COLUMNS * k + LANES * j)) for j in range(VECTORS)]
+        for row, pointer in enumerate(rows):
+            left = block.let("left", Splat(load("a", pointer, F32, k), LANES))
+            for j in range(VECTORS):
+                block.assign(sums[row][j], Fma(left, right[j], sums[row][j]))
+
+    def run(name: str, begin: Expr | int, end: Expr, step: int) -> None:
+        with block.loop(name, begin, end, step):
+            for k in range(step):
+                products(k)
+            for pointer in rows:
+                block.advance(pointer, step)
+            block.advance(panel, TILE_COLUMNS * step)
+
+    whole = block.let("whole", depth - depth % UNROLL)
+    run("k", 0, whole, UNROLL)
+    run("k_rest", whole, depth, 1)
+
+
+def store_sums(
+    block: Block,
+    sums: list[list[Var]],
+    extras: ExtraOperands,
+    starts: list[Expr],
+    *,
+    first_row: Expr,
+    rows: Expr,
+    column: Expr,
+    columns: Expr,
+    out_start: Expr,
+    out_row: Word,
+) -> None:
+    """Store the sums through the epilogue: whole vectors where they fit, single columns at the right edge.
+
+    `first_row` is the tile's, `rows` and `columns` the sizes of the output; element (r, c) lies at
+    out_start + r * out_row + c.
+    """
+    row_numbers = [block.let(f"row{i}", (first_row + i).minimum(rows - 1)) for i in range(TILE_ROWS)]
+    places = [block.let(f"place{i}", out_start + row * out_row + column) for i, row in enumerate(row_numbers)]
+    for j in range(VECTORS):
+        at = LANES * j
+        with block.when((column + (at + LANES)).le(columns)):
+            for i in range(TILE_ROWS):
+                value = extras.apply(block, sums[i][j], starts, row_numbers[i], column + at)
+                block.store("out", places[i], value, at)
+        with block.otherwise():
+            for lane in range(LANES):
+                with block.when((column + (at + lane)).lt(columns)):
+                    for i in range(TILE_ROWS):
+                        block.store("out", places[i], Lane(sums[i][j], lane), at + lane)
+    if extras.epilogue.function is None:
+        return
+    edge = block.let("edge", columns - columns % LANES)
+    last = block.let("last", columns.minimum(column + TILE_COLUMNS))
+    with block.loop("r", first_row, rows.minimum(first_row + TILE_ROWS)) as row:
+        with block.loop("c", edge.maximum(column), last) as edge_column:
+            place = block.let("edge_place", out_start + row * out_row + edge_column)
+            value = block.let("edge_value", load("out", place, F32))
+            block.store("out", place, extras.apply(block, value, starts, row, edge_column))
+
+
+TileBody = Callable[[Expr, Expr], None]
+
+
+def sweep(
+    kernel: KernelWriter, index: Expr, *, rows: Expr, columns: Expr, by_panels: bool, body: TileBody
+) -> None:
+    """Call body(first row, first column) for every tile of an item.
+
+    `by_panels`: an item is a panel of columns and sweeps over the rows (for right sides too large for the
+    cache: each panel is read once); else an item is TILE_ROWS rows and sweeps over the panels.
+    """
+    if by_panels:
+        column = kernel.let("column", index * TILE_COLUMNS)
+        with kernel.loop("first_row", 0, rows, TILE_ROWS) as first_row:
+            body(first_row, column)
+    else:
+        row = kernel.let("first_row", index * TILE_ROWS)
+        with kernel.loop("column", 0, columns, TILE_COLUMNS) as column_index:
+            body(row, column_index)
+

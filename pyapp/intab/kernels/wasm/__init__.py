@@ -1,0 +1,53 @@
+"""Kernels as one WebAssembly module.
+
+The module exports `run(table, steps)`: it walks a table of step records in memory, each four i32: the
+kernel's place in the function table, the address of its words, the count of items, and zero.
+"""
+
+from collections.abc import Sequence
+
+from intab.kernels.ir import Kernel
+from intab.kernels.wasm.encoding import I32, Function, Signature, module, signed, unsigned
+from intab.kernels.wasm.function import KERNEL_SIGNATURE, Functions, kernel_function
+from intab.target import Target
+
+STEP_NBYTES = 16
+PAGE_NBYTES = 65536
+_RUN_SIGNATURE = Signature((I32, I32))
+
+
+def generate(kernels: Sequence[Kernel], target: Target, *, memory_pages: tuple[int, int | None] = (1, None)) -> bytes:
+    """The bytes of a module that holds `kernels`, in the order in which step records number them.
+
+    `memory_pages` are the least and the most pages of 64 KiB of the memory that the module will be given.
+    """
+    functions = Functions()
+    table = [kernel_function(kernel, target, functions) for kernel in kernels]
+    run = functions.add(_run_function())
+    return module(
+        functions.items,
+        exports=[("run", run)],
+        table=table,
+        memory_limits=memory_pages,
+        signatures=[KERNEL_SIGNATURE, _RUN_SIGNATURE],
+    )
+
+
+def _run_function() -> Function:
+    """for (; steps > 0; steps--, table += STEP_NBYTES) call kernel(words, 0, items)"""
+    record, steps = b"\x20\x00", b"\x20\x01"
+    call = (
+        record
+        + b"\x28\x02\x04"  # the words' address
+        + b"\x41\x00"
+        + record
+        + b"\x28\x02\x08"  # items
+        + record
+        + b"\x28\x02\x00"  # the kernel's place
+        + b"\x11"
+        + unsigned(0)
+        + b"\x00"  # call_indirect, the first signature
+    )
+    advance = record + b"\x41" + signed(STEP_NBYTES) + b"\x6a\x21\x00" + steps + b"\x41\x01\x6b\x22\x01"
+    code = steps + b"\x41\x00\x4a\x04\x40\x03\x40" + call + advance + b"\x41\x00\x4a\x0d\x00\x0b\x0b"
+    return Function(_RUN_SIGNATURE, (), code)
