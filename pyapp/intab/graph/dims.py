@@ -5,12 +5,17 @@ atom is a symbol, a floor division, a remainder, a maximum or a minimum. The pol
 normal form, so that equal expressions compare equal: `(H - 1)//2 + 1` and `(H + 1)//2` are the same.
 """
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Union
 
+from intab.dtypes import DTYPES
 from intab.errors import ShapeError
+
+# Words that mean something else where dims are printed; a symbol called so is quoted.
+RESERVED_WORDS = frozenset({"max", "min", "true", "false", "none", "inf", "nan", "graph", *DTYPES})
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -29,7 +34,7 @@ class Call:
     right: "Dim"
 
 
-Atom = Union[Symbol, Call]
+Atom = Symbol | Call
 Monomial = tuple[Atom, ...]
 Dim = Union[int, "DimExpr"]
 Shape = tuple[Dim, ...]
@@ -105,11 +110,13 @@ def floor_div(left: Dim, right: Dim) -> Dim:
 
 
 def remainder(left: Dim, right: Dim) -> Dim:
-    """left % right."""
-    if isinstance(left, int) and isinstance(right, int):
-        return left % right
+    """left % right, simplified where multiples of the divisor can be seen."""
     if _exact_quotient(left, right) is not None:
         return 0
+    if isinstance(right, int):
+        left = _normal({monomial: coefficient % right for monomial, coefficient in _terms(left)})
+        if isinstance(left, int):
+            return left % right
     return _atom(Call("%", left, right))
 
 
@@ -177,28 +184,44 @@ def evaluate(dim: Dim, bindings: Mapping[str, int]) -> int:
 
 
 def dim_text(dim: Dim) -> str:
-    """The dim as an expression in Python's syntax; `graph.text` reads it back."""
+    """The dim as an expression in Python's syntax, odd symbol names in backquotes; `graph.parse` reads it back."""
     if isinstance(dim, int):
         return str(dim)
     text = ""
     for monomial, coefficient in dim.terms:
-        factors = [_atom_text(a) for a in monomial]
-        if abs(coefficient) != 1 or not factors:
-            factors.insert(0, str(abs(coefficient)))
+        factors = [str(abs(coefficient))] if abs(coefficient) != 1 or not monomial else []
+        alone = len(factors) + len(monomial) == 1 and coefficient > 0
+        factors += [_atom_text(a) if alone or _binds_tight(a) else f"({_atom_text(a)})" for a in monomial]
         sign = " - " if coefficient < 0 else " + "
         text += (sign if text else sign.strip(" +")) + "*".join(factors)
     return text
 
 
+def symbol_text(name: str) -> str:
+    """A symbol's name as it is printed: as it is when that is one plain word, else in backquotes."""
+    if name.isidentifier() and name.isascii() and name not in RESERVED_WORDS:
+        return name
+    escaped = json.dumps(name)[1:-1].replace("`", "\\u0060")
+    return f"`{escaped}`"
+
+
+def _binds_tight(atom: Atom) -> bool:
+    return isinstance(atom, Symbol) or atom.function in ("max", "min")
+
+
 def _atom_text(atom: Atom) -> str:
     if isinstance(atom, Symbol):
-        return atom.name
+        return symbol_text(atom.name)
     left, right = dim_text(atom.left), dim_text(atom.right)
     if atom.function in ("max", "min"):
         return f"{atom.function}({left}, {right})"
-    if isinstance(atom.right, int) and atom.right >= 0:
-        return f"(({left}){atom.function}{right})"
-    return f"(({left}){atom.function}({right}))"
+    # "%" between spaces: stuck to a name it would begin a value of the graph's text.
+    sign = " % " if atom.function == "%" else atom.function
+    return f"{_operand_text(atom.left, left)}{sign}{_operand_text(atom.right, right)}"
+
+
+def _operand_text(dim: Dim, text: str) -> str:
+    return text if text.isalnum() or (isinstance(dim, int) and dim >= 0) else f"({text})"
 
 
 def _substitute_atom(atom: Atom, bindings: Mapping[str, Dim]) -> Dim:
@@ -223,7 +246,7 @@ def _floor_div_by_int(left: Dim, right: int) -> Dim:
     if isinstance(inner, int):
         return _normal(whole) + inner // right
     nested = _division_plus_int(inner)
-    if nested is not None:
+    if nested is not None and right > 0:
         division, added = nested
         return _normal(whole) + floor_div(division.left + division.right * added, division.right * right)
     return _normal(whole) + _atom(Call("//", inner, right))
