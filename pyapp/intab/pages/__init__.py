@@ -1,0 +1,1 @@
+"""What the pages of the site call, in the kernel worker."""

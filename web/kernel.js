@@ -1,0 +1,89 @@
+// @ts-check
+/**
+ * The page's end of the talk with its kernel worker. The messages are those of ./messages.d.ts.
+ * @module
+ */
+
+/** @typedef {import("./messages").Methods} Methods */
+/** @typedef {import("./messages").ToPage} ToPage */
+/** @typedef {import("./messages").ToWorker} ToWorker */
+/** @typedef {(stage: string, done: number, total: number) => void} OnProgress */
+/**
+ * @typedef {object} Pending
+ * @property {(value: any) => void} resolve
+ * @property {(error: KernelError) => void} reject
+ * @property {OnProgress | undefined} progress
+ */
+
+/** What went wrong in the worker; `name` is the class of intab.errors, `trace` is for a report. */
+export class KernelError extends Error {
+  /** @param {string} name @param {string} message @param {string} trace */
+  constructor(name, message, trace) {
+    super(message);
+    this.name = name;
+    this.trace = trace;
+  }
+}
+
+/** One kernel worker. */
+export class Kernel {
+  /**
+   * @param {string[]} models names in site.json of the models to download while Python starts
+   * @param {OnProgress} progress of those downloads
+   */
+  constructor(models, progress) {
+    const query = new URLSearchParams(models.map((name) => ["model", name]));
+    this.progress = progress;
+    this.lastId = 0;
+    /** @type {Map<number, Pending>} */
+    this.pending = new Map();
+    this.worker = new Worker(new URL(`./worker.js?${query}`, import.meta.url), { type: "module", name: "kernel" });
+    this.worker.addEventListener("message", (event) => this.receive(event.data));
+    this.worker.addEventListener("error", (event) => this.fail(event.message || "its script could not be loaded"));
+  }
+
+  /** Bring Python up. @param {OnProgress} [progress] */
+  start(progress) {
+    return this.call("start", { navigation_ms: performance.timeOrigin }, { progress });
+  }
+
+  /**
+   * @template {keyof Methods} M
+   * @param {M} method
+   * @param {Methods[M]["arguments"]} args
+   * @param {{ progress?: OnProgress, signal?: AbortSignal }} [options]
+   * @returns {Promise<Methods[M]["result"]>}
+   */
+  call(method, args, { progress, signal } = {}) {
+    const id = ++this.lastId;
+    return new Promise((resolve, reject) => {
+      this.pending.set(id, { resolve, reject, progress });
+      this.send({ kind: "call", id, method, arguments: args });
+      signal?.addEventListener("abort", () => this.send({ kind: "cancel", id }), { once: true });
+    });
+  }
+
+  /** @param {ToWorker} message */
+  send(message) {
+    this.worker.postMessage(message);
+  }
+
+  /** @param {ToPage} message */
+  receive(message) {
+    const pending = this.pending.get(message.id);
+    if (message.kind === "progress") {
+      (pending ? pending.progress : this.progress)?.(message.stage, message.done, message.total);
+      return;
+    }
+    this.pending.delete(message.id);
+    if (message.kind === "result") pending?.resolve(message.value);
+    else pending?.reject(new KernelError(message.error, message.message, message.trace));
+  }
+
+  /** The worker itself is gone. @param {string} reason */
+  fail(reason) {
+    const error = new KernelError("WorkerError", `The kernel worker stopped: ${reason}. Reload the page.`, "");
+    for (const { reject } of this.pending.values()) reject(error);
+    this.pending.clear();
+  }
+}
