@@ -245,25 +245,25 @@ def _floor_div_by_int(left: Dim, right: int) -> Dim:
     inner = _normal(rest)
     if isinstance(inner, int):
         return _normal(whole) + inner // right
-    nested = _division_plus_int(inner)
+    nested = _division_plus_rest(inner)
     if nested is not None and right > 0:
         division, added = nested
         return _normal(whole) + floor_div(division.left + division.right * added, division.right * right)
+    # (g*x + c)//(g*b) is (x + c//g)//b.
+    common = math.gcd(right, *(c for monomial, c in inner.terms if monomial))
+    if common > 1 and right > 0:
+        return _normal(whole) + floor_div(_normal({m: c // common for m, c in inner.terms}), right // common)
     return _normal(whole) + _atom(Call("//", inner, right))
 
 
-def _division_plus_int(dim: DimExpr) -> tuple[Call, int] | None:
-    """x//a + c taken apart, when a dim is that: (x//a + c)//b is (x + a*c)//(a*b) for positive a and b."""
-    added = 0
-    terms = dim.terms
-    if len(terms) == 2 and terms[1][0] == ():
-        added, terms = terms[1][1], terms[:1]
-    if len(terms) != 1:
+def _division_plus_rest(dim: DimExpr) -> tuple[Call, Dim] | None:
+    """x//a + e taken apart, when a dim is that: (x//a + e)//b is (x + a*e)//(a*b) for positive a and b."""
+    divisions = [(m[0], c) for m, c in dim.terms if len(m) == 1 and isinstance(m[0], Call) and m[0].function == "//"]
+    if len(divisions) != 1:
         return None
-    monomial, coefficient = terms[0]
-    atom = monomial[0] if len(monomial) == 1 and coefficient == 1 else None
-    if isinstance(atom, Call) and atom.function == "//" and isinstance(atom.right, int) and atom.right > 0:
-        return atom, added
+    division, coefficient = divisions[0]
+    if coefficient == 1 and isinstance(division, Call) and isinstance(division.right, int) and division.right > 0:
+        return division, dim - _atom(division)
     return None
 
 
