@@ -38,8 +38,13 @@ class Lowering(Protocol):
         """Say that an output is the same bytes as an input (a reshape): no step is needed."""
         ...
 
-    def weight(self, constants: tuple[Value, ...], name: str, pack: Callable[..., Array]) -> Place:
-        """pack(numpy arrays of the constants), computed once at load. `name` tells one packing from another."""
+    def weight(
+        self, constants: tuple[Value, ...], name: str, shape: tuple[int, ...], pack: Callable[..., Array]
+    ) -> Place:
+        """pack(numpy arrays of the constants), computed once at load and of shape `shape`.
+
+        `name` tells one packing of the same constants from another; the dtype is the first constant's.
+        """
         ...
 
     def scratch(self, dtype: DType, count: Dim) -> Place:
@@ -50,4 +55,8 @@ class Lowering(Protocol):
         self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim
     ) -> None:
         """Run a kernel over `items` items, after all steps before it."""
+        ...
+
+    def read_sizes(self, value: Value, symbols: tuple[str, ...]) -> None:
+        """From here on the elements of an integer value are known as sizes of these names (a new segment)."""
         ...

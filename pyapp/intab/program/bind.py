@@ -1,0 +1,125 @@
+"""Program + sizes -> Plan: numbers for every word, item count and place.
+
+Binding happens at every new input size, so the work that does not depend on sizes is done once, in a
+`Binder`: the table of dims becomes one Python function, words become index arrays. What is left is one call,
+a few numpy gathers and, when the arena must grow, its placement.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intab.errors import ShapeError
+from intab.graph.dims import Dim, dim_text, substitute, symbol, symbols_of
+from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Program
+from intab.program.memory import Lifetime, Placement, place_apart, place_reused
+
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Relocation:
+    """Where in `Plan.words` buffers' places stand: word index, region and element size of each."""
+
+    positions: Numbers
+    regions: Numbers
+    itemsizes: Numbers
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """A program at known sizes.
+
+    `words` are all steps' words, one step after the other (`Binder.word_starts` says where), i32; words that
+    name a buffer hold its place in elements from the start of its region. `items` counts each step's items.
+    `region_nbytes` and `buffer_offsets` (bytes in the region) are the memory it needs.
+    """
+
+    words: NDArray[np.int32]
+    items: NDArray[np.int32]
+    buffer_offsets: Numbers
+    buffer_nbytes: Numbers
+    region_nbytes: tuple[int, ...]
+    dims: Numbers
+
+
+class Binder:
+    """Binds one program, again and again."""
+
+    def __init__(self, program: Program) -> None:
+        self.program = program
+        self.symbols = tuple(sorted({s for dim in program.dims for s in symbols_of(dim)}))
+        self._evaluate = _compiled(program.dims, self.symbols)
+        words = [word for step in program.steps for word in step.words]
+        self.word_starts = np.cumsum([0] + [len(step.words) for step in program.steps])
+        self._constants = np.array([w.constant for w in words], np.int64)
+        self._word_dims = np.array([w.dim for w in words], np.int64)
+        positions = np.array([i for i, w in enumerate(words) if w.buffer >= 0], np.int64)
+        self._word_buffers = np.array([w.buffer for w in words if w.buffer >= 0], np.int64)
+        itemsizes = np.array([w.itemsize for w in words if w.buffer >= 0], np.int64)
+        self._buffer_regions = np.array([b.region for b in program.buffers], np.int64)
+        self.relocation = Relocation(positions, self._buffer_regions[self._word_buffers], itemsizes)
+        self._item_dims = np.array([s.items for s in program.steps], np.int64)
+        self._nbytes_dims = np.array([b.nbytes_dim for b in program.buffers], np.int64)
+        self._placement: tuple[Numbers, Numbers, tuple[int, ...]] | None = None
+
+    def bind(self, sizes: Mapping[str, int]) -> Plan:
+        """A plan for these sizes. Raises ShapeError when one is missing or a size comes out negative.
+
+        As long as all buffers fit where an earlier, larger binding put them, they stay there.
+        """
+        dims = self._dims(sizes)
+        nbytes = dims[self._nbytes_dims]
+        if self._placement is None or (nbytes > self._placement[0]).any():
+            self._placement = (nbytes, *self._place(nbytes))
+        _, offsets, region_nbytes = self._placement
+        words = self._constants + dims[self._word_dims]
+        relocation = self.relocation
+        words[relocation.positions] += offsets[self._word_buffers] // relocation.itemsizes
+        return Plan(
+            words.astype(np.int32), dims[self._item_dims].astype(np.int32), offsets, nbytes, region_nbytes, dims
+        )
+
+    def _dims(self, sizes: Mapping[str, int]) -> Numbers:
+        missing = [s for s in self.symbols if s not in sizes]
+        if missing:
+            raise ShapeError(f"{self.program.name}: no value for the size {', '.join(missing)}.")
+        dims = np.array(self._evaluate(*(sizes[s] for s in self.symbols)), np.int64)
+        if (dims[self._nbytes_dims] < 0).any() or (dims[self._item_dims] < 0).any():
+            given = ", ".join(f"{s}={sizes[s]}" for s in self.symbols)
+            raise ShapeError(f"{self.program.name}: with {given} a size comes out negative: the input is too small.")
+        if (abs(dims) > np.iinfo(np.int32).max).any():
+            given = ", ".join(f"{s}={sizes[s]}" for s in self.symbols)
+            raise ShapeError(f"{self.program.name}: with {given} a tensor passes 2 GiB, which WebAssembly cannot hold.")
+        return dims
+
+    def _place(self, nbytes: Numbers) -> tuple[Numbers, tuple[int, ...]]:
+        offsets = np.zeros(len(nbytes), np.int64)
+        totals = []
+        for region in range(len(REGIONS)):
+            members = np.flatnonzero(self._buffer_regions == region)
+            placement = self._place_region(region, members, nbytes)
+            offsets[members] = placement.offsets
+            totals.append(placement.nbytes)
+        return offsets, tuple(totals)
+
+    def _place_region(self, region: int, members: Numbers, nbytes: Numbers) -> Placement:
+        if region in (WEIGHTS, INPUTS, OUTPUTS):
+            return place_apart([int(nbytes[i]) for i in members])
+        assert region == ARENA
+        buffers = self.program.buffers
+        return place_reused(
+            [Lifetime(buffers[i].first_step, buffers[i].last_step, int(nbytes[i])) for i in members]
+        )
+
+
+def _compiled(dims: Sequence[Dim], symbols: Sequence[str]) -> Callable[..., tuple[int, ...]]:
+    """One Python function of all symbols that computes every dim."""
+    renamed = {name: symbol(f"s{i}") for i, name in enumerate(symbols)}
+    texts = [dim_text(substitute(dim, renamed)) for dim in dims]
+    arguments = ", ".join(f"s{i}" for i in range(len(symbols)))
+    source = f"lambda {arguments}: ({''.join(t + ', ' for t in texts)})"
+    function: Callable[..., tuple[int, ...]] = eval(source, {"max": max, "min": min})  # our own text, no outside names
+    return function
