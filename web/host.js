@@ -16,19 +16,31 @@ const kernel = new Kernel([], () => undefined);
  * @param {import("./messages").Methods[M]["arguments"]} args
  * @returns {Promise<Outcome>}
  */
-async function call(method, args) {
+function call(method, args) {
+  return outcome(
+    kernel.call(method, args).then(async (value) => {
+      if ("fetches" in value && value.fetches) {
+        // Too big for the way by which the driver reads values; the server of the command line keeps it.
+        const kept = await fetch("./-/fetches", { method: "PUT", body: value.fetches });
+        if (!kept.ok) throw new Error(`the outputs were not taken: ${kept.status} ${kept.statusText}`);
+        value.fetches = null;
+      }
+      return value;
+    }),
+  );
+}
+
+/**
+ * @param {Promise<any>} work
+ * @returns {Promise<Outcome>}
+ */
+async function outcome(work) {
   try {
-    const value = await kernel.call(method, args);
-    if ("fetches" in value && value.fetches) {
-      // Too big for the way by which the driver reads values; the server of the command line keeps it.
-      await fetch("./-/fetches", { method: "PUT", body: value.fetches });
-      value.fetches = null;
-    }
-    return { value };
+    return { value: await work };
   } catch (error) {
     if (error instanceof KernelError) return { error: { name: error.name, message: error.message, trace: error.trace } };
     return { error: { name: "PageError", message: String(error), trace: "" } };
   }
 }
 
-Object.assign(window, { intab: { call, started: kernel.start().then((value) => ({ value }), String) } });
+Object.assign(window, { intab: { call, started: outcome(kernel.start()) } });

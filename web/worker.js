@@ -83,6 +83,21 @@ function warm(urls) {
   for (const url of urls) fetch(url).then((response) => response.arrayBuffer(), () => undefined);
 }
 
+/**
+ * Pyodide only writes to the console when a package does not load; here that is an error.
+ * @param {any} pyodide
+ * @param {string[]} names
+ */
+async function loadPackages(pyodide, names) {
+  /** @type {string[]} */
+  const failures = [];
+  await pyodide.loadPackage(names, {
+    messageCallback: () => undefined,
+    errorCallback: (/** @type {string} */ failure) => failures.push(failure),
+  });
+  if (failures.length) throw new Error(failures.join(" "));
+}
+
 /** @type {((message: ToWorker) => void) | null} */
 let receive = null;
 /** @type {ToWorker[]} */
@@ -104,7 +119,7 @@ async function start(call) {
   for (const { bytes } of adopted) bytes.catch(() => undefined); // told by net.py, which then fetches by itself
   const { pyodide, note } = await starting;
   mark("pyodide", 1);
-  await pyodide.loadPackage(site.packages, { messageCallback: () => undefined });
+  await loadPackages(pyodide, site.packages);
   mark("packages", 2);
   const micropip = pyodide.pyimport("micropip");
   mark("micropip", 3);

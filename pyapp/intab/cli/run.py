@@ -1,0 +1,138 @@
+"""`intab run`: run any model file in headless Chromium and say how long it took."""
+
+import argparse
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+from urllib.parse import quote
+
+from intab.cli.checkout import built_site
+from intab.cli.chromium import chromium
+from intab.cli.host import Host
+from intab.cli.serve import serving
+from intab.errors import IntabError, ModelFormatError
+
+BACKENDS = ("auto", "wasm", "webgpu", "webgl", "reference")
+REPORT_KEYS = (
+    "backend",
+    "adapter",
+    "threads",
+    "load_ms",
+    "compile_ms",
+    "first_run_ms",
+    "run_ms",
+    "peak_nbytes",
+    "steps",
+    "kernels",
+)
+"""The keys of the line of --json, in this order; other tools rely on them."""
+RUN_SECONDS = 900
+FETCHES = "fetches"
+
+
+def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
+    """Enter `run` into the table of commands."""
+    parser = commands.add_parser("run", help="run a model file in headless Chromium", description=__doc__)
+    parser.add_argument("model", type=Path, metavar="MODEL", help="a model file")
+    parser.add_argument("--feeds", type=Path, metavar="F.npz", help="inputs by name; absent: made-up ones")
+    parser.add_argument("--fetches", type=Path, metavar="G.npz", help="write every graph output under its name")
+    parser.add_argument(
+        "--dim", type=_dimension, action="append", default=[], metavar="NAME=N", help="bind a dimension (repeatable)"
+    )
+    parser.add_argument("--backend", choices=BACKENDS, default="auto")
+    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="compute threads")
+    parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="timed runs after the first")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON last")
+    parser.set_defaults(call=run)
+
+
+def _dimension(text: str) -> tuple[str, int]:
+    name, _, size = text.rpartition("=")
+    if not name or not size.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=N, such as width=320")
+    return name, int(size)
+
+
+def _positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Do the command; returns the exit code."""
+    for path in filter(None, (options.model, options.feeds)):
+        if not path.is_file():
+            raise ModelFormatError(f"{path}: there is no such file. Check the path.")
+    if options.feeds is not None and not zipfile.is_zipfile(options.feeds):
+        raise ModelFormatError(f"{options.feeds}: this is not an .npz file. Write it with numpy.savez.")
+    if options.fetches is not None and not options.fetches.parent.is_dir():
+        raise IntabError(f"{options.fetches}: there is no folder {options.fetches.parent}. Make it first.")
+    report = measure(
+        options.model,
+        feeds=options.feeds,
+        fetches=options.fetches,
+        dims=dict(options.dim),
+        backend=options.backend,
+        threads=options.threads,
+        repeat=options.repeat,
+    )
+    print("\n".join(_table(options.model, report)))
+    if options.json:
+        print(json.dumps({key: report[key] for key in REPORT_KEYS}))
+    return 0
+
+
+def measure(
+    model: Path,
+    *,
+    feeds: Path | None = None,
+    fetches: Path | None = None,
+    dims: Mapping[str, int] | None = None,
+    backend: str = "auto",
+    threads: int = 1,
+    repeat: int = 1,
+) -> dict[str, Any]:
+    """Run `model` in a fresh browser; the report has REPORT_KEYS. Raises IntabError for whatever goes wrong."""
+    site = built_site()
+    # The model's folder is mounted, since a model may keep its weights in files beside it.
+    mounts = {"model": model.resolve().parent} | ({"feeds": feeds.resolve()} if feeds else {})
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / FETCHES
+        with serving(site, mounts=mounts, put=answer) as address, chromium() as driver:
+            arguments = {
+                "model": f"./-/model/{quote(model.name)}",
+                "feeds": "./-/feeds" if feeds else None,
+                "dims": dict(dims or {}),
+                "backend": backend,
+                "threads": threads,
+                "repeat": repeat,
+                "fetch": fetches is not None,
+            }
+            report = Host(driver, address).call("run_model", arguments, seconds=RUN_SECONDS)
+        if fetches is not None:
+            shutil.move(answer, fetches)
+    return report
+
+
+def _table(model: Path, report: Mapping[str, Any]) -> Sequence[str]:
+    """The report for people."""
+    runs = report["run_ms"]
+    adapter = f" on {report['adapter']}" if report["adapter"] else ""
+    threads = f"{report['threads']} thread{'s' if report['threads'] != 1 else ''}"
+    rows = (
+        ("back end", f"{report['backend']}{adapter}, {threads}"),
+        ("load", f"{report['load_ms']:.1f} ms"),
+        ("compile", f"{report['compile_ms']:.1f} ms"),
+        ("first run", f"{report['first_run_ms']:.1f} ms"),
+        ("run", f"{median(runs):.1f} ms (median of {len(runs)}, best {min(runs):.1f})"),
+        ("peak memory", f"{report['peak_nbytes'] / 1e6:.1f} MB"),
+        ("steps", str(report["steps"])),
+        ("kernels", str(report["kernels"])),
+    )
+    return [str(model), *(f"  {name:<12} {value}" for name, value in rows)]

@@ -1,0 +1,103 @@
+"""Serve the built site on this machine, with the headers that isolate its pages."""
+
+import shutil
+import threading
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+# Isolation gives pages shared memory; no-cache has browsers ask whether a file changed since they fetched it.
+HEADERS = {
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cache-Control": "no-cache",
+}
+KINDS = {
+    ".js": "text/javascript",
+    ".mjs": "text/javascript",
+    ".wasm": "application/wasm",
+    ".gz": "application/octet-stream",
+}
+MOUNT = "/-/"
+"""Where a server has what is not part of the site: `/-/NAME/...` is the folder or file mounted as NAME."""
+
+
+class Handler(SimpleHTTPRequestHandler):
+    """The site's files, what is mounted beside them, and PUT to the one file named for it."""
+
+    protocol_version = "HTTP/1.1"  # one connection for many files
+    extensions_map = SimpleHTTPRequestHandler.extensions_map | KINDS
+
+    def __init__(self, *arguments: object, site: Path, mounts: Mapping[str, Path], put: Path | None) -> None:
+        self.mounts = mounts
+        self.put = put
+        super().__init__(*arguments, directory=str(site))  # type: ignore[arg-type]
+
+    def translate_path(self, path: str) -> str:
+        address = urllib.parse.urlsplit(path).path
+        if not address.startswith(MOUNT):
+            return super().translate_path(path)
+        name, _, rest = address.removeprefix(MOUNT).partition("/")
+        mounted = self.mounts.get(name)
+        if mounted is None:
+            return super().translate_path("/-/nothing")
+        if not rest:
+            return str(mounted)
+        # The base class takes out "..", so that nothing outside the mounted folder can be named.
+        inside = Path(super().translate_path("/" + rest)).relative_to(self.directory)
+        return str(mounted / inside)
+
+    def do_PUT(self) -> None:
+        length = self.headers.get("Content-Length", "")
+        if self.put is None or self.path != f"{MOUNT}{self.put.name}" or not length.isdigit():
+            self.send_error(HTTPStatus.FORBIDDEN)
+            return
+        with self.put.open("wb") as target:
+            shutil.copyfileobj(_Limited(self.rfile, int(length)), target)
+        self.send_response(HTTPStatus.NO_CONTENT)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def end_headers(self) -> None:
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass  # a line for each file would hide what the command prints
+
+
+class _Limited:
+    """The next `nbytes` of a stream that stays open."""
+
+    def __init__(self, stream: object, nbytes: int) -> None:
+        self._read = stream.read  # type: ignore[attr-defined]
+        self._left_nbytes = nbytes
+
+    def read(self, nbytes: int) -> bytes:
+        piece: bytes = self._read(min(nbytes, self._left_nbytes))
+        self._left_nbytes -= len(piece)
+        return piece
+
+
+@contextmanager
+def serving(
+    site: Path, *, mounts: Mapping[str, Path] | None = None, put: Path | None = None, port: int = 0
+) -> Iterator[str]:
+    """Serve `site` on a port of this machine (0: any free one); yields the address, with a slash at its end.
+
+    mounts: NAME -> file or folder, found under `-/NAME`. put: a file that a page may write, as `-/` and its name.
+    """
+    handler = partial(Handler, site=site, mounts=mounts or {}, put=put)
+    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, name="site", daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}/"
+        finally:
+            server.shutdown()
+            thread.join()
