@@ -11,6 +11,7 @@ from intab.graph.dims import Dim, DimExpr, Shape, dim_text, evaluate
 from intab.graph.ir import Value
 
 Pairs = tuple[tuple[Dim, Dim], ...]
+NO_PAIRS: Pairs = ()
 
 
 def shape_text(shape: Iterable[Dim]) -> str:

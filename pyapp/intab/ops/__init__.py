@@ -1,0 +1,17 @@
+"""The operator dictionary, complete once this package is imported: each family registers its operators."""
+
+from intab.ops import (
+    activation,
+    arithmetic,
+    compare,
+    conv,
+    fused,
+    matmul,
+    move,
+    norm,
+    pool,
+    reduce,
+    resize,
+)
+
+__all__ = ["activation", "arithmetic", "compare", "conv", "fused", "matmul", "move", "norm", "pool", "reduce", "resize"]

@@ -1,0 +1,85 @@
+"""What all elementwise operators share. One that is added writes `compute` (numpy) and `scalar` (kernel language)."""
+
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+from intab.dtypes import DType
+from intab.errors import DTypeError, UnsupportedOpError
+from intab.graph.dims import Dim
+from intab.graph.ir import Value
+from intab.kernels.ir import Expr
+from intab.ops.arrays import Numbers
+from intab.ops.broadcast import broadcast
+from intab.ops.lowering import Lowering
+from intab.ops.registry import Result
+
+FLOATS = ("float",)
+INTEGERS = ("signed", "unsigned")
+NUMBERS = ("float", "signed", "unsigned")
+BOOLS = ("bool",)
+ANYTHING = ("float", "signed", "unsigned", "bool", "string")
+
+
+def _unknown(*_numbers: Dim) -> Dim | None:
+    return None
+
+
+class Elementwise:
+    """Base of operators that compute each element of the result from the elements at the same place.
+
+    `arity` inputs broadcast as in numpy; all have one dtype of a kind in `accepts`, which is also the
+    result's unless `gives` says otherwise.
+
+    compute(self, *arrays) -> array            the numpy meaning
+    scalar(self, block, *expressions) -> Expr  the same in the kernel language
+    dims(self, *dims) -> Dim or None           the same for sizes, where shape arithmetic uses the operator
+    """
+
+    __slots__ = ()
+
+    arity: ClassVar[int] = 1
+    accepts: ClassVar[tuple[str, ...]] = NUMBERS
+    gives: ClassVar[DType | None] = None
+    compute: ClassVar[Callable[..., Numbers]]
+    scalar: ClassVar[Callable[..., Expr]]
+    dims: ClassVar[Callable[..., Dim | None]] = staticmethod(_unknown)
+
+    def result_dtype(self, *dtypes: DType) -> DType:
+        """The result's dtype. Raises DTypeError for inputs that the operator does not take."""
+        name = type(self).__name__
+        if any(dtype != dtypes[0] for dtype in dtypes):
+            raise DTypeError(f"{name} needs one dtype for all inputs, not {', '.join(map(str, dtypes))}. Cast them.")
+        if dtypes[0].kind not in self.accepts:
+            raise DTypeError(f"{name} takes {' or '.join(self.accepts)} tensors, not {dtypes[0]}.")
+        return self.gives or dtypes[0]
+
+    def infer(self, *inputs: Value) -> Result:
+        if len(inputs) != self.arity or any(value is None for value in inputs):
+            raise UnsupportedOpError(f"{type(self).__name__} takes {self.arity} inputs, not {inputs}.")
+        dtype = self.result_dtype(*(value.dtype for value in inputs))
+        shape, pairs = broadcast(*(value.shape for value in inputs))
+        return Result(dtype, shape, self._elements(dtype, inputs), pairs)
+
+    def reference(self, *arrays: Numbers) -> Numbers:
+        with np.errstate(all="ignore"):
+            return np.asarray(self.compute(*arrays))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError(f"{type(self).__name__} has no kernel yet.")
+
+    def _elements(self, dtype: DType, inputs: tuple[Value, ...]) -> tuple[Dim, ...] | None:
+        """The result's numbers, where they follow from known numbers of the inputs."""
+        rows = [value.elements for value in inputs]
+        if not dtype.is_integer:
+            return None
+        known = [row for row in rows if row is not None]
+        if len(known) != len(rows):
+            return None
+        count = 1
+        for row in known:
+            count = len(row) if len(row) != 1 else count
+        numbers = [self.dims(*(row[i if len(row) > 1 else 0] for row in known)) for i in range(count)]
+        found = tuple(number for number in numbers if number is not None)
+        return found if len(found) == count else None

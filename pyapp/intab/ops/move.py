@@ -1,0 +1,318 @@
+"""Operators that move elements and compute nothing."""
+
+import numpy as np
+
+from intab.dtypes import int64
+from intab.errors import DTypeError, ShapeError, UnsupportedOpError
+from intab.graph.dims import Dim, Shape, floor_div, product
+from intab.graph.ir import Value
+from intab.ops.arrays import Numbers, pad_constant
+from intab.ops.broadcast import (
+    NO_PAIRS,
+    Pairs,
+    agree,
+    broadcast,
+    normal_axis,
+    numbers,
+    shape_text,
+)
+from intab.ops.lowering import Lowering
+from intab.ops.registry import Result, op
+
+
+@op("Reshape")
+class Reshape:
+    """The same elements in the same order under another shape."""
+
+    shape: Shape
+
+    def infer(self, x: Value) -> Result:
+        for dim in self.shape:
+            if isinstance(dim, int) and dim < 0:
+                raise ShapeError(f"Reshape to {shape_text(self.shape)}: sizes are not negative.")
+        what = f"Reshape of {shape_text(x.shape)} to {shape_text(self.shape)}: element counts"
+        _, pairs = agree(product(x.shape), product(self.shape), what)
+        return Result(x.dtype, self.shape, x.elements if len(self.shape) < 2 else None, pairs)
+
+    def reference(self, x: Numbers) -> Numbers:
+        return np.reshape(x, numbers(self.shape))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Reshape has no kernel yet.")
+
+
+@op("Transpose")
+class Transpose:
+    """Axes in another order: result axis i is axis perm[i] of x."""
+
+    perm: tuple[int, ...]
+
+    def infer(self, x: Value) -> Result:
+        if sorted(self.perm) != list(range(x.rank)):
+            raise ShapeError(f"Transpose of {x} needs each of its axes once, not {self.perm}.")
+        return Result(x.dtype, tuple(x.shape[axis] for axis in self.perm), x.elements)
+
+    def reference(self, x: Numbers) -> Numbers:
+        return np.ascontiguousarray(np.transpose(x, self.perm)).reshape([x.shape[axis] for axis in self.perm])
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Transpose has no kernel yet.")
+
+
+@op("Concat")
+class Concat:
+    """Tensors one after another along an axis; their other sizes agree."""
+
+    axis: int
+
+    def infer(self, *inputs: Value) -> Result:
+        if not inputs:
+            raise ShapeError("Concat needs at least one input.")
+        first = inputs[0]
+        axis = normal_axis(self.axis, first.rank)
+        shape, pairs = list(first.shape), NO_PAIRS
+        for value in inputs[1:]:
+            if value.dtype != first.dtype or value.rank != first.rank:
+                raise DTypeError(f"Concat needs one dtype and rank, not {first} and {value}.")
+            shape, more = _joined(shape, value, axis)
+            pairs += more
+        rows = [value.elements for value in inputs]
+        known = [row for row in rows if row is not None]
+        elements = tuple(number for row in known for number in row) if len(known) == len(rows) else None
+        return Result(first.dtype, tuple(shape), elements, pairs)
+
+    def reference(self, *inputs: Numbers) -> Numbers:
+        return np.concatenate(inputs, self.axis)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Concat has no kernel yet.")
+
+
+def _joined(shape: list[Dim], value: Value, axis: int) -> tuple[list[Dim], Pairs]:
+    joined, pairs = list(shape), NO_PAIRS
+    for i, dim in enumerate(value.shape):
+        if i == axis:
+            joined[i] = shape[i] + dim
+        else:
+            what = f"Concat of {shape_text(shape)} and {shape_text(value.shape)} along axis {axis}"
+            joined[i], more = agree(shape[i], dim, what)
+            pairs += more
+    return joined, pairs
+
+
+@op("Slice")
+class Slice:
+    """Of each axis `sizes` elements from `starts` on, `steps` apart (which may be negative)."""
+
+    starts: tuple[Dim, ...]
+    sizes: tuple[Dim, ...]
+    steps: tuple[int, ...]
+
+    def infer(self, x: Value) -> Result:
+        if not len(self.starts) == len(self.sizes) == len(self.steps) == x.rank:
+            raise ShapeError(
+                f"Slice of {x} needs one start, size and step an axis, not {shape_text(self.starts)}, "
+                f"{shape_text(self.sizes)} and {self.steps}."
+            )
+        for dim, start, size, step in zip(x.shape, self.starts, self.sizes, self.steps, strict=True):
+            self._check_axis(x, dim, start, size, step)
+        return Result(x.dtype, self.sizes, self._elements(x))
+
+    def _elements(self, x: Value) -> tuple[Dim, ...] | None:
+        if x.elements is None or x.rank == 0:
+            return x.elements
+        start, size = self.starts[0], self.sizes[0]
+        if not isinstance(start, int) or not isinstance(size, int):
+            return None
+        return tuple(x.elements[start + k * self.steps[0]] for k in range(size))
+
+    def _check_axis(self, x: Value, dim: Dim, start: Dim, size: Dim, step: int) -> None:
+        if size == 0:
+            return
+        last = start + (size - 1) * step
+        outside = (
+            step == 0,
+            *(isinstance(n, int) and n < 0 for n in (size, start, last)),
+            *(isinstance(n, int) and n < 0 for n in (dim - start - 1, dim - last - 1)),
+        )
+        if any(outside):
+            raise ShapeError(
+                f"Slice of {size} elements from {start} on in steps of {step} leaves an axis of size {dim} of {x}."
+            )
+
+    def reference(self, x: Numbers) -> Numbers:
+        axes = zip(numbers(self.starts), numbers(self.sizes), self.steps, strict=True)
+        index = tuple(np.arange(size) * step + start for start, size, step in axes)
+        return np.asarray(x[np.ix_(*index)]) if index else np.array(x)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Slice has no kernel yet.")
+
+
+@op("Expand")
+class Expand:
+    """x repeated along axes of size 1, so that it has the shape that it and `shape` broadcast to."""
+
+    shape: Shape
+
+    def infer(self, x: Value) -> Result:
+        shape, pairs = broadcast(x.shape, self.shape)
+        elements = None
+        if x.elements is not None and len(x.elements) == 1 and len(shape) == 1 and isinstance(shape[0], int):
+            elements = x.elements * shape[0]
+        elif x.shape == shape:
+            elements = x.elements
+        return Result(x.dtype, shape, elements, pairs)
+
+    def reference(self, x: Numbers) -> Numbers:
+        return np.array(np.broadcast_to(x, np.broadcast_shapes(x.shape, numbers(self.shape))))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Expand has no kernel yet.")
+
+
+@op("Pad")
+class Pad:
+    """x with a border: `pads` elements (all begins, then all ends) of `value`, reflected, or of the edge's element.
+
+    Negative pads cut off; only mode "constant" takes them. Source: ONNX Pad-13.
+    """
+
+    pads: tuple[Dim, ...]
+    value: float = 0.0
+    mode: str = "constant"
+
+    def infer(self, x: Value) -> Result:
+        if len(self.pads) != 2 * x.rank:
+            raise ShapeError(f"Pad of {x} needs {2 * x.rank} pads, not {shape_text(self.pads)}.")
+        if self.mode not in ("constant", "reflect", "edge"):
+            raise UnsupportedOpError(
+                f"Pad with mode {self.mode!r} is not supported; there are constant, reflect, edge."
+            )
+        if x.dtype.kind == "string":
+            raise DTypeError(f"Pad takes numbers, not {x}.")
+        shape = []
+        for i, dim in enumerate(x.shape):
+            begin, end = self.pads[i], self.pads[x.rank + i]
+            self._check_axis(x, dim, (begin, end))
+            shape.append(dim + begin + end)
+        return Result(x.dtype, tuple(shape))
+
+    def _check_axis(self, x: Value, dim: Dim, pads: tuple[Dim, Dim]) -> None:
+        # A reflection has no element beyond the other end; an edge needs one element.
+        beyond = {"constant": None, "reflect": dim - 1, "edge": dim}[self.mode]
+        size = dim + pads[0] + pads[1]
+        bad = isinstance(size, int) and size < 0
+        for pad in pads:
+            if beyond is not None and pad != 0:
+                room = beyond - pad if self.mode == "reflect" else beyond - 1
+                bad = bad or (isinstance(pad, int) and pad < 0) or (isinstance(room, int) and room < 0)
+        if bad:
+            raise ShapeError(f"Pad of {x} by {pads[0]} and {pads[1]} with mode {self.mode!r} along an axis of {dim}.")
+
+    def reference(self, x: Numbers) -> Numbers:
+        pads = numbers(self.pads)
+        if self.mode == "constant":
+            return pad_constant(x, pads, x.dtype.type(self.value))
+        widths = list(zip(pads[: x.ndim], pads[x.ndim :], strict=True))
+        return np.asarray(np.pad(x, widths, mode="reflect" if self.mode == "reflect" else "edge"))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Pad has no kernel yet.")
+
+
+@op("Gather")
+class Gather:
+    """Slices of x along `axis` at `indices` (negative ones count from the end).
+
+    x [..., N, ...], indices [*I] in -N .. N-1 -> [..., *I, ...]. Source: ONNX Gather-13.
+    """
+
+    axis: int
+
+    def infer(self, x: Value, indices: Value) -> Result:
+        if indices.dtype.kind not in ("signed", "unsigned"):
+            raise DTypeError(f"Gather needs whole numbers as indices, not {indices}.")
+        axis = normal_axis(self.axis, x.rank)
+        shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+        size = x.shape[axis]
+        for index in indices.elements or ():
+            if isinstance(index, int) and isinstance(size, int) and not -size <= index < size:
+                raise ShapeError(f"Gather of element {index} from axis {axis} of {x}, which has {size}.")
+        return Result(x.dtype, shape, self._elements(x, indices) if len(shape) < 2 else None)
+
+    def _elements(self, x: Value, indices: Value) -> tuple[Dim, ...] | None:
+        if x.elements is None or x.rank != 1 or indices.elements is None:
+            return None
+        if not all(isinstance(index, int) for index in indices.elements):
+            return None
+        return tuple(x.elements[index] for index in numbers(indices.elements))
+
+    def reference(self, x: Numbers, indices: Numbers) -> Numbers:
+        size = x.shape[normal_axis(self.axis, x.ndim)]
+        if indices.size and (np.min(indices) < -size or np.max(indices) >= size):
+            raise ShapeError(f"Gather: indices {np.min(indices)} .. {np.max(indices)} leave an axis of {size}.")
+        return np.take(x, indices.astype(np.int64), self.axis)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Gather has no kernel yet.")
+
+
+@op("Shape")
+class ShapeOf:
+    """The sizes of axes start .. end of x, as int64; negative ones count from the end. Source: ONNX Shape-15."""
+
+    start: int = 0
+    end: int | None = None
+
+    def infer(self, x: Value) -> Result:
+        sizes = x.shape[self.start : self.end]
+        return Result(int64, (len(sizes),), sizes)
+
+    def reference(self, x: Numbers) -> Numbers:
+        return np.asarray(x.shape[self.start : self.end], dtype=np.int64)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Shape has no kernel yet.")
+
+
+def resolve_reshape(shape: Shape, elements: tuple[Dim, ...], allow_zero: bool = False) -> Shape:
+    """The final shape of a reshape whose target holds 0 (copy the size, unless `allow_zero`) or one -1 (what is left).
+
+    Raises ShapeError when a copied axis does not exist, -1 comes twice, or nothing fits. Source: ONNX Reshape-14.
+    """
+    what = f"Reshape of {shape_text(shape)} to {shape_text(elements)}"
+    target: list[Dim] = []
+    for i, dim in enumerate(elements):
+        copied = dim == 0 and not allow_zero
+        if copied and i >= len(shape):
+            raise ShapeError(f"{what}: there is no axis {i} to copy.")
+        target.append(shape[i] if copied else dim)
+    unknown = [i for i, dim in enumerate(target) if dim == -1]
+    if len(unknown) > 1 or any(isinstance(dim, int) and dim < -1 for dim in target):
+        raise ShapeError(f"{what}: at most one size may be -1.")
+    if unknown:
+        target[unknown[0]] = _what_is_left(shape, target, what)
+    return tuple(target)
+
+
+def _what_is_left(shape: Shape, target: list[Dim], what: str) -> Dim:
+    """The size that stands for -1: equal sizes on both sides are struck out, the rest divides."""
+    left, divisors = list(shape), []
+    for dim in target:
+        if dim == -1:
+            continue
+        if dim in left and dim != 0:
+            left.remove(dim)
+        else:
+            divisors.append(dim)
+    count, divisor = product(left), product(divisors)
+    if divisor == 0:
+        raise ShapeError(
+            f"Reshape of {shape_text(shape)} to {shape_text(target)}: -1 beside a size of 0 means nothing."
+        )
+    if isinstance(count, int) and isinstance(divisor, int) and count % divisor:
+        raise ShapeError(
+            f"Reshape of {shape_text(shape)} to {shape_text(target)}: {count} is no multiple of {divisor}."
+        )
+    return floor_div(count, divisor)

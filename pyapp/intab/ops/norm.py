@@ -1,0 +1,145 @@
+"""Normalisations."""
+
+import numpy as np
+
+from intab.errors import DTypeError, ShapeError, UnsupportedOpError
+from intab.graph.ir import Value
+from intab.ops.arrays import Numbers
+from intab.ops.broadcast import (
+    NO_PAIRS,
+    agree,
+    broadcast_to,
+    channel_axis,
+    need_rank,
+    normal_axis,
+    shape_text,
+)
+from intab.ops.elementwise import FLOATS
+from intab.ops.lowering import Lowering
+from intab.ops.registry import Result, op
+
+
+@op("Softmax")
+class Softmax:
+    """exp(x - max) / sum of the same, over one axis. x [..., N, ...] -> same shape. Source: ONNX Softmax-13."""
+
+    axis: int
+
+    def infer(self, x: Value) -> Result:
+        _check_floats("Softmax", x)
+        normal_axis(self.axis, x.rank)
+        return Result(x.dtype, x.shape)
+
+    def reference(self, x: Numbers) -> Numbers:
+        with np.errstate(all="ignore"):
+            powers = np.exp(_below_maximum(x, self.axis))
+            return np.asarray(powers / np.sum(powers, axis=self.axis, keepdims=True)).astype(x.dtype)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("Softmax has no kernel yet.")
+
+
+@op("LogSoftmax")
+class LogSoftmax:
+    """x - max - log(sum of exp(x - max)), over one axis. Same shape. Source: ONNX LogSoftmax-13."""
+
+    axis: int
+
+    def infer(self, x: Value) -> Result:
+        _check_floats("LogSoftmax", x)
+        normal_axis(self.axis, x.rank)
+        return Result(x.dtype, x.shape)
+
+    def reference(self, x: Numbers) -> Numbers:
+        with np.errstate(all="ignore"):
+            below = _below_maximum(x, self.axis)
+            sums = np.sum(np.exp(below), axis=self.axis, keepdims=True)
+            return np.asarray(below - np.log(sums)).astype(x.dtype)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("LogSoftmax has no kernel yet.")
+
+
+@op("LayerNorm")
+class LayerNorm:
+    """(x - mean) / sqrt(variance + epsilon) over the axes from `axis` on, then * scale + bias.
+
+    scale and bias broadcast to x.shape[axis:]. Same shape. Source: ONNX LayerNormalization-17.
+    """
+
+    axis: int = -1
+    epsilon: float = 1e-5
+
+    def infer(self, x: Value, scale: Value | None = None, bias: Value | None = None) -> Result:
+        _check_floats("LayerNorm", x, scale, bias)
+        axis = normal_axis(self.axis, x.rank)
+        pairs = NO_PAIRS
+        for name, value in (("Scale", scale), ("Bias", bias)):
+            if value is not None:
+                pairs += broadcast_to(value.shape, x.shape[axis:], f"{name} of LayerNorm")
+        return Result(x.dtype, x.shape, equal=pairs)
+
+    def reference(self, x: Numbers, scale: Numbers | None = None, bias: Numbers | None = None) -> Numbers:
+        axes = tuple(range(normal_axis(self.axis, x.ndim), x.ndim))
+        with np.errstate(all="ignore"):
+            wide = x.astype(np.float64)
+            centred = wide - _mean(wide, axes)
+            result = centred / np.sqrt(_mean(centred**2, axes) + self.epsilon)
+            if scale is not None:
+                result = result * scale
+            if bias is not None:
+                result = result + bias
+            return np.asarray(result.astype(x.dtype))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("LayerNorm has no kernel yet.")
+
+
+@op("BatchNorm")
+class BatchNorm:
+    """(x - mean) / sqrt(variance + epsilon) * scale + bias, with four numbers a channel. Same shape.
+
+    x [N, C, ...] for layout "NCHW", [N, ..., C] for "NHWC"; the others [C]. Source: ONNX BatchNormalization-15.
+    """
+
+    epsilon: float = 1e-5
+    layout: str = "NCHW"
+
+    def infer(self, x: Value, scale: Value, bias: Value, mean: Value, variance: Value) -> Result:
+        parameters = (scale, bias, mean, variance)
+        _check_floats("BatchNorm", x, *parameters)
+        need_rank(x, 2, "BatchNorm")
+        channels, pairs = x.shape[channel_axis(x.rank, self.layout)], NO_PAIRS
+        for value in parameters:
+            if value.rank != 1:
+                raise ShapeError(f"BatchNorm needs one number a channel, not {shape_text(value.shape)}.")
+            pairs += agree(value.shape[0], channels, "Parameters and channels of BatchNorm")[1]
+        return Result(x.dtype, x.shape, equal=pairs)
+
+    def reference(self, x: Numbers, scale: Numbers, bias: Numbers, mean: Numbers, variance: Numbers) -> Numbers:
+        shape = [1] * x.ndim
+        shape[channel_axis(x.ndim, self.layout)] = -1
+        with np.errstate(all="ignore"):
+            factor = scale.astype(np.float64) / np.sqrt(variance.astype(np.float64) + self.epsilon)
+            result = (x - mean.reshape(shape).astype(np.float64)) * factor.reshape(shape) + bias.reshape(shape)
+            return np.asarray(result.astype(x.dtype))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError("BatchNorm has no kernel yet.")
+
+
+def _check_floats(name: str, *values: Value | None) -> None:
+    given = [value for value in values if value is not None]
+    if given[0].dtype.kind not in FLOATS or any(value.dtype != given[0].dtype for value in given):
+        raise DTypeError(f"{name} needs float tensors of one dtype, not {', '.join(map(str, given))}.")
+
+
+def _below_maximum(x: Numbers, axis: int) -> Numbers:
+    """x less its maximum along an axis, in float64; of an empty axis there is nothing to subtract."""
+    wide = x.astype(np.float64)
+    return np.asarray(wide - np.max(wide, axis=axis, keepdims=True, initial=-np.inf))
+
+
+def _mean(x: Numbers, axes: tuple[int, ...]) -> Numbers:
+    count = int(np.prod([x.shape[axis] for axis in axes]))
+    return np.asarray(np.sum(x, axis=axes, keepdims=True) / np.float64(count))

@@ -1,0 +1,178 @@
+"""Operators that make one element of many along axes."""
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+import numpy as np
+
+from intab.dtypes import int64
+from intab.errors import DTypeError, ShapeError, UnsupportedOpError
+from intab.graph.dims import Dim, Shape, product
+from intab.graph.ir import Value
+from intab.ops.arrays import Numbers, highest, lowest
+from intab.ops.broadcast import normal_axes, normal_axis
+from intab.ops.elementwise import NUMBERS
+from intab.ops.lowering import Lowering
+from intab.ops.registry import Result, op
+
+
+class Reduce:
+    """Base of reductions over several axes, which are kept with size 1 or dropped. x -> x without `axes`."""
+
+    __slots__ = ()
+
+    axes: tuple[int, ...]
+    keepdims: bool
+    accepts: ClassVar[tuple[str, ...]] = NUMBERS
+    compute: ClassVar[Callable[..., Numbers]]
+
+    def infer(self, x: Value) -> Result:
+        if x.dtype.kind not in self.accepts:
+            raise DTypeError(f"{type(self).__name__} takes {' or '.join(self.accepts)} tensors, not {x}.")
+        return Result(x.dtype, reduced_shape(x.shape, self.axes, self.keepdims), self.known_elements(x))
+
+    def known_elements(self, x: Value) -> tuple[Dim, ...] | None:
+        """The result's number, where it follows from known numbers of x."""
+        return None
+
+    def reference(self, x: Numbers) -> Numbers:
+        axes = normal_axes(self.axes, x.ndim)
+        with np.errstate(all="ignore"):
+            made = np.asarray(self.compute(x, axis=axes, keepdims=self.keepdims))
+            return made.astype(x.dtype, copy=False)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError(f"{type(self).__name__} has no kernel yet.")
+
+
+@op("ReduceSum")
+class ReduceSum(Reduce):
+    """Sum; 0 of nothing. Source: ONNX ReduceSum-13."""
+
+    axes: tuple[int, ...]
+    keepdims: bool
+
+    def compute(self, x: Numbers, **where: Any) -> Numbers:
+        return np.asarray(np.sum(x, dtype=_sum_dtype(x), **where))
+
+
+@op("ReduceMean")
+class ReduceMean(Reduce):
+    """Mean; of integers the whole part, towards zero. NaN of nothing. Source: ONNX ReduceMean-18."""
+
+    axes: tuple[int, ...]
+    keepdims: bool
+
+    def compute(self, x: Numbers, **where: Any) -> Numbers:
+        total = np.asarray(np.sum(x, dtype=_sum_dtype(x), **where))
+        count = x.size // total.size if total.size else 1
+        if x.dtype.kind == "f":
+            return np.asarray(total / count)
+        return np.asarray(np.trunc(total / max(count, 1)))
+
+
+@op("ReduceMax")
+class ReduceMax(Reduce):
+    """Largest element; NaN if one is. The least number of the dtype of nothing. Source: ONNX ReduceMax-20."""
+
+    accepts = (*NUMBERS, "bool")
+
+    axes: tuple[int, ...]
+    keepdims: bool
+
+    def compute(self, x: Numbers, **where: Any) -> Numbers:
+        return np.asarray(np.maximum.reduce(x, initial=lowest(x.dtype), **where))
+
+
+@op("ReduceMin")
+class ReduceMin(Reduce):
+    """Smallest element; NaN if one is. The largest number of the dtype of nothing. Source: ONNX ReduceMin-20."""
+
+    accepts = (*NUMBERS, "bool")
+
+    axes: tuple[int, ...]
+    keepdims: bool
+
+    def compute(self, x: Numbers, **where: Any) -> Numbers:
+        return np.asarray(np.minimum.reduce(x, initial=highest(x.dtype), **where))
+
+
+@op("ReduceProd")
+class ReduceProd(Reduce):
+    """Product; 1 of nothing. Source: ONNX ReduceProd-18."""
+
+    axes: tuple[int, ...]
+    keepdims: bool
+
+    def compute(self, x: Numbers, **where: Any) -> Numbers:
+        return np.asarray(np.prod(x, dtype=_sum_dtype(x), **where))
+
+    def known_elements(self, x: Value) -> tuple[Dim, ...] | None:
+        if x.elements is None or x.rank != 1 or not self.axes:
+            return None
+        return (product(x.elements),)
+
+
+class ArgExtreme:
+    """Base of ArgMax and ArgMin. x -> int64 index along `axis`; of equals the first, or the last."""
+
+    __slots__ = ()
+
+    axis: int
+    keepdims: bool
+    select_last: bool
+    pick: ClassVar[Callable[..., Any]]
+
+    def infer(self, x: Value) -> Result:
+        if x.dtype.kind not in NUMBERS:
+            raise DTypeError(f"{type(self).__name__} takes numbers, not {x}.")
+        axis = normal_axis(self.axis, x.rank)
+        if x.shape[axis] == 0:
+            raise ShapeError(f"{type(self).__name__} over axis {axis} of {x}: there is nothing to pick from.")
+        return Result(int64, reduced_shape(x.shape, (axis,), self.keepdims))
+
+    def reference(self, x: Numbers) -> Numbers:
+        axis = normal_axis(self.axis, x.ndim)
+        if self.select_last:
+            found = x.shape[axis] - 1 - type(self).pick(np.flip(x, axis), axis=axis, keepdims=self.keepdims)
+        else:
+            found = type(self).pick(x, axis=axis, keepdims=self.keepdims)
+        return np.asarray(found, dtype=np.int64)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        raise UnsupportedOpError(f"{type(self).__name__} has no kernel yet.")
+
+
+@op("ArgMax")
+class ArgMax(ArgExtreme):
+    """Where the largest element lies. Source: ONNX ArgMax-13."""
+
+    pick = staticmethod(np.argmax)
+
+    axis: int
+    keepdims: bool
+    select_last: bool = False
+
+
+@op("ArgMin")
+class ArgMin(ArgExtreme):
+    """Where the smallest element lies. Source: ONNX ArgMin-13."""
+
+    pick = staticmethod(np.argmin)
+
+    axis: int
+    keepdims: bool
+    select_last: bool = False
+
+
+def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
+    """The shape that is left when axes are reduced."""
+    dropped = normal_axes(axes, len(shape))
+    if keepdims:
+        return tuple(1 if i in dropped else dim for i, dim in enumerate(shape))
+    return tuple(dim for i, dim in enumerate(shape) if i not in dropped)
+
+
+def _sum_dtype(x: Numbers) -> "np.dtype[Any]":
+    """Floats are summed in float64, so that the meaning does not hang on the order of summation."""
+    return np.dtype(np.float64) if x.dtype.kind == "f" else x.dtype
