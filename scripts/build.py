@@ -8,9 +8,8 @@ import subprocess
 import sys
 from collections.abc import Sequence
 
-from prepare.steps import ROOT, VENV_PYTHON, only_one, say
-
 import setup
+from prepare.steps import ROOT, VENV_PYTHON, only_one, say
 
 
 def build(*, clean: bool = False) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from prepare.machine import check_node, check_python, install_missing
 from prepare.steps import ROOT, VENV_PYTHON, SetupError, only_one, run, say
-from prepare.tools import install_node_modules, make_venv
+from prepare.tools import install_intab, install_node_modules, make_venv
 
 
 def check_machine() -> None:
@@ -21,13 +21,17 @@ def check_machine() -> None:
 
 def bring_materials() -> None:
     """The wheels and models of the lock files, by the project's own code, now that it can run."""
-    command = [VENV_PYTHON, "-m", "intab.cli.build.materials", "--root", ROOT]
-    run(command, doing="bringing the wheels and models", quiet=False)
+    run(
+        [VENV_PYTHON, "-m", "intab.cli.build.materials", "--root", str(ROOT)],
+        doing="bringing the wheels and models",
+        quiet=False,
+    )
 
 
 STEPS: tuple[tuple[str, Callable[[], None]], ...] = (
     ("machine", check_machine),
     ("Python tools", make_venv),
+    ("intab", install_intab),
     ("Node tools", install_node_modules),
     ("wheels and models", bring_materials),
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 import pytest
+
 from prepare.machine import find_font
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,22 +18,32 @@ from prepare.steps import (
 
 PYTHON_LOCK = ROOT / "requirements-dev.lock"
 NODE_LOCK = ROOT / "package-lock.json"
+PIP_INSTALL = (str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
 
 
 def make_venv() -> None:
-    """`.venv` with exact versions of the tools and the project installed editable, so `.venv/bin/intab` is there."""
-    digest = digest_of_files([PYTHON_LOCK, ROOT / "pyproject.toml"], sys.executable, platform.python_version())
+    """`.venv` with the tools of requirements-dev.lock, no more and no less."""
+    digest = digest_of_files([PYTHON_LOCK], sys.executable, platform.python_version())
     if is_stamped(VENV, digest) and VENV_PYTHON.exists():
         return
     say(f"  making {VENV.name} from {PYTHON_LOCK.name} (a few minutes the first time)")
     # --clear: what an interrupted or older run left may be anything.
     run([sys.executable, "-m", "venv", "--clear", VENV], doing="making .venv (on Debian: python3-venv)")
-    pip = [VENV_PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"]
     with stamping(VENV, digest):
-        run([*pip, "--requirement", PYTHON_LOCK], doing="installing the development tools")
-        run([*pip, "--no-build-isolation", "--editable", ROOT], doing="installing intab into .venv")
-        if not (VENV / "bin" / "intab").exists():
-            raise SetupError("intab was installed, and .venv/bin/intab is not there: check [project.scripts].")
+        run([*PIP_INSTALL, "--requirement", PYTHON_LOCK], doing="installing the development tools")
+
+
+def install_intab() -> None:
+    """The project itself into `.venv`, editable, so that `.venv/bin/intab` is there."""
+    command = VENV / "bin" / "intab"
+    digest = digest_of_files([ROOT / "pyproject.toml"])
+    if is_stamped(VENV / "bin", digest) and command.exists():
+        return
+    say(f"  installing intab into {VENV.name}, editable")
+    with stamping(VENV / "bin", digest):
+        run([*PIP_INSTALL, "--no-build-isolation", "--editable", ROOT], doing="installing intab into .venv")
+        if not command.exists():
+            raise SetupError(f"intab was installed, and {command} is not there: check [project.scripts].")
 
 
 def install_node_modules() -> None:

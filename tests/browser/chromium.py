@@ -3,10 +3,11 @@
 import shutil
 from collections.abc import Sequence
 
-from prepare.machine import find_chromium
 from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+
+from prepare.machine import find_chromium
 
 FLAGS = (
     "--headless=new",

@@ -144,7 +144,11 @@ def _pip_download(package: str, version: str, folder: Path, say: Say) -> None:
     log = folder / "pip.log"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=os.environ | {"TMPDIR": str(folder)}
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=os.environ | {"TMPDIR": str(folder)},
         )
         try:
             while True:
@@ -160,8 +164,6 @@ def _pip_download(package: str, version: str, folder: Path, say: Say) -> None:
     if process.returncode != 0:
         tail = log.read_text(errors="replace").strip().splitlines()[-3:]
         raise DownloadError(f"pip cannot bring {package} {version}: " + " / ".join(tail))
-
-
 
 
 def _folder_nbytes(folder: Path) -> int:

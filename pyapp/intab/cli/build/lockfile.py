@@ -33,7 +33,7 @@ def write_lock(target: Path, *, core: Path, wheels: Iterable[LockedWheel]) -> No
     Raises IntabError when a wheel needs another that is not among them.
     """
     info = core_info(core)
-    packages = {canonicalize_name(spec.name): spec for spec in (_package(wheel, info) for wheel in wheels)}
+    packages = {spec.name: spec for spec in (_package(wheel, info) for wheel in wheels)}
     for spec in packages.values():
         lacking = [name for name in spec.depends if name not in packages]
         if lacking:

@@ -15,7 +15,7 @@ import sys
 import zipfile
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
-from importlib import _bootstrap_external  # type: ignore[attr-defined]
+from importlib import _bootstrap_external
 from importlib.util import source_hash
 from pathlib import Path
 
@@ -54,7 +54,8 @@ def compiled(members: Mapping[str, bytes], library: str) -> dict[str, bytes]:
         except SyntaxError:  # templates and test data may carry the suffix
             result[name] = data
             continue
-        result[name + "c"] = bytes(_bootstrap_external._code_to_hash_pyc(code, source_hash(data), False))
+        pyc = _bootstrap_external._code_to_hash_pyc(code, source_hash(data), False)  # type: ignore[attr-defined]
+        result[name + "c"] = bytes(pyc)
     return result
 
 
