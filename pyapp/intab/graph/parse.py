@@ -23,6 +23,8 @@ class Inferred(Protocol):
     def shape(self) -> Shape: ...
     @property
     def elements(self) -> tuple[Dim, ...] | None: ...
+    @property
+    def equal(self) -> tuple[tuple[Dim, Dim], ...]: ...
 
 
 # (operator, attributes, inputs) -> one for each output. `ops.inference.infer` is one.
@@ -33,12 +35,18 @@ def parse_graph(text: str, storages: Mapping[str, Storage] | None = None, infer:
     """The graph that a text stands for.
 
     `storages` holds what large constants refer to. With `infer`, the types of values that nodes make may be
-    left out (`%y = Relu(%x)`). Raises ModelFormatError naming the line where the text cannot be read.
+    left out (`%y = Relu(%x)`); what it takes for equal becomes an equality of the graph.
+    Raises ModelFormatError naming the line where the text cannot be read.
     """
     parser = _Parser(text, storages or {}, infer)
     graph = parser.graph()
     parser.expect_end()
     return graph
+
+
+# A value to be made: its name, and its dtype, shape and known elements where they are written.
+_Type = tuple[DType, Shape, tuple[Dim, ...] | None]
+_Target = tuple[str, _Type | None]
 
 
 class _Parser(Cursor):
@@ -123,7 +131,7 @@ class _Parser(Cursor):
             raise self.error(f"%{name} is not defined.", token.line)
         return values[name]
 
-    def _type(self) -> tuple[DType, Shape, tuple[Dim, ...] | None]:
+    def _type(self) -> _Type:
         dtype = self._dtype()
         self.expect("[")
         shape = self.dims("]")
@@ -164,26 +172,28 @@ class _Parser(Cursor):
         inputs = self._arguments(body.values)
         attributes = self._attributes()
         name = self.string(self.take("string", "a name")) if self.token.kind == "string" else ""
-        outputs = self._typed(op, attributes, inputs, targets, line)
+        if all(type_ is not None for _, type_ in targets):
+            outputs = tuple(Value(name, *type_) for name, type_ in targets if type_ is not None)
+        else:
+            outputs, equalities = self._inferred(op, attributes, inputs, targets, line)
+            body.equalities += [Equality(left, right, name or op) for left, right in equalities]
         for value in outputs:
             self._define(body.values, value, line)
         body.nodes.append(Node(op, inputs, outputs, attributes, name))
 
-    def _target(self) -> tuple[str, tuple[DType, Shape, tuple[Dim, ...] | None] | None]:
+    def _target(self) -> _Target:
         name = self._value_name()
         return name, self._type() if self.accept(":") else None
 
-    def _typed(
+    def _inferred(
         self,
         op: str,
         attributes: Mapping[str, Attribute],
         inputs: tuple[Value | None, ...],
-        targets: list[tuple[str, tuple[DType, Shape, tuple[Dim, ...] | None] | None]],
+        targets: list[_Target],
         line: int,
-    ) -> tuple[Value, ...]:
-        """The outputs of a node: as written, or as inferred where no type is written."""
-        if all(type_ is not None for _, type_ in targets):
-            return tuple(Value(name, *type_) for name, type_ in targets if type_ is not None)
+    ) -> tuple[tuple[Value, ...], list[tuple[Dim, Dim]]]:
+        """The outputs of a node some of which have no type written, and what inference takes for equal."""
         if self._infer is None:
             raise self.error("a value without a type needs inference; write %name: dtype[shape].", line)
         try:
@@ -192,10 +202,11 @@ class _Parser(Cursor):
             raise self.error(f"{op}: {error}", line) from error
         if len(results) != len(targets):
             raise self.error(f"{op} has {len(results)} outputs, not {len(targets)}.", line)
-        return tuple(
+        outputs = tuple(
             Value(name, *(type_ or (r.dtype, r.shape, r.elements)))
             for (name, type_), r in zip(targets, results, strict=True)
         )
+        return outputs, [pair for r in results for pair in r.equal]
 
     def _arguments(self, values: Mapping[str, Value]) -> tuple[Value | None, ...]:
         self.expect("(")
@@ -217,17 +228,17 @@ class _Parser(Cursor):
         shape = tuple(self.whole(d) for d in self.dims("]"))
         elements = None
         if self.accept("{"):
-            constant = self._inline_constant(dtype, shape, name)
+            constant = self._inline_constant(dtype, shape, name, line)
             if dtype.is_integer and len(shape) <= 1:
                 elements = tuple(int(n) for n in constant.numpy().reshape(-1))
         else:
-            constant = self._stored_constant(dtype, shape)
+            constant = self._stored_constant(dtype, shape, line)
         value = Value(name, dtype, shape, elements)
         self._define(body.values, value, line)
         body.constants[name] = constant
         body.constant_values.append(value)
 
-    def _inline_constant(self, dtype: DType, shape: tuple[int, ...], name: str) -> Constant:
+    def _inline_constant(self, dtype: DType, shape: tuple[int, ...], name: str, line: int) -> Constant:
         words: list[str] = []
         while not self.accept("}"):
             sign = "-" if self.accept("-") else ""
@@ -240,13 +251,13 @@ class _Parser(Cursor):
         # np.array would take memory for a shape of any size before it saw that numbers are missing.
         count = int(np.prod(shape, dtype=object))
         if count != len(words):
-            raise self.error(f"{len(words)} numbers are given for a shape of {count}.")
+            raise self.error(f"{len(words)} numbers are given for a shape of {count}.", line)
         try:
             return Constant.of(constant_array(words, shape, dtype), name)
         except (ValueError, TypeError) as error:
-            raise self.error(f"these are not {dtype} numbers: {error}.") from error
+            raise self.error(f"these are not {dtype} numbers: {error}.", line) from error
 
-    def _stored_constant(self, dtype: DType, shape: tuple[int, ...]) -> Constant:
+    def _stored_constant(self, dtype: DType, shape: tuple[int, ...], line: int) -> Constant:
         self.expect("@")
         storage_name = self.string(self.take("string", "a storage's name in quotes"))
         self.expect(":")
@@ -254,7 +265,7 @@ class _Parser(Cursor):
         self.expect("+")
         nbytes = int(self.take("int", "a size in bytes"))
         if storage_name not in self._storages:
-            raise self.error(f"the storage {storage_name!r} was not given.")
+            raise self.error(f"the storage {storage_name!r} was not given.", line)
         return Constant(dtype, shape, self._storages[storage_name], offset, nbytes)
 
     # Attributes
