@@ -12,7 +12,7 @@ def checkout() -> Path:
     root = Path(__file__).resolve().parents[3]
     if not (root / "web" / "index.html").is_file():
         raise IntabError(
-            f"{root}: this intab was installed without its site. Run it from a checkout that scripts/setup.py has prepared."
+            f"{root}: this intab was installed without its site. Run it from a checkout of the project."
         )
     return root
 
