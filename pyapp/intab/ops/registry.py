@@ -60,7 +60,7 @@ def op(name: str) -> Callable[[_Class], _Class]:
     def register(cls: _Class) -> _Class:
         if name in OPERATORS:
             raise ValueError(f"Operator {name} is defined twice: {OPERATORS[name]} and {cls}.")
-        made = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+        made: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
         OPERATORS[name] = cast(type[Operator], made)
         return cast(_Class, made)
 

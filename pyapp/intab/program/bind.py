@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from intab.errors import ShapeError
 from intab.graph.dims import Dim, dim_text, substitute, symbol, symbols_of
-from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Program
+from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program
 from intab.program.memory import Lifetime, Placement, place_apart, place_reused
 
 Numbers = NDArray[np.int64]
@@ -63,6 +63,8 @@ class Binder:
         self.relocation = Relocation(positions, self._buffer_regions[self._word_buffers], itemsizes)
         self._item_dims = np.array([s.items for s in program.steps], np.int64)
         self._nbytes_dims = np.array([b.nbytes_dim for b in program.buffers], np.int64)
+        numbers = {dim: i for i, dim in enumerate(program.dims)}
+        self._shape_dims = {p: [numbers[d] for d in p.shape] for p in (*program.inputs, *program.outputs)}
         self._placement: tuple[Numbers, Numbers, tuple[int, ...]] | None = None
 
     def bind(self, sizes: Mapping[str, int]) -> Plan:
@@ -81,6 +83,17 @@ class Binder:
         return Plan(
             words.astype(np.int32), dims[self._item_dims].astype(np.int32), offsets, nbytes, region_nbytes, dims
         )
+
+    def fixed_places(self, region: int) -> tuple[dict[int, int], int]:
+        """Where the buffers of a region lie whose sizes are plain numbers: offsets by buffer, and bytes in all."""
+        members = np.flatnonzero(self._buffer_regions == region)
+        sizes = [self.program.dims[self._nbytes_dims[i]] for i in members]
+        placement = place_apart([size for size in sizes if isinstance(size, int)])
+        return dict(zip(members.tolist(), placement.offsets, strict=True)), placement.nbytes
+
+    def shape_of(self, port: Port, plan: Plan) -> tuple[int, ...]:
+        """The shape of an input or output under a plan."""
+        return tuple(int(plan.dims[i]) for i in self._shape_dims[port])
 
     def _dims(self, sizes: Mapping[str, int]) -> Numbers:
         missing = [s for s in self.symbols if s not in sizes]

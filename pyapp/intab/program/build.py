@@ -153,6 +153,9 @@ class _Building:
             Port(name, v.dtype, v.shape, self.place(v).buffer)
             for name, v in zip(self.graph.output_names, self.graph.outputs, strict=True)
         )
+        for port in (*inputs, *outputs):
+            for dim in port.shape:
+                self.dims.number(dim)
         ends = [s.first_step for s in self.segments[1:]] + [len(self.steps)]
         dims = [self.dims.number(draft.nbytes) for draft in self.drafts]
         return Program(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from intab.kernels.ir import Kernel
 from intab.kernels.wasm.encoding import I32, Function, Signature, module, signed, unsigned
 from intab.kernels.wasm.function import KERNEL_SIGNATURE, Functions, kernel_function
+from intab.kernels.wasm.instructions import F32X4_RELAXED_MADD, V128_CONST
 from intab.target import Target
 
 STEP_NBYTES = 16
@@ -31,6 +32,13 @@ def generate(kernels: Sequence[Kernel], target: Target, *, memory_pages: tuple[i
         memory_limits=memory_pages,
         signatures=[KERNEL_SIGNATURE, _RUN_SIGNATURE],
     )
+
+
+def relaxed_simd_probe() -> bytes:
+    """A module that validates only where relaxed SIMD is there."""
+    zero = V128_CONST + bytes(16)
+    function = Function(Signature(()), (), zero * 3 + F32X4_RELAXED_MADD + b"\x1a")
+    return module([function], exports=[], table=[], memory_limits=(1, None))
 
 
 def _run_function() -> Function:

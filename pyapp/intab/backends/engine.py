@@ -1,0 +1,91 @@
+"""The seam between programs and devices.
+
+A `Machine` is where WebAssembly lives: a linear memory and a way to make instances over it. There are two, with
+one meaning: the browser's (`intab.browser.wasm`) and wasmtime's, for fast tests on the desktop. An `Executable`
+is a model made ready on some device; `runtime.Session` knows nothing else of back ends.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from intab.graph.ir import Array
+from intab.target import Target
+
+
+class Memory(Protocol):
+    """A linear memory. Addresses in bytes; it grows and never shrinks."""
+
+    nbytes: int
+
+    def grow_to(self, nbytes: int) -> None:
+        """Raises OutOfMemoryError when the memory cannot be had."""
+        ...
+
+    def write(self, address: int, data: memoryview) -> None: ...
+
+    def read(self, address: int, out: memoryview) -> None: ...
+
+    def dispose(self) -> None: ...
+
+
+class Instance(Protocol):
+    """A module over its memory."""
+
+    def run(self, table_address: int, step_count: int) -> None:
+        """Run steps of the table. Raises KernelError when the code traps."""
+        ...
+
+    def dispose(self) -> None: ...
+
+
+class Machine(Protocol):
+    """A place where WebAssembly runs."""
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def memory(self) -> Memory: ...
+
+    async def instantiate(self, module: bytes) -> Instance: ...
+
+    def dispose(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryUse:
+    """What a session holds, in bytes by purpose."""
+
+    weights: int
+    arena: int
+    inputs: int
+    outputs: int
+    code: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.arena + self.inputs + self.outputs + self.code
+
+
+class Executable(Protocol):
+    """A model made ready to run on one device."""
+
+    @property
+    def backend(self) -> str: ...
+
+    @property
+    def step_count(self) -> int: ...
+
+    @property
+    def kernel_count(self) -> int: ...
+
+    def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
+        """Compute the fetches. The feeds are complete, contiguous and of the right dtypes; sizes bind every symbol."""
+        ...
+
+    def memory(self) -> MemoryUse: ...
+
+    def dispose(self) -> None:
+        """Give everything back; a second call does nothing."""
+        ...

@@ -1,0 +1,1 @@
+"""Programs on WebAssembly, in the browser and under wasmtime."""

@@ -1,0 +1,144 @@
+"""A Program on WebAssembly: one module, four regions of a pool's memory, and a step table.
+
+Between runs at the same sizes nothing is allocated and nothing but feeds and fetches crosses over.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from intab.backends.engine import Instance, MemoryUse
+from intab.backends.wasm.pool import Pool, Region
+from intab.graph.ir import Array
+from intab.kernels.wasm import STEP_NBYTES, generate
+from intab.program.bind import Binder, Plan
+from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program
+
+# Plans kept for sizes seen before. A plan of 300 steps is about 30 KB.
+PLANS_KEPT = 16
+
+
+class WasmExecutable:
+    """A program made ready. Make one with `prepare`."""
+
+    backend = "wasm"
+
+    def __init__(self, program: Program, pool: Pool, module: bytes, instance: Instance) -> None:
+        self.program = program
+        self._pool = pool
+        self._instance = instance
+        self._module_nbytes = len(module)
+        self._binder = Binder(program)
+        self._regions: list[Region | None] = [None] * len(REGIONS)
+        words_nbytes = 4 * int(self._binder.word_starts[-1])
+        self._table = pool.allocate(STEP_NBYTES * len(program.steps) + words_nbytes)
+        self._plans: dict[tuple[int, ...], Plan] = {}
+        self._loaded: Plan | None = None
+        self._disposed = False
+
+    @property
+    def step_count(self) -> int:
+        return len(self.program.steps)
+
+    @property
+    def kernel_count(self) -> int:
+        return len(self.program.kernels)
+
+    def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
+        plan = self._plan(sizes)
+        if plan is not self._loaded:
+            self._load(plan)
+        for port in self.program.inputs:
+            if port.buffer >= 0:
+                self._pool.machine.memory.write(self._address(plan, port), _bytes_of(feeds[port.name]))
+        self._instance.run(self._table.address, len(self.program.steps))
+        by_name = {port.name: port for port in self.program.outputs}
+        return {name: self._fetch(plan, by_name[name], sizes) for name in fetches}
+
+    def memory(self) -> MemoryUse:
+        sizes = [region.nbytes if region else 0 for region in self._regions]
+        code = 0 if self._disposed else self._module_nbytes + self._table.nbytes
+        return MemoryUse(sizes[WEIGHTS], sizes[ARENA], sizes[INPUTS], sizes[OUTPUTS], code)
+
+    def dispose(self) -> None:
+        if self._disposed:
+            return
+        self._disposed = True
+        self._instance.dispose()
+        self._pool.free(self._table)
+        for number, region in enumerate(self._regions):
+            if region is not None:
+                self._pool.free(region)
+                self._regions[number] = None
+        self._plans.clear()
+
+    def write_weights(self, progress: Callable[[float, float], None]) -> None:
+        """Pack the weights one by one into their region; `progress` hears the bytes done and in all."""
+        offsets, nbytes = self._binder.fixed_places(WEIGHTS)
+        region = self._pool.allocate(nbytes)
+        self._regions[WEIGHTS] = region
+        for weight in self.program.weights:
+            self._pool.machine.memory.write(region.address + offsets[weight.buffer], _bytes_of(weight.numpy()))
+            progress(offsets[weight.buffer], nbytes)
+        progress(nbytes, nbytes)
+
+    def _plan(self, sizes: Mapping[str, int]) -> Plan:
+        key = tuple(sizes[s] for s in self._binder.symbols)
+        plan = self._plans.pop(key, None) or self._binder.bind(sizes)
+        self._plans[key] = plan  # the newest is last
+        if len(self._plans) > PLANS_KEPT:
+            del self._plans[next(iter(self._plans))]
+        return plan
+
+    def _load(self, plan: Plan) -> None:
+        """Make room for a plan and write its step table with addresses in place of places."""
+        self._loaded = None
+        for number in (ARENA, INPUTS, OUTPUTS):
+            self._make_room(number, plan.region_nbytes[number])
+        bases = np.array([region.address if region else 0 for region in self._regions], np.int64)
+        relocation, words = self._binder.relocation, plan.words.astype(np.int64)
+        at = relocation.positions
+        words[at] = words[at] * relocation.itemsizes + bases[relocation.regions]
+        words_address = self._table.address + STEP_NBYTES * len(self.program.steps)
+        records = np.zeros((len(self.program.steps), STEP_NBYTES // 4), np.int64)
+        records[:, 0] = [step.kernel for step in self.program.steps]
+        records[:, 1] = words_address + 4 * self._binder.word_starts[:-1]
+        records[:, 2] = plan.items
+        table = np.concatenate([records.reshape(-1), words])
+        # Addresses past 2 GiB do not fit i32 but have the same bits as u32.
+        self._pool.machine.memory.write(self._table.address, _bytes_of((table & 0xFFFFFFFF).astype(np.uint32)))
+        self._loaded = plan
+
+    def _make_room(self, number: int, nbytes: int) -> None:
+        region = self._regions[number]
+        if region is not None and region.nbytes >= nbytes:
+            return
+        if region is not None:
+            self._pool.free(region)
+            self._regions[number] = None
+        self._regions[number] = self._pool.allocate(nbytes)
+
+    def _address(self, plan: Plan, port: Port) -> int:
+        region = self._regions[self.program.buffers[port.buffer].region]
+        assert region is not None
+        return region.address + int(plan.buffer_offsets[port.buffer])
+
+    def _fetch(self, plan: Plan, port: Port, sizes: Mapping[str, int]) -> Array:
+        out = np.empty(self._binder.shape_of(port, plan), port.dtype.numpy)
+        self._pool.machine.memory.read(self._address(plan, port), out.reshape(-1).view(np.uint8).data)
+        return out
+
+
+async def prepare(
+    program: Program, pool: Pool, progress: Callable[[float, float], None] = lambda done, total: None
+) -> WasmExecutable:
+    """Generate the module, instantiate it and write the weights."""
+    module = generate(program.kernels, program.target)
+    instance = await pool.machine.instantiate(module)
+    executable = WasmExecutable(program, pool, module, instance)
+    executable.write_weights(progress)
+    return executable
+
+
+def _bytes_of(array: Array) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
