@@ -1,6 +1,7 @@
 """WebAssembly on desktop Python, through wasmtime: the same modules as in the browser, for fast tests."""
 
 import ctypes
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,11 @@ from intab.kernels.wasm import PAGE_NBYTES
 from intab.target import WASM_RELAXED_SIMD, Target
 
 MAXIMUM_PAGES = 65536
+
+
+def wasmtime_is_installed() -> bool:
+    """Whether the package that runs WebAssembly on the desktop is there."""
+    return find_spec("wasmtime") is not None
 
 
 def _wasmtime() -> Any:

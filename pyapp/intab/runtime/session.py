@@ -1,0 +1,208 @@
+"""A model that is ready to run."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from intab.backends.engine import Executable, MemoryUse
+from intab.browser.jspi import can_wait, wait
+from intab.dtypes import DType, dtype_of
+from intab.errors import DTypeError, FeedError, IntabError, ShapeError
+from intab.graph.bind import bindings_of
+from intab.graph.dims import Shape, evaluate
+from intab.graph.ir import Array, Graph, Value
+from intab.runtime.device import Choice
+
+Feeds = Mapping[str, Any]
+Specialise = Callable[[Mapping[str, int]], Awaitable[tuple[Graph, Executable]]]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorInfo:
+    """An input or output: sizes that depend on the feeds are symbols."""
+
+    name: str
+    dtype: DType
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTimes:
+    """Milliseconds to fetch and read the model, and from there to instantiated kernels."""
+
+    load_ms: float
+    compile_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStats:
+    """Figures of a session, as `intab run --json` prints them."""
+
+    backend: str
+    adapter: str
+    threads: int
+    load_ms: float
+    compile_ms: float
+    peak_nbytes: int
+    steps: int
+    kernels: int
+
+
+class Session:
+    """Runs one model. Made by `intab.load`; give it back with `dispose()` or `async with`."""
+
+    def __init__(
+        self, graph: Graph, executable: Executable, *, choice: Choice, times: LoadTimes, specialise: Specialise
+    ) -> None:
+        self._graph = graph
+        self._executable = executable
+        self._times = times
+        self._specialise = specialise
+        self._exact: dict[tuple[tuple[str, int], ...], Executable] = {}
+        self._peak_nbytes = executable.memory().total
+        self._disposed = False
+        self.choice = choice
+        self.inputs = tuple(TensorInfo(v.name, v.dtype, v.shape) for v in graph.inputs)
+        self.outputs = tuple(
+            TensorInfo(name, v.dtype, v.shape) for name, v in zip(graph.output_names, graph.outputs, strict=True)
+        )
+        self.metadata = dict(graph.metadata)
+
+    async def run(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]:
+        """Compute outputs: a dict of arrays in, a dict of arrays out.
+
+        `fetches` names the outputs wanted; all when None. Raises FeedError, DTypeError or ShapeError when
+        the feeds are not what the model takes.
+        """
+        names = self._fetch_names(feeds, fetches)
+        arrays = {value.name: _feed(self._graph.name, value, feeds) for value in self._graph.inputs}
+        sizes = bindings_of(self._graph.inputs, {name: array.shape for name, array in arrays.items()})
+        executable = self._executable if self._assumptions_hold(sizes) else await self._exactly(sizes)
+        outputs = executable.run(arrays, sizes, names)
+        self._peak_nbytes = max(self._peak_nbytes, self.memory().total)
+        return outputs
+
+    def run_sync(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]:
+        """`run` for code that cannot await, such as a notebook's cell."""
+        running = self.run(feeds, fetches)
+        try:
+            running.send(None)
+        except StopIteration as finished:
+            outputs: dict[str, Array] = finished.value
+            return outputs
+        running.close()  # it had to wait for a compilation: start again where waiting is possible
+        if can_wait():
+            waited: dict[str, Array] = wait(self.run(feeds, fetches))
+            return waited
+        return asyncio.run(self.run(feeds, fetches))
+
+    def memory(self) -> MemoryUse:
+        """Bytes that this session holds, by purpose."""
+        uses = [e.memory() for e in (self._executable, *self._exact.values())]
+        return MemoryUse(
+            sum(u.weights for u in uses),
+            sum(u.arena for u in uses),
+            sum(u.inputs for u in uses),
+            sum(u.outputs for u in uses),
+            sum(u.code for u in uses),
+        )
+
+    def stats(self) -> SessionStats:
+        """Figures for reports."""
+        executable = self._executable
+        return SessionStats(
+            executable.backend,
+            "",
+            1,
+            self._times.load_ms,
+            self._times.compile_ms,
+            self._peak_nbytes,
+            executable.step_count,
+            executable.kernel_count,
+        )
+
+    def dispose(self) -> None:
+        """Give everything back; a second call does nothing. Running afterwards raises an IntabError."""
+        self._disposed = True
+        for executable in (self._executable, *self._exact.values()):
+            executable.dispose()
+        self._exact.clear()
+
+    async def __aenter__(self) -> "Session":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.dispose()
+
+    def _fetch_names(self, feeds: Feeds, fetches: Sequence[str] | None) -> tuple[str, ...]:
+        if self._disposed:
+            raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
+        if not isinstance(feeds, Mapping):
+            raise FeedError(
+                f"{self._graph.name}: feeds are a dict of arrays by input name, not {type(feeds).__name__}. "
+                "intab's order is run(feeds, fetches): session.run({...}), where onnxruntime has run(None, {...})."
+            )
+        known = self._graph.output_names
+        names = known if fetches is None else tuple(fetches)
+        for name in names:
+            if name not in known:
+                raise FeedError(f"{self._graph.name} has no output {name!r}; it has {', '.join(known)}.")
+        wanted = {value.name for value in self._graph.inputs}
+        if set(feeds) != wanted:
+            missing, extra = sorted(wanted - set(feeds)), sorted(set(feeds) - wanted)
+            said = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(extra)}"] * bool(extra)
+            raise FeedError(
+                f"{self._graph.name} takes the inputs {', '.join(sorted(wanted))}; {'; '.join(said)}. "
+                "See session.inputs."
+            )
+        return names
+
+    def _assumptions_hold(self, sizes: Mapping[str, int]) -> bool:
+        """Whether sizes that inference took for equal are. A 1 among unequal sizes calls for a compilation of its own."""
+        for equality in self._graph.equalities:
+            left, right = evaluate(equality.left, sizes), evaluate(equality.right, sizes)
+            if left == right:
+                continue
+            if 1 in (left, right):
+                return False
+            given = ", ".join(f"{name}={size}" for name, size in sorted(sizes.items()))
+            raise ShapeError(
+                f"{self._graph.name}: node {equality.node!r}: sizes {equality.left} = {left} and {equality.right} = "
+                f"{right} must be equal; the feeds have {given}. Change the shape of the input."
+            )
+        return True
+
+    async def _exactly(self, sizes: Mapping[str, int]) -> Executable:
+        """The model compiled for just these sizes: a size of 1 broadcasts, which a symbol was taken not to do."""
+        key = tuple(sorted(sizes.items()))
+        if key not in self._exact:
+            begin = time.perf_counter()
+            _, self._exact[key] = await self._specialise(sizes)
+            spent_ms = (time.perf_counter() - begin) * 1e3
+            note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
+            self.choice = Choice(self.choice.backend, (*self.choice.reasons, note))
+        return self._exact[key]
+
+
+def _feed(model: str, value: Value, feeds: Feeds) -> Array:
+    """A feed as a contiguous array of the right dtype and rank."""
+    array = np.asarray(feeds[value.name])
+    dtype = dtype_of(array)
+    if dtype != value.dtype:
+        raise DTypeError(
+            f"{model}: input {value.name!r} is {value.dtype.numpy_name}, the feed is {array.dtype}. "
+            f"Convert it: array.astype({value.dtype.numpy_name!r})."
+        )
+    if array.ndim != value.rank:
+        raise ShapeError(
+            f"{model}: input {value.name!r} has {value.rank} axes {list(value.shape)}, the feed has shape "
+            f"{list(array.shape)}."
+        )
+    return np.ascontiguousarray(array).reshape(array.shape)
