@@ -1,0 +1,22 @@
+"""ONNX files: wire format, records, tensors, and importers by family of operators."""
+
+from intab.formats.onnx import (
+    constants,
+    conv,
+    elementwise,
+    matmul,
+    move,
+    norm,
+    pool,
+    reduce,
+    resize,
+    shape,
+    slices,
+    variadic,
+)
+from intab.formats.onnx.model import read_onnx
+
+# Importing a family registers its importers.
+FAMILIES = (constants, conv, elementwise, matmul, move, norm, pool, reduce, resize, shape, slices, variadic)
+
+__all__ = ["FAMILIES", "read_onnx"]

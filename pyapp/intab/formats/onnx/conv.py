@@ -1,0 +1,91 @@
+"""Convolutions."""
+
+from intab.formats.onnx.call import Call
+from intab.formats.onnx.registry import onnx_op
+from intab.formats.onnx.windows import Window, read_window, spatial_sizes, split_padding
+from intab.graph.dims import Dim
+from intab.graph.ir import Value
+
+
+@onnx_op("Conv", since=1)
+def conv(call: Call, x: Value, w: Value, bias: Value | None = None) -> Value:
+    _check_weights(call, x, w)
+    window = read_window(call, x, spatial_sizes(call, w))
+    return call.result(
+        "Conv",
+        x,
+        w,
+        bias,
+        strides=window.strides,
+        pads=window.pads,
+        dilations=window.dilations,
+        group=_group(call),
+    )
+
+
+@onnx_op("ConvTranspose", since=1)
+def conv_transpose(call: Call, x: Value, w: Value, bias: Value | None = None) -> Value:
+    _check_weights(call, x, w)
+    rank = x.rank - 2
+    # What auto_pad means here is worked out below: it says how long the result is, not the input.
+    auto_pad = call.choice("auto_pad", ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"), "NOTSET")
+    window = read_window(call, x, spatial_sizes(call, w))
+    output_padding = call.integers("output_padding", (0,) * rank)
+    if len(output_padding) != rank or min(output_padding) < 0:
+        raise call.malformed(f"attribute 'output_padding' is {list(output_padding)}, not {rank} numbers of 0 or more")
+    pads = window.pads
+    wanted = _wanted_sizes(call, x, window, rank)
+    if wanted is not None:
+        pads = _transposed_pads(call, x, window, output_padding, wanted, more_at_end=auto_pad != "SAME_LOWER")
+    return call.result(
+        "ConvTranspose",
+        x,
+        w,
+        bias,
+        strides=window.strides,
+        pads=pads,
+        dilations=window.dilations,
+        output_padding=output_padding,
+        group=_group(call),
+    )
+
+
+def _wanted_sizes(call: Call, x: Value, window: Window, rank: int) -> tuple[Dim, ...] | None:
+    """The result's sizes where the node states them, by `output_shape` or by SAME (stride times the input)."""
+    if call.has("output_shape"):
+        sizes = call.integers("output_shape")
+        # Some exporters state batch and channels too.
+        sizes = sizes[2:] if len(sizes) == rank + 2 else sizes
+        if len(sizes) != rank or min(sizes) < 1:
+            raise call.malformed(f"attribute 'output_shape' is {list(sizes)}, not {rank} numbers of 1 or more")
+        return sizes
+    if window.is_same:
+        return tuple(size * stride for size, stride in zip(x.shape[2:], window.strides, strict=True))
+    return None
+
+
+def _transposed_pads(
+    call: Call, x: Value, window: Window, output_padding: tuple[int, ...], wanted: tuple[Dim, ...], *, more_at_end: bool
+) -> tuple[Dim, ...]:
+    """Padding that makes the result as long as wanted."""
+    totals = [
+        stride * (size - 1) + extra + extent - goal
+        for size, stride, extra, extent, goal in zip(
+            x.shape[2:], window.strides, output_padding, window.extents, wanted, strict=True
+        )
+    ]
+    if any(isinstance(total, int) and total < 0 for total in totals):
+        raise call.unsupported(f"the result is asked to be {list(wanted)} long, more than its windows cover")
+    return split_padding(totals, more_at_end=more_at_end)
+
+
+def _check_weights(call: Call, x: Value, w: Value) -> None:
+    if w.rank != x.rank or w.rank < 3:
+        raise call.malformed(f"its input has {x.rank} axes and its weights {w.rank}; both need the same, three or more")
+
+
+def _group(call: Call) -> int:
+    group = call.integer("group", 1)
+    if group < 1:
+        raise call.malformed(f"attribute 'group' is {group}, but 1 or more is expected")
+    return group

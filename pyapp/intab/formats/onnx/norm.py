@@ -1,0 +1,124 @@
+"""Normalisations."""
+
+from intab.formats.onnx.call import Call
+from intab.formats.onnx.registry import add_importer, onnx_op
+from intab.graph.dims import Dim, product
+from intab.graph.ir import Value
+
+_EPSILON = 1e-5
+
+
+def _add_softmax(name: str) -> None:
+    def over_axis(call: Call, x: Value) -> Value:
+        return call.result(name, x, axis=call.axis(call.integer("axis", -1), x.rank))
+
+    def over_rest(call: Call, x: Value) -> Value:
+        """Until opset 12 the axes from `axis` on count as one long axis."""
+        axis = call.axis(call.integer("axis", 1), x.rank)
+        if all(size == 1 for size in x.shape[axis + 1 :]):
+            return call.result(name, x, axis=axis)
+        flat = call.part("Reshape", x, shape=(product(x.shape[:axis]), product(x.shape[axis:])))
+        return call.result("Reshape", call.part(name, flat, axis=1), shape=x.shape)
+
+    add_importer(name, over_axis, since=13)
+    add_importer(name, over_rest, since=1)
+
+
+for _name in ("Softmax", "LogSoftmax"):
+    _add_softmax(_name)
+
+
+@onnx_op("BatchNormalization", since=1)
+def batch_normalization(call: Call, x: Value, scale: Value, bias: Value, mean: Value, variance: Value) -> Value:
+    """Each channel with its own mean and variance, as they were in training."""
+    call.ignore("momentum", "consumed_inputs")
+    if call.opset < 9 and not call.flag("spatial", default=True):
+        raise call.unsupported("it has a mean for each element, not one for each channel (spatial=0)")
+    # Until opset 6 a node is in training mode unless it says that it is not.
+    if call.opset >= 7:
+        is_training = call.flag("training_mode", default=False)
+    else:
+        is_training = not call.flag("is_test", default=False)
+    if is_training or any(call.wants(output) for output in range(1, 5)):
+        raise call.unsupported("it is in training mode")
+    return call.result("BatchNorm", x, scale, bias, mean, variance, epsilon=call.number("epsilon", _EPSILON))
+
+
+@onnx_op("LayerNormalization", since=17)
+def layer_normalization(call: Call, x: Value, scale: Value, bias: Value | None = None) -> Value:
+    call.ignore("stash_type")
+    axis = call.axis(call.integer("axis", -1), x.rank)
+    return call.result("LayerNorm", x, scale, bias, axis=axis, epsilon=call.number("epsilon", _EPSILON))
+
+
+@onnx_op("RMSNormalization", since=23)
+def rms_normalization(call: Call, x: Value, scale: Value) -> Value:
+    """x / sqrt(mean(x * x) + epsilon) * scale over the axes from `axis` on"""
+    call.ignore("stash_type")
+    axis = call.axis(call.integer("axis", -1), x.rank)
+    power = call.part("ReduceMean", call.part("Mul", x, x), axes=tuple(range(axis, x.rank)), keepdims=True)
+    return call.result("Mul", _divided(call, x, power), scale)
+
+
+@onnx_op("InstanceNormalization", since=6)
+def instance_normalization(call: Call, x: Value, scale: Value, bias: Value) -> Value:
+    """Each channel of each example with its own mean and variance; scale and bias [C]"""
+    if x.rank < 3:
+        raise call.malformed(f"its input has {x.rank} axes, but batch, channel and at least one more are expected")
+    normal = _standardised(call, x, tuple(range(2, x.rank)))
+    return _scaled(call, normal, scale, bias, (*scale.shape, *(1,) * (x.rank - 2)))
+
+
+@onnx_op("GroupNormalization", since=21)
+def group_normalization(call: Call, x: Value, scale: Value, bias: Value) -> Value:
+    """Groups of channels with their own mean and variance; scale and bias [C]"""
+    call.ignore("stash_type")
+    normal = call.part("Reshape", _grouped(call, x), shape=x.shape)
+    return _scaled(call, normal, scale, bias, (*scale.shape, *(1,) * (x.rank - 2)))
+
+
+@onnx_op("GroupNormalization", since=18)
+def group_normalization_by_group(call: Call, x: Value, scale: Value, bias: Value) -> Value:
+    """Opset 18 to 20: scale and bias [groups]"""
+    scaled = _scaled(call, _grouped(call, x), scale, bias, (*scale.shape, 1))
+    return call.result("Reshape", scaled, shape=x.shape)
+
+
+@onnx_op("LpNormalization", since=1)
+def lp_normalization(call: Call, x: Value) -> Value:
+    """x / sum(|x|) or x / sqrt(sum(x * x)) along an axis"""
+    axes = (call.axis(call.integer("axis", -1), x.rank),)
+    if call.integer("p", 2) == 1:
+        return call.result("Div", x, call.part("ReduceSum", call.part("Abs", x), axes=axes, keepdims=True))
+    if call.integer("p", 2) != 2:
+        raise call.malformed(f"attribute 'p' is {call.integer('p', 2)}, but 1 or 2 is expected")
+    length = call.part("Sqrt", call.part("ReduceSum", call.part("Mul", x, x), axes=axes, keepdims=True))
+    return call.result("Div", x, length)
+
+
+def _grouped(call: Call, x: Value) -> Value:
+    """x [N, C, ...] as [N, groups, all the rest], each group standardised."""
+    groups = call.integer("num_groups")
+    if x.rank < 2 or groups < 1 or (isinstance(x.shape[1], int) and x.shape[1] % groups):
+        raise call.malformed(f"{groups} groups do not fit the channels of an input of shape {list(x.shape)}")
+    rest: Dim = product(x.shape[1:]) // groups
+    return _standardised(call, call.part("Reshape", x, shape=(x.shape[0], groups, rest)), (2,))
+
+
+def _standardised(call: Call, x: Value, axes: tuple[int, ...]) -> Value:
+    """(x - mean) / sqrt(variance + epsilon) along axes."""
+    centred = call.part("Sub", x, call.part("ReduceMean", x, axes=axes, keepdims=True))
+    variance = call.part("ReduceMean", call.part("Mul", centred, centred), axes=axes, keepdims=True)
+    return _divided(call, centred, variance)
+
+
+def _divided(call: Call, x: Value, power: Value) -> Value:
+    """x / sqrt(power + epsilon)"""
+    epsilon = call.constant_like(x, call.number("epsilon", _EPSILON))
+    return call.part("Div", x, call.part("Sqrt", call.part("Add", power, epsilon)))
+
+
+def _scaled(call: Call, x: Value, scale: Value, bias: Value, shape: tuple[Dim, ...]) -> Value:
+    """x * scale + bias, both reshaped so that they broadcast."""
+    factor = call.part("Reshape", scale, shape=shape)
+    return call.result("Add", call.part("Mul", x, factor), call.part("Reshape", bias, shape=shape))
