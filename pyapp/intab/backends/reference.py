@@ -1,12 +1,11 @@
 """The slow back end that says what a graph means: node by node, with each operator's numpy meaning."""
 
-from collections.abc import Iterable, Mapping
-
-import numpy as np
+from collections.abc import Iterable, Mapping, Sequence
 
 import intab.ops  # noqa: F401  (all families register themselves)
-from intab.dtypes import dtype_of
-from intab.errors import DTypeError, FeedError, IntabError
+from intab.backends.engine import MemoryUse
+from intab.backends.feeds import checked_feeds, fetch_names
+from intab.errors import IntabError
 from intab.graph.bind import bind, bindings_of
 from intab.graph.ir import Array, Graph, Node, Value
 from intab.ops.registry import operator_of_node
@@ -18,37 +17,21 @@ def evaluate(graph: Graph, feeds: Mapping[str, Array], fetches: Iterable[str] | 
     Symbols are bound to the sizes of the feeds first. Raises FeedError for names, DTypeError for dtypes and
     ShapeError for shapes that the graph does not take; an operator's error names its node.
     """
-    names = tuple(graph.output_names if fetches is None else fetches)
-    check_feeds(graph, feeds, names)
-    bindings = bindings_of(graph.inputs, {v.name: feeds[v.name].shape for v in graph.inputs})
+    names = fetch_names(graph, None if fetches is None else tuple(fetches))
+    arrays = checked_feeds(graph, feeds)
+    bindings = bindings_of(graph.inputs, {name: array.shape for name, array in arrays.items()})
     bound = bind(graph, bindings)
-    known: dict[Value, Array] = {v: np.asarray(feeds[v.name]) for v in bound.inputs}
+    known: dict[Value, Array] = {v: arrays[v.name] for v in bound.inputs}
     outputs = dict(zip(bound.output_names, bound.outputs, strict=True))
     kept = set(outputs.values())
     last_use = {v: index for index, node in enumerate(bound.nodes) for v in node.inputs if v is not None}
     for index, node in enumerate(bound.nodes):
-        arrays = tuple(None if v is None else _array(bound, v, known) for v in node.inputs)
-        known.update(_run(bound, node, arrays))
+        operands = tuple(None if v is None else _array(bound, v, known) for v in node.inputs)
+        known.update(_run(bound, node, operands))
         for value in {*node.inputs, *node.outputs}:
             if value is not None and value not in kept and last_use.get(value, index) == index:
                 known.pop(value, None)
     return {name: _array(bound, outputs[name], known) for name in names}
-
-
-def check_feeds(graph: Graph, feeds: Mapping[str, Array], fetches: Iterable[str]) -> None:
-    """Raise FeedError unless every input is fed once and every fetch exists, DTypeError for a feed of another dtype."""
-    wanted = {v.name: v for v in graph.inputs}
-    if set(feeds) != set(wanted):
-        raise FeedError(f"{graph.name} takes the feeds {sorted(wanted)}; given are {sorted(feeds)}.")
-    for name in fetches:
-        if name not in graph.output_names:
-            raise FeedError(f"{graph.name} has no output {name!r}; it has {list(graph.output_names)}.")
-    for name, value in wanted.items():
-        if dtype_of(feeds[name]) != value.dtype:
-            raise DTypeError(
-                f"{graph.name}: {name!r} is {feeds[name].dtype}, but the model takes {value.dtype.numpy}. "
-                f"Convert it: array.astype({value.dtype.numpy_name!r})."
-            )
 
 
 def _array(graph: Graph, value: Value, known: Mapping[Value, Array]) -> Array:
@@ -64,3 +47,24 @@ def _run(graph: Graph, node: Node, arrays: tuple[Array | None, ...]) -> dict[Val
     except IntabError as error:
         raise type(error)(f"{graph.name}: node {node.name!r} ({node!r}): {error}") from error
     return dict(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))
+
+
+class ReferenceExecutable:
+    """A graph behind the `Executable` protocol. It reads its constants from the model's bytes at each run."""
+
+    backend = "reference"
+    kernel_count = 0
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.step_count = len(graph.nodes)
+
+    def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
+        return evaluate(self._graph, feeds, fetches)
+
+    def memory(self) -> MemoryUse:
+        """Nothing outlives a run but the model's own bytes."""
+        return MemoryUse(sum(c.nbytes for c in self._graph.constants.values()), 0, 0, 0, 0)
+
+    def dispose(self) -> None:
+        """Nothing is held."""

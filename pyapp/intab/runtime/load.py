@@ -17,7 +17,7 @@ from intab.optimize import optimize
 from intab.program import build
 from intab.runtime.device import choose, wasm_pool
 from intab.runtime.session import LoadTimes, Session
-from intab.runtime.source import Progress, Source, no_progress, open_source
+from intab.runtime.source import Progress, Source, close_source, no_progress, open_source
 
 PRECISIONS = ("auto", "float32")
 
@@ -39,11 +39,15 @@ async def load(
     graph = formats.read(storage)
     loaded = time.perf_counter()
     executable = await compile_graph(graph, choice.backend, progress)
+    if executable.backend != "reference":  # which reads its constants at each run
+        close_source(storage, source)
     times = LoadTimes((loaded - begin) * 1e3, (time.perf_counter() - loaded) * 1e3)
 
-    async def specialise(sizes: Mapping[str, int]) -> tuple[Graph, Executable]:
-        exact = formats.read(storage, dims=sizes)
-        return exact, await compile_graph(exact, choice.backend, no_progress)
+    async def specialise(sizes: Mapping[str, int]) -> Executable:
+        again = await open_source(source)
+        exact = await compile_graph(formats.read(again, dims=sizes), choice.backend, no_progress)
+        close_source(again, source)
+        return exact
 
     return Session(graph, executable, choice=choice, times=times, specialise=specialise)
 

@@ -5,21 +5,18 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
-
-import numpy as np
 
 from intab.backends.engine import Executable, MemoryUse
+from intab.backends.feeds import Feeds, checked_feeds, fetch_names
 from intab.browser.jspi import can_wait, wait
-from intab.dtypes import DType, dtype_of
-from intab.errors import DTypeError, FeedError, IntabError, ShapeError
+from intab.dtypes import DType
+from intab.errors import IntabError, ShapeError
 from intab.graph.bind import bindings_of
 from intab.graph.dims import Shape, evaluate
-from intab.graph.ir import Array, Graph, Value
+from intab.graph.ir import Array, Graph
 from intab.runtime.device import Choice
 
-Feeds = Mapping[str, Any]
-Specialise = Callable[[Mapping[str, int]], Awaitable[tuple[Graph, Executable]]]
+Specialise = Callable[[Mapping[str, int]], Awaitable[Executable]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +76,10 @@ class Session:
         `fetches` names the outputs wanted; all when None. Raises FeedError, DTypeError or ShapeError when
         the feeds are not what the model takes.
         """
-        names = self._fetch_names(feeds, fetches)
-        arrays = {value.name: _feed(self._graph.name, value, feeds) for value in self._graph.inputs}
+        if self._disposed:
+            raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
+        arrays = checked_feeds(self._graph, feeds)
+        names = fetch_names(self._graph, fetches)
         sizes = bindings_of(self._graph.inputs, {name: array.shape for name, array in arrays.items()})
         executable = self._executable if self._assumptions_hold(sizes) else await self._exactly(sizes)
         outputs = executable.run(arrays, sizes, names)
@@ -141,29 +140,6 @@ class Session:
     ) -> None:
         self.dispose()
 
-    def _fetch_names(self, feeds: Feeds, fetches: Sequence[str] | None) -> tuple[str, ...]:
-        if self._disposed:
-            raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
-        if not isinstance(feeds, Mapping):
-            raise FeedError(
-                f"{self._graph.name}: feeds are a dict of arrays by input name, not {type(feeds).__name__}. "
-                "intab's order is run(feeds, fetches): session.run({...}), where onnxruntime has run(None, {...})."
-            )
-        known = self._graph.output_names
-        names = known if fetches is None else tuple(fetches)
-        for name in names:
-            if name not in known:
-                raise FeedError(f"{self._graph.name} has no output {name!r}; it has {', '.join(known)}.")
-        wanted = {value.name for value in self._graph.inputs}
-        if set(feeds) != wanted:
-            missing, extra = sorted(wanted - set(feeds)), sorted(set(feeds) - wanted)
-            said = [f"missing: {', '.join(missing)}"] * bool(missing) + [f"unknown: {', '.join(extra)}"] * bool(extra)
-            raise FeedError(
-                f"{self._graph.name} takes the inputs {', '.join(sorted(wanted))}; {'; '.join(said)}. "
-                "See session.inputs."
-            )
-        return names
-
     def _assumptions_hold(self, sizes: Mapping[str, int]) -> bool:
         """Whether sizes that inference took for equal are. A 1 among unequal sizes calls for a compilation of its own."""
         for equality in self._graph.equalities:
@@ -184,25 +160,9 @@ class Session:
         key = tuple(sorted(sizes.items()))
         if key not in self._exact:
             begin = time.perf_counter()
-            _, self._exact[key] = await self._specialise(sizes)
+            self._exact[key] = await self._specialise(sizes)
             spent_ms = (time.perf_counter() - begin) * 1e3
             note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
             self.choice = Choice(self.choice.backend, (*self.choice.reasons, note))
         return self._exact[key]
 
-
-def _feed(model: str, value: Value, feeds: Feeds) -> Array:
-    """A feed as a contiguous array of the right dtype and rank."""
-    array = np.asarray(feeds[value.name])
-    dtype = dtype_of(array)
-    if dtype != value.dtype:
-        raise DTypeError(
-            f"{model}: input {value.name!r} is {value.dtype.numpy_name}, the feed is {array.dtype}. "
-            f"Convert it: array.astype({value.dtype.numpy_name!r})."
-        )
-    if array.ndim != value.rank:
-        raise ShapeError(
-            f"{model}: input {value.name!r} has {value.rank} axes {list(value.shape)}, the feed has shape "
-            f"{list(array.shape)}."
-        )
-    return np.ascontiguousarray(array).reshape(array.shape)

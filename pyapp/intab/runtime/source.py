@@ -27,7 +27,7 @@ async def open_source(source: Source, progress: Progress = no_progress) -> Stora
     if isinstance(source, Path) or (isinstance(source, str) and not in_browser()):
         return _open_file(Path(source))
     if isinstance(source, str):
-        return await net.fetch(source, lambda done, total: progress("download", done, total))
+        return await net.fetch(source, progress)
     if isinstance(source, Storage):
         return source
     if files.is_file(source):
@@ -36,6 +36,12 @@ async def open_source(source: Source, progress: Progress = no_progress) -> Stora
         f"A model is given as a URL, a path, bytes or a File, not as {type(source).__name__}. "
         "Pass one of these to intab.load."
     )
+
+
+def close_source(storage: Storage, source: Source) -> None:
+    """Let go of bytes that `open_source` opened; what the caller opened stays the caller's."""
+    if isinstance(storage, net.JsStorage) and storage is not source:
+        storage.dispose()
 
 
 def _open_file(path: Path) -> Storage:
