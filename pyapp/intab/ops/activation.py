@@ -4,6 +4,9 @@ import math
 
 import numpy as np
 
+from intab.kernels import functions
+from intab.kernels.block import Block
+from intab.kernels.ir import Const, Expr, Fma, Select, Unary
 from intab.ops.arrays import Numbers
 from intab.ops.elementwise import FLOATS, NUMBERS, Elementwise
 from intab.ops.registry import op
@@ -17,6 +20,9 @@ class Relu(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.asarray(np.maximum(x, x.dtype.type(0)))
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return functions.at_least(x, 0)
+
 
 @op("LeakyRelu")
 class LeakyRelu(Elementwise):
@@ -28,6 +34,9 @@ class LeakyRelu(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.where(x < 0, self.alpha * x, x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Select(x.lt(0.0), x * self.alpha, x)
 
 
 @op("ThresholdedRelu")
@@ -41,6 +50,9 @@ class ThresholdedRelu(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.where(x > self.alpha, x, x.dtype.type(0))
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Select(x.gt(self.alpha), x, Const(0.0, x.type))
+
 
 @op("PRelu")
 class PRelu(Elementwise):
@@ -50,6 +62,9 @@ class PRelu(Elementwise):
 
     def compute(self, x: Numbers, slope: Numbers) -> Numbers:
         return np.where(x < 0, slope * x, x)
+
+    def scalar(self, block: Block, x: Expr, slope: Expr) -> Expr:
+        return Select(x.lt(0), slope * x, x)
 
 
 @op("Elu")
@@ -62,6 +77,10 @@ class Elu(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.where(x < 0, self.alpha * np.expm1(np.minimum(x, 0)), x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        below = (functions.exp(block, x) - 1.0) * self.alpha
+        return Select(x.lt(0.0), below, x)
 
 
 @op("Selu")
@@ -76,6 +95,10 @@ class Selu(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return self.gamma * np.where(x > 0, x, self.alpha * np.expm1(np.minimum(x, 0)))
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        below = (functions.exp(block, x) - 1.0) * self.alpha
+        return Select(x.gt(0.0), x, below) * self.gamma
+
 
 @op("Sigmoid")
 class Sigmoid(Elementwise):
@@ -85,6 +108,9 @@ class Sigmoid(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return _sigmoid(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return functions.sigmoid(block, x)
 
 
 @op("HardSigmoid")
@@ -99,6 +125,9 @@ class HardSigmoid(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.clip(self.alpha * x + self.beta, 0, 1)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return _kept_within_one(block, Fma(x, Const(self.alpha, x.type), Const(self.beta, x.type)))
+
 
 @op("Tanh")
 class Tanh(Elementwise):
@@ -108,6 +137,9 @@ class Tanh(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.tanh(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return functions.tanh(block, x)
 
 
 @op("Softplus")
@@ -119,6 +151,9 @@ class Softplus(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.asarray(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return functions.softplus(block, x)
+
 
 @op("Softsign")
 class Softsign(Elementwise):
@@ -128,6 +163,9 @@ class Softsign(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.asarray(x / (1 + np.abs(x)))
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return x / (Unary("abs", x) + 1.0)
 
 
 @op("Silu")
@@ -139,6 +177,9 @@ class Silu(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return x * _sigmoid(x)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return x * functions.sigmoid(block, x)
+
 
 @op("HardSwish")
 class HardSwish(Elementwise):
@@ -148,6 +189,9 @@ class HardSwish(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return x * np.clip(x * (1 / 6) + 0.5, 0, 1)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return x * _kept_within_one(block, Fma(x, Const(1 / 6, x.type), Const(0.5, x.type)))
 
 
 @op("Gelu")
@@ -165,6 +209,9 @@ class Gelu(Elementwise):
         if self.approximate == "tanh":
             return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))
         return np.asarray(0.5 * x * (1 + erf(x * math.sqrt(0.5))))
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return functions.gelu_tanh(block, x) if self.approximate == "tanh" else functions.gelu(block, x)
 
 
 @op("Clip")
@@ -184,7 +231,23 @@ class Clip(Elementwise):
             result = np.minimum(result, x.dtype.type(self.maximum))
         return result
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        low, high = self.minimum, self.maximum
+        raised = x if math.isinf(low) else functions.at_least(x, _bound(low, x))
+        return raised if math.isinf(high) else functions.at_most(block.let("raised", raised), _bound(high, x))
+
 
 def _sigmoid(x: Numbers) -> Numbers:
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + small), small / (1 + small))
+
+
+def _kept_within_one(block: Block, x: Expr) -> Expr:
+    """x kept within 0 .. 1."""
+    raised = block.let("raised", functions.at_least(block.let("line", x), 0.0))
+    return functions.at_most(raised, 1.0)
+
+
+def _bound(bound: float, x: Expr) -> float:
+    """A bound as the type of x holds it."""
+    return bound if x.type.scalar == "f32" else int(bound)

@@ -6,10 +6,15 @@ from intab.dtypes import DType, dtype_of
 from intab.errors import DTypeError
 from intab.graph import dims
 from intab.graph.dims import Dim
+from intab.kernels import functions, ir
+from intab.kernels.block import Block
+from intab.kernels.ir import Const, Expr, Select, Unary
 from intab.ops.arrays import Numbers, convert
-from intab.ops.elementwise import ANYTHING, FLOATS, NUMBERS, Elementwise
+from intab.ops.elementwise import ANYTHING, FLOATS, NUMBERS, Elementwise, register_type
+from intab.ops.powers import power
 from intab.ops.registry import op
 from intab.ops.special import erf
+from intab.ops.trigonometry import cosine, sine
 
 
 @op("Neg")
@@ -19,6 +24,9 @@ class Neg(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.negative(x)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return -x
+
 
 @op("Abs")
 class Abs(Elementwise):
@@ -27,6 +35,9 @@ class Abs(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.abs(x)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Unary("abs", x)
+
 
 @op("Sign")
 class Sign(Elementwise):
@@ -34,6 +45,10 @@ class Sign(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.sign(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        one = Const(1, x.type)
+        return Select(x.gt(0), one, Select(x.lt(0), -one, x))
 
 
 @op("Exp")
@@ -45,6 +60,9 @@ class Exp(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.exp(x)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return functions.exp(block, x)
+
 
 @op("Log")
 class Log(Elementwise):
@@ -54,6 +72,9 @@ class Log(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.log(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return functions.log(block, x)
 
 
 @op("Sqrt")
@@ -65,6 +86,9 @@ class Sqrt(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.sqrt(x)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Unary("sqrt", x)
+
 
 @op("Reciprocal")
 class Reciprocal(Elementwise):
@@ -74,6 +98,9 @@ class Reciprocal(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.reciprocal(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Const(1.0, x.type) / x
 
 
 @op("Erf")
@@ -85,6 +112,9 @@ class Erf(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return erf(x)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return functions.erf(block, x)
+
 
 @op("Sin")
 class Sin(Elementwise):
@@ -94,6 +124,9 @@ class Sin(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.sin(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return sine(block, x)
 
 
 @op("Cos")
@@ -105,6 +138,9 @@ class Cos(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.cos(x)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return cosine(block, x)
+
 
 @op("Floor")
 class Floor(Elementwise):
@@ -114,6 +150,9 @@ class Floor(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.floor(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Unary("floor", x)
 
 
 @op("Ceil")
@@ -125,6 +164,9 @@ class Ceil(Elementwise):
     def compute(self, x: Numbers) -> Numbers:
         return np.ceil(x)
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Unary("ceil", x)
+
 
 @op("Round")
 class Round(Elementwise):
@@ -134,6 +176,9 @@ class Round(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.rint(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Unary("nearest", x)
 
 
 @op("Cast")
@@ -155,6 +200,12 @@ class Cast(Elementwise):
     def dims(self, x: Dim) -> Dim | None:
         return x
 
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        target = register_type(self.to)
+        if target == x.type:
+            return x
+        return x.unequal(0) if target == ir.BOOL else ir.Cast(x, target)
+
 
 @op("Add")
 class Add(Elementwise):
@@ -166,6 +217,9 @@ class Add(Elementwise):
         return np.add(a, b)
 
     def dims(self, a: Dim, b: Dim) -> Dim | None:
+        return a + b
+
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a + b
 
 
@@ -181,6 +235,9 @@ class Sub(Elementwise):
     def dims(self, a: Dim, b: Dim) -> Dim | None:
         return a - b
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a - b
+
 
 @op("Mul")
 class Mul(Elementwise):
@@ -192,6 +249,9 @@ class Mul(Elementwise):
         return np.multiply(a, b)
 
     def dims(self, a: Dim, b: Dim) -> Dim | None:
+        return a * b
+
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a * b
 
 
@@ -216,6 +276,9 @@ class Div(Elementwise):
         # Of sizes, which are not negative, rounding down is rounding towards zero.
         return dims.floor_div(a, b) if not_negative(a) and not_negative(b) else None
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a / b if a.type == ir.F32 else _whole_quotient(block, a, b)
+
 
 @op("Mod")
 class Mod(Elementwise):
@@ -230,6 +293,10 @@ class Mod(Elementwise):
 
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.asarray(np.fmod(a, b) if self.fmod else np.mod(a, b))
+
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        remainder = _float_remainder if a.type == ir.F32 else _whole_remainder
+        return remainder(block, a, b, of_dividend=self.fmod)
 
 
 @op("Pow")
@@ -254,6 +321,9 @@ class Pow(Elementwise):
         inverse = np.where(np.abs(a) == 1, np.where(signed % 2 == 0, 1, a), 0).astype(a.dtype)
         return np.asarray(np.where(signed < 0, inverse, np.power(a, np.maximum(signed, 0).astype(a.dtype))))
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return power(block, a, b)
+
 
 @op("Minimum")
 class Minimum(Elementwise):
@@ -267,6 +337,9 @@ class Minimum(Elementwise):
     def dims(self, a: Dim, b: Dim) -> Dim | None:
         return dims.minimum(a, b)
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a.minimum(b)
+
 
 @op("Maximum")
 class Maximum(Elementwise):
@@ -279,6 +352,32 @@ class Maximum(Elementwise):
 
     def dims(self, a: Dim, b: Dim) -> Dim | None:
         return dims.maximum(a, b)
+
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a.maximum(b)
+
+
+def _whole_quotient(block: Block, a: Expr, b: Expr) -> Expr:
+    """a / b towards zero. Division by 0 gives 0 and by -1 wraps, as in numpy; WebAssembly's would trap."""
+    zero, minus_one = block.let("by_zero", b.equal(0)), block.let("by_minus_one", b.equal(-1))
+    quotient = a // block.let("divisor", Select(zero | minus_one, Const(1, b.type), b))
+    return Select(zero, Const(0, a.type), Select(minus_one, -a, quotient))
+
+
+def _whole_remainder(block: Block, a: Expr, b: Expr, *, of_dividend: bool) -> Expr:
+    """a - b * (a / b) of integers, with the sign of a or of b; 0 where b is 0."""
+    zero = block.let("by_zero", b.equal(0))
+    remainder = block.let("remainder", a % block.let("divisor", Select(zero, Const(1, b.type), b)))
+    other_sign = remainder.unequal(0) & (remainder ^ b).lt(0)
+    result = remainder if of_dividend else Select(other_sign, remainder + b, remainder)
+    return Select(zero, Const(0, a.type), result)
+
+
+def _float_remainder(block: Block, a: Expr, b: Expr, *, of_dividend: bool) -> Expr:
+    """a - b * (a / b made whole). Exact only while the quotient is far below 2^24."""
+    whole = block.let("whole", Unary("trunc" if of_dividend else "floor", a / b))
+    # An infinite b goes into a no times, and 0 * inf would be NaN.
+    return Select(whole.equal(0.0), a, a - whole * b)
 
 
 def not_negative(dim: Dim) -> bool:

@@ -4,6 +4,8 @@ import numpy as np
 
 from intab.dtypes import DType, bool_
 from intab.errors import DTypeError
+from intab.kernels.block import Block
+from intab.kernels.ir import BOOL, Expr, Select, Unary
 from intab.ops.arrays import Numbers
 from intab.ops.elementwise import ANYTHING, BOOLS, Elementwise
 from intab.ops.registry import op
@@ -20,6 +22,9 @@ class Equal(Elementwise):
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.equal(a, b).astype(np.bool_)
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return Unary("not", a ^ b) if a.type == BOOL else a.equal(b)
+
 
 @op("Less")
 class Less(Elementwise):
@@ -30,6 +35,9 @@ class Less(Elementwise):
 
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.less(a, b)
+
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a.lt(b)
 
 
 @op("LessOrEqual")
@@ -42,6 +50,9 @@ class LessOrEqual(Elementwise):
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.less_equal(a, b)
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a.le(b)
+
 
 @op("Greater")
 class Greater(Elementwise):
@@ -52,6 +63,9 @@ class Greater(Elementwise):
 
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.greater(a, b)
+
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a.gt(b)
 
 
 @op("GreaterOrEqual")
@@ -64,6 +78,9 @@ class GreaterOrEqual(Elementwise):
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.greater_equal(a, b)
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a.ge(b)
+
 
 @op("Not")
 class Not(Elementwise):
@@ -73,6 +90,9 @@ class Not(Elementwise):
 
     def compute(self, x: Numbers) -> Numbers:
         return np.logical_not(x)
+
+    def scalar(self, block: Block, x: Expr) -> Expr:
+        return Unary("not", x)
 
 
 @op("And")
@@ -85,6 +105,9 @@ class And(Elementwise):
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.logical_and(a, b)
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a & b
+
 
 @op("Or")
 class Or(Elementwise):
@@ -96,6 +119,9 @@ class Or(Elementwise):
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.logical_or(a, b)
 
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a | b
+
 
 @op("Xor")
 class Xor(Elementwise):
@@ -106,6 +132,9 @@ class Xor(Elementwise):
 
     def compute(self, a: Numbers, b: Numbers) -> Numbers:
         return np.logical_xor(a, b)
+
+    def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
+        return a ^ b
 
 
 @op("Where")
@@ -122,3 +151,6 @@ class Where(Elementwise):
 
     def compute(self, condition: Numbers, a: Numbers, b: Numbers) -> Numbers:
         return np.where(condition, a, b)
+
+    def scalar(self, block: Block, condition: Expr, a: Expr, b: Expr) -> Expr:
+        return Select(condition, a, b)

@@ -9,11 +9,15 @@ from intab.dtypes import DType
 from intab.errors import DTypeError, UnsupportedOpError
 from intab.graph.dims import Dim
 from intab.graph.ir import Value
-from intab.kernels.ir import Expr
+from intab.kernels import functions
+from intab.kernels.ir import BOOL, F32, I32, I64, Expr, Type
+from intab.kernels.scalar import ScalarFunction
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import broadcast
+from intab.ops.kernel_steps import compute_step
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result
+from intab.ops.strides import broadcast_strides, collapse, dense_strides
 
 FLOATS = ("float",)
 INTEGERS = ("signed", "unsigned")
@@ -67,7 +71,12 @@ class Elementwise:
             return np.asarray(self.compute(*arrays))
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError(f"{type(self).__name__} has no kernel yet.")
+        given = [value for value in inputs if value is not None]
+        (output,) = outputs
+        function = scalar_function(self, tuple(value.dtype for value in given))
+        strides = [broadcast_strides(value.shape, output.shape) for value in given]
+        path = collapse(output.shape, [*strides, dense_strides(output.shape)])
+        compute_step(lowering, function, [lowering.place(value) for value in given], lowering.place(output), path)
 
     def _elements(self, dtype: DType, inputs: tuple[Value, ...]) -> tuple[Dim, ...] | None:
         """The result's numbers, where they follow from known numbers of the inputs."""
@@ -83,3 +92,24 @@ class Elementwise:
         numbers = [self.dims(*(row[i if len(row) > 1 else 0] for row in known)) for i in range(count)]
         found = tuple(number for number in numbers if number is not None)
         return found if len(found) == count else None
+
+
+_REGISTERS = {"f32": F32, "i32": I32, "i64": I64, "bool": BOOL}
+
+
+def register_type(dtype: DType) -> Type:
+    """What kernels compute with for a dtype. Raises UnsupportedOpError for dtypes that they do not know."""
+    found = _REGISTERS.get(dtype.name)
+    if found is None:
+        raise UnsupportedOpError(
+            f"Kernels compute in {', '.join(_REGISTERS)}, not in {dtype}. Use backend='reference'."
+        )
+    return found
+
+
+def scalar_function(operator: Elementwise, dtypes: tuple[DType, ...]) -> ScalarFunction:
+    """An elementwise operator on inputs of `dtypes` as a function of single numbers.
+
+    Raises UnsupportedOpError for dtypes that kernels do not know.
+    """
+    return functions.scalar_function(operator.scalar, *map(register_type, dtypes))

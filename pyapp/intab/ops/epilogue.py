@@ -4,11 +4,16 @@ A body's values stand for whole tensors that broadcast; their shapes say nothing
 """
 
 from intab.dtypes import DType
-from intab.errors import DTypeError, ShapeError
+from intab.errors import DTypeError, ShapeError, UnsupportedOpError
 from intab.graph.dims import Shape
 from intab.graph.ir import Graph, Value
+from intab.kernels import functions
+from intab.kernels.block import Block
+from intab.kernels.ir import Const, Expr
+from intab.kernels.scalar import ScalarFunction
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import Pairs, broadcast_to
+from intab.ops.elementwise import Elementwise, register_type
 from intab.ops.registry import Result, operator_of_node
 
 
@@ -53,3 +58,34 @@ def evaluate_body(body: Graph, arrays: tuple[Numbers, ...]) -> Numbers:
         made = operator_of_node(node).reference(*inputs)
         known.update(zip(node.outputs, made if isinstance(made, tuple) else (made,), strict=True))
     return known[body.outputs[0]]
+
+
+def body_function(body: Graph) -> ScalarFunction:
+    """An elementwise graph as one function of single numbers.
+
+    Raises UnsupportedOpError for dtypes that kernels do not know and for nodes that are not elementwise.
+    """
+    types = (register_type(value.dtype) for value in body.inputs)
+    return functions.scalar_function(lambda block, *arguments: write_body(block, body, arguments), *types)
+
+
+def write_body(block: Block, body: Graph, arguments: tuple[Expr, ...]) -> Expr:
+    """Write an elementwise graph into a block and return its result."""
+    known: dict[Value, Expr] = dict(zip(body.inputs, arguments, strict=True))
+    for value in body.constant_values:
+        known[value] = _number(body, value)
+    for node in body.nodes:
+        operator = operator_of_node(node)
+        if not isinstance(operator, Elementwise):
+            raise UnsupportedOpError(f"Body {body.name!r} holds {node.op}, which is not elementwise.")
+        result = operator.scalar(block, *(known[value] for value in node.inputs if value is not None))
+        known[node.output] = block.let(node.op.lower(), result)
+    return known[body.outputs[0]]
+
+
+def _number(body: Graph, value: Value) -> Const:
+    """A constant of a body, which is a single number."""
+    numbers = body.constants[value.name].numpy()
+    if numbers.size != 1:
+        raise ShapeError(f"Body {body.name!r} holds the constant {value}; tensors come in as inputs, not constants.")
+    return Const(numbers.reshape(-1)[0].item(), register_type(value.dtype))

@@ -1,10 +1,12 @@
 """A chain of elementwise operators as one node."""
 
 from intab.graph.ir import Graph, Value
+from intab.kernels.block import Block
+from intab.kernels.ir import Expr
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import broadcast
 from intab.ops.elementwise import Elementwise
-from intab.ops.epilogue import check_body, evaluate_body
+from intab.ops.epilogue import check_body, evaluate_body, write_body
 from intab.ops.registry import Result, op
 
 
@@ -20,3 +22,6 @@ class Fused(Elementwise):
 
     def compute(self, *arrays: Numbers) -> Numbers:
         return evaluate_body(self.body, arrays)
+
+    def scalar(self, block: Block, *inputs: Expr) -> Expr:
+        return write_body(block, self.body, inputs)

@@ -1,0 +1,95 @@
+"""Steps that several operators are made of: a scalar function over a walk, a copy, a fill."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from intab.dtypes import DType
+from intab.errors import UnsupportedOpError
+from intab.graph.dims import Dim, Shape, ceil_div, product
+from intab.kernels.families import elementwise as family
+from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
+from intab.kernels.families.loops import register_type
+from intab.kernels.ir import Binary, Const, Expr, Stmt, expressions, walk, walk_expr
+from intab.kernels.scalar import ScalarFunction, identity
+from intab.kernels.verify import REGISTER_OF
+from intab.ops.lowering import Lowering, Place
+from intab.ops.strides import Walk, collapse, dense_strides
+
+
+def compute_step(
+    lowering: Lowering,
+    function: ScalarFunction,
+    inputs: Sequence[Place],
+    output: Place,
+    path: Walk,
+) -> None:
+    """output = function(inputs) at every place of a walk; its operands are the inputs, then the output."""
+    names = [*(f"x{i}" for i in range(len(inputs))), "y"]
+    buffers = dict(zip(names, (*inputs, output), strict=True))
+    operands = [
+        Operand(checked(place.dtype).name, _inner(strides[-1]))
+        for place, strides in zip((*inputs, output), path.strides, strict=True)
+    ]
+    lanes = 1 if _divides_integers(function) else lowering.target.lanes
+    flat = path.rank == 1 and operands[-1].inner == CONTIGUOUS and all(o.inner != STRIDED for o in operands)
+    if flat:
+        kernel = family.flat(function, tuple(operands[:-1]), output.dtype.name, lanes=lanes)
+        lowering.step(kernel, buffers, {"count": path.count}, ceil_div(path.count, family.FLAT_BLOCK))
+        return
+    kernel = family.elementwise(function, path.rank, tuple(operands[:-1]), operands[-1], lanes=lanes)
+    words: dict[str, Dim | float] = {"length": path.sizes[-1]}
+    words |= {f"size_{axis}": path.sizes[axis] for axis in range(1, path.rank - 1)}
+    for name, operand, strides in zip(names, operands, path.strides, strict=True):
+        kept = path.rank if operand.inner == STRIDED else path.rank - 1
+        words |= {f"{name}_stride_{axis}": strides[axis] for axis in range(kept)}
+    lowering.step(kernel, buffers, words, product(path.sizes[:-1]))
+
+
+def copy_step(
+    lowering: Lowering, source: Place, source_strides: Shape, target: Place, target_strides: Shape, sizes: Shape
+) -> None:
+    """target[...] = source[...] along axes of `sizes` with the given strides in elements."""
+    function = identity(register_type(checked(source.dtype).name))
+    compute_step(lowering, function, (source,), target, collapse(sizes, (source_strides, target_strides)))
+
+
+def transpose_step(lowering: Lowering, source: Place, shape: Shape, perm: tuple[int, ...], target: Place) -> None:
+    """target = the dense tensor `source` of `shape` with its axes in another order, dense."""
+    sizes = tuple(shape[axis] for axis in perm)
+    strides = dense_strides(shape)
+    copy_step(lowering, source, tuple(strides[axis] for axis in perm), target, dense_strides(sizes), sizes)
+
+
+def fill_step(lowering: Lowering, target: Place, count: Dim, value: float) -> None:
+    """`count` elements from `target` on become one number."""
+    type_ = register_type(checked(target.dtype).name)
+    number = value if type_.scalar in ("f32", "f64") else int(value)
+    compute_step(lowering, ScalarFunction((), (), Const(number, type_)), (), target, Walk((count,), ((1,),)))
+
+
+def moved(place: Place, elements: Dim) -> Place:
+    """The place so many elements further on."""
+    return replace(place, offset=place.offset + elements)
+
+
+def checked(dtype: DType) -> DType:
+    """A dtype that kernels can load and store. Raises UnsupportedOpError for others."""
+    if dtype.name not in REGISTER_OF:
+        raise UnsupportedOpError(f"Kernels cannot hold {dtype}. Use backend='reference'.")
+    return dtype
+
+
+def _inner(stride: Dim) -> str:
+    if stride == 1:
+        return CONTIGUOUS
+    return SPLAT if stride == 0 else STRIDED
+
+
+def _divides_integers(function: ScalarFunction) -> bool:
+    """Whether a function divides integers, which vectors cannot."""
+    found: list[Expr] = list(walk_expr(function.result))
+    stmts: tuple[Stmt, ...] = function.body
+    for stmt in walk(stmts):
+        for expr in expressions(stmt):
+            found += walk_expr(expr)
+    return any(isinstance(e, Binary) and e.op in ("div", "rem") and e.type.scalar != "f32" for e in found)
