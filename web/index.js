@@ -11,6 +11,8 @@ import { drawSample } from "./sample.js";
 import { Status } from "./status.js";
 
 /** @typedef {import("./messages").PictureRead} PictureRead */
+/** @typedef {import("./messages").ReaderOpened} ReaderOpened */
+/** @typedef {import("./messages").Started} Started */
 
 /**
  * @template {Element} T
@@ -46,6 +48,13 @@ const status = new Status({
 const view = new ResultView({ figure, boxes: part("boxes", SVGSVGElement), list: lines, facts });
 const kernel = new Kernel(["ocr/det", "ocr/rec"], (stage, done, total) => status.ready(stage, done, total));
 
+/**
+ * What the worker told last, for whoever drives this page: scripts/run.py prints it.
+ * @type {{ started: Started | null, opened: ReaderOpened | null, read: PictureRead | null }}
+ */
+const report = { started: null, opened: null, read: null };
+Object.assign(window, { intab: report });
+
 /** @type {AbortController | null} what is being read */
 let reading = null;
 
@@ -62,8 +71,8 @@ async function getReady() {
   /** @type {import("./kernel.js").OnProgress} */
   const progress = (stage, done, total) => status.ready(stage, done, total);
   status.ready("start", 0, 1);
-  await kernel.start(progress);
-  return kernel.call("open_reader", {}, { progress });
+  report.started = await kernel.start(progress);
+  report.opened = await kernel.call("open_reader", {}, { progress });
 }
 
 /** @param {File} file */
@@ -71,6 +80,7 @@ async function read(file) {
   reading?.abort();
   const mine = new AbortController();
   reading = mine;
+  report.read = null;
   showPicture(file);
   try {
     await ready;
@@ -120,6 +130,7 @@ function setBusy(busy) {
 
 /** @param {PictureRead} answer */
 function showAnswer(answer) {
+  report.read = answer;
   view.show(answer);
   facts.hidden = false;
   const found = answer.lines.length;

@@ -1,6 +1,7 @@
 """Serve the built site on this machine, with the headers that isolate its pages."""
 
 import shutil
+import sys
 import threading
 import urllib.parse
 from collections.abc import Iterator, Mapping
@@ -9,6 +10,9 @@ from functools import partial
 from http import HTTPStatus
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+
+from intab.cli.checkout import built_site
+from intab.errors import IntabError
 
 # Isolation gives pages shared memory; no-cache has browsers ask whether a file changed since they fetched it.
 HEADERS = {
@@ -22,6 +26,8 @@ KINDS = {
     ".wasm": "application/wasm",
     ".gz": "application/octet-stream",
 }
+PORT = 8000
+STOP_SECONDS = 0.02  # how soon the server notices that it is to stop
 MOUNT = "/-/"
 """Where a server has what is not part of the site: `/-/NAME/...` is the folder or file mounted as NAME."""
 
@@ -94,10 +100,27 @@ def serving(
     """
     handler = partial(Handler, site=site, mounts=mounts or {}, put=put)
     with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, name="site", daemon=True)
+        thread = threading.Thread(target=server.serve_forever, args=(STOP_SECONDS,), name="site", daemon=True)
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}/"
         finally:
             server.shutdown()
             thread.join()
+
+
+def main() -> int:
+    """`python -m intab.cli.serve`: build and serve the site of the checkout until interrupted."""
+    try:
+        with serving(built_site(), port=PORT) as address:
+            print(f"serving {address} (Ctrl+C ends it)", flush=True)
+            threading.Event().wait()
+    except KeyboardInterrupt:
+        return 0
+    except (IntabError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
