@@ -14,10 +14,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from prepare.steps import ROOT, VENV, VENV_PYTHON
-
 import build
 import setup
+from prepare.steps import ROOT, VENV, VENV_PYTHON
 
 PICTURE = "lib/python*/site-packages/skimage/data/page.png"
 

@@ -1,6 +1,5 @@
 """Serve the built site on this machine, with the headers that isolate its pages."""
 
-import shutil
 import sys
 import threading
 import urllib.parse
@@ -28,6 +27,7 @@ KINDS = {
 }
 PORT = 8000
 STOP_SECONDS = 0.02  # how soon the server notices that it is to stop
+PIECE_NBYTES = 1 << 20
 MOUNT = "/-/"
 """Where a server has what is not part of the site: `/-/NAME/...` is the folder or file mounted as NAME."""
 
@@ -63,7 +63,10 @@ class Handler(SimpleHTTPRequestHandler):
             self.send_error(HTTPStatus.FORBIDDEN)
             return
         with self.put.open("wb") as target:
-            shutil.copyfileobj(_Limited(self.rfile, int(length)), target)
+            left_nbytes = int(length)
+            while piece := self.rfile.read(min(left_nbytes, PIECE_NBYTES)):
+                target.write(piece)
+                left_nbytes -= len(piece)
         self.send_response(HTTPStatus.NO_CONTENT)
         self.send_header("Content-Length", "0")
         self.end_headers()
@@ -75,19 +78,6 @@ class Handler(SimpleHTTPRequestHandler):
 
     def log_message(self, format: str, *arguments: object) -> None:
         pass  # a line for each file would hide what the command prints
-
-
-class _Limited:
-    """The next `nbytes` of a stream that stays open."""
-
-    def __init__(self, stream: object, nbytes: int) -> None:
-        self._read = stream.read  # type: ignore[attr-defined]
-        self._left_nbytes = nbytes
-
-    def read(self, nbytes: int) -> bytes:
-        piece: bytes = self._read(min(nbytes, self._left_nbytes))
-        self._left_nbytes -= len(piece)
-        return piece
 
 
 @contextmanager
