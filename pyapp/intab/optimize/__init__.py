@@ -1,0 +1,29 @@
+"""Graph -> Graph: passes that keep the meaning and make the graph smaller and faster. One pass per file."""
+
+from collections.abc import Sequence
+
+from intab.graph.ir import Graph
+from intab.optimize.fold_constants import FOLD_CONSTANTS
+from intab.optimize.passes import Effect, Pass, run_passes
+from intab.optimize.remove_dead import REMOVE_DEAD
+from intab.optimize.remove_identities import REMOVE_IDENTITIES
+from intab.optimize.share_common import SHARE_COMMON
+from intab.target import WASM_SIMD, Target
+
+# In this order: first what makes patterns visible, then patterns, then weights, then layout, then fusion.
+DEFAULT_PASSES: tuple[Pass, ...] = (
+    REMOVE_DEAD,
+    FOLD_CONSTANTS,
+    REMOVE_IDENTITIES,
+    SHARE_COMMON,
+)
+
+
+def optimize(
+    graph: Graph, passes: Sequence[Pass] = DEFAULT_PASSES, target: Target = WASM_SIMD, *, check: bool = False
+) -> Graph:
+    """The graph after passes, for a target. With `check` it is verified after each."""
+    return run_passes(graph, passes, target, check=check)[0]
+
+
+__all__ = ["DEFAULT_PASSES", "Effect", "Pass", "optimize", "run_passes"]
