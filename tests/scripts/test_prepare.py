@@ -43,7 +43,7 @@ def test_absent_command_is_told():
 
 def test_without_root_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(machine, "find_chromium", lambda: None)
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("prepare.machine.os.geteuid", lambda: 1000)
     with pytest.raises(SetupError, match=r"lacks Chromium\. As root on Debian or Ubuntu: apt-get install chromium$"):
         machine.install_missing()
 
@@ -56,9 +56,9 @@ def test_as_root_it_refreshes_the_list_then_installs(monkeypatch):
         monkeypatch.setattr(machine, "find_font", lambda: Path("font.ttc"))
 
     monkeypatch.setattr(machine, "find_chromium", lambda: "/usr/bin/chromium")
-    monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("prepare.machine.shutil.which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(machine, "find_font", lambda: None)
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("prepare.machine.os.geteuid", lambda: 0)
     monkeypatch.setattr(machine, "run", record)
     machine.install_missing()
     assert commands == [
@@ -69,8 +69,8 @@ def test_as_root_it_refreshes_the_list_then_installs(monkeypatch):
 
 def test_install_that_does_not_help_is_an_error(monkeypatch):
     monkeypatch.setattr(machine, "find_chromium", lambda: None)
-    monkeypatch.setattr(machine.shutil, "which", lambda name: f"/usr/bin/{name}")
-    monkeypatch.setattr(machine.os, "geteuid", lambda: 0)
+    monkeypatch.setattr("prepare.machine.shutil.which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr("prepare.machine.os.geteuid", lambda: 0)
     monkeypatch.setattr(machine, "run", lambda command, **options: None)
     with pytest.raises(SetupError, match="this machine still lacks Chromium"):
         machine.install_missing()

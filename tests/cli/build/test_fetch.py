@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from intab.cli.build import fetch as fetch_module
 from intab.cli.build.fetch import NetworkTransport, fetch
 from intab.cli.build.locks import Artifact, PackageSource, Source, UrlSource
 from intab.errors import DownloadError
@@ -100,7 +99,7 @@ def test_silent_host_is_waited_for_once(tmp_path, monkeypatch):
         calls.append(url)
         raise TimeoutError("timed out")
 
-    monkeypatch.setattr(fetch_module.urllib.request, "urlopen", refuse)
+    monkeypatch.setattr("intab.cli.build.fetch.urllib.request.urlopen", refuse)
     transport = NetworkTransport(tmp_path / "packages", lambda line: None)
     for name in ("a.bin", "b.bin"):
         with pytest.raises(DownloadError):
@@ -144,7 +143,7 @@ def test_cut_package_is_downloaded_anew(tmp_path, monkeypatch):
     def download(package, version, folder, say):
         (folder / name).write_bytes(whole.getvalue())
 
-    monkeypatch.setattr(fetch_module, "_pip_download", download)
+    monkeypatch.setattr("intab.cli.build.fetch._pip_download", download)
     source = PackageSource("carrier", "carrier", "1.0", "inside/")
     target = tmp_path / "thing.bin"
     fetch(artifact(source), target, transport=NetworkTransport(packages, lambda line: None), say=lambda line: None)

@@ -12,18 +12,17 @@ from intab.cli.build.workshop import Workshop
 FILE_NAME = "core-snapshot.bin.gz"
 
 # Modules of the standard library that numpy, micropip and intab import: in memory before the page asks.
-# Left out on purpose: random, secrets, tempfile and uuid (every visitor would get the same chance), and whatever
-# reaches into JavaScript.
 IMPORTS = (
     *("abc", "argparse", "ast", "asyncio", "base64", "bisect", "builtins", "calendar", "codecs", "collections.abc"),
     *("contextlib", "contextvars", "copy", "copyreg", "csv", "ctypes", "dataclasses", "datetime", "decimal", "dis"),
-    *("email.message", "email.parser", "email.policy", "enum", "fnmatch", "fractions", "functools", "gettext"),
-    *("heapq", "importlib.abc", "importlib.metadata", "importlib.resources", "importlib.util", "inspect", "io"),
-    *("itertools", "json", "linecache", "locale", "logging", "math", "mimetypes", "numbers", "opcode", "operator"),
-    *("os", "pathlib", "pickle", "platform", "pprint", "queue", "re", "reprlib", "shutil", "signal", "stat", "string"),
+    *("email.message", "email.parser", "email.policy", "encodings.cp437", "encodings.idna", "enum", "fnmatch"),
+    *("fractions", "functools", "gettext", "hashlib", "heapq", "hmac", "html.parser", "importlib.abc"),
+    *("importlib.metadata", "importlib.resources", "importlib.util", "inspect", "io", "itertools", "json"),
+    *("linecache", "locale", "logging", "math", "mimetypes", "numbers", "opcode", "operator", "os", "pathlib"),
+    *("pickle", "platform", "pprint", "queue", "re", "reprlib", "shutil", "signal", "stat", "statistics", "string"),
     *("struct", "subprocess", "sysconfig", "tarfile", "textwrap", "threading", "time", "token", "tokenize"),
-    *("traceback", "types", "typing", "unicodedata", "urllib.parse", "urllib.request", "warnings", "weakref"),
-    *("zipfile", "zlib"),
+    *("tomllib", "traceback", "types", "typing", "unicodedata", "urllib.parse", "urllib.request", "warnings"),
+    *("weakref", "zipfile", "zlib"),
 )
 
 

@@ -1,4 +1,5 @@
 // Runs repack.py in Pyodide's own Python: node repack.mjs CORE REPACK_PY JOBS_JSON
+import "./failures.mjs";
 import { readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
