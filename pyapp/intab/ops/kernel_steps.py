@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
-from intab.dtypes import DType
+from intab.dtypes import DType, float32
 from intab.errors import UnsupportedOpError
 from intab.graph.dims import Dim, Shape, ceil_div, product
+from intab.kernels.block import KernelWriter
 from intab.kernels.families import elementwise as family
 from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
 from intab.kernels.families.loops import register_type
-from intab.kernels.ir import Binary, Const, Expr, Stmt, expressions, walk, walk_expr
+from intab.kernels.ir import I64, Binary, Cast, Const, Expr, Kernel, Stmt, expressions, walk, walk_expr
 from intab.kernels.scalar import ScalarFunction, identity
 from intab.kernels.verify import REGISTER_OF
 from intab.ops.lowering import Lowering, Place
@@ -65,6 +67,26 @@ def fill_step(lowering: Lowering, target: Place, count: Dim, value: float) -> No
     type_ = register_type(checked(target.dtype).name)
     number = value if type_.scalar in ("f32", "f64") else int(value)
     compute_step(lowering, ScalarFunction((), (), Const(number, type_)), (), target, Walk((count,), ((1,),)))
+
+
+def size_step(lowering: Lowering, target: Place, size: Dim) -> None:
+    """One int64 element becomes a size."""
+    lowering.step(_write_size(), {"y": target}, {"size": size}, 1)
+
+
+@cache
+def _write_size() -> Kernel:
+    kernel = KernelWriter("write_size")
+    kernel.buffer("y", "i64", "write")
+    kernel.store("y", kernel.item, Cast(kernel.word("size"), I64))
+    return kernel.kernel()
+
+
+def need_floats(*places: Place) -> None:
+    """Raise UnsupportedOpError unless all elements are f32, which is what this operator's kernel is written for."""
+    for place in places:
+        if place.dtype != float32:
+            raise UnsupportedOpError(f"There is a kernel for f32 only, not for {place.dtype}. Use backend='reference'.")
 
 
 def moved(place: Place, elements: Dim) -> Place:

@@ -1,10 +1,12 @@
 """Operators that move elements and compute nothing."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from intab.dtypes import int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, floor_div, product
+from intab.graph.dims import Dim, Shape, floor_div, maximum, product, total
 from intab.graph.ir import Value
 from intab.ops.arrays import Numbers, pad_constant
 from intab.ops.broadcast import (
@@ -16,8 +18,10 @@ from intab.ops.broadcast import (
     numbers,
     shape_text,
 )
-from intab.ops.lowering import Lowering
+from intab.ops.kernel_steps import copy_step, fill_step, moved, size_step, transpose_step
+from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
+from intab.ops.strides import broadcast_strides, collapse, dense_strides
 
 
 @op("Reshape")
@@ -37,8 +41,8 @@ class Reshape:
     def reference(self, x: Numbers) -> Numbers:
         return np.reshape(x, numbers(self.shape))
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Reshape has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        lowering.view(outputs[0], inputs[0])
 
 
 @op("Transpose")
@@ -55,8 +59,15 @@ class Transpose:
     def reference(self, x: Numbers) -> Numbers:
         return np.ascontiguousarray(np.transpose(x, self.perm)).reshape([x.shape[axis] for axis in self.perm])
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Transpose has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        strides = dense_strides(x.shape)
+        permuted = tuple(strides[axis] for axis in self.perm)
+        path = collapse(y.shape, (permuted, dense_strides(y.shape)))
+        if path.rank == 1 and path.strides[0] == path.strides[1]:
+            lowering.view(y, x)  # only axes of size 1 change places
+            return
+        transpose_step(lowering, lowering.place(x), x.shape, self.perm, lowering.place(y))
 
 
 @op("Concat")
@@ -84,8 +95,15 @@ class Concat:
     def reference(self, *inputs: Numbers) -> Numbers:
         return np.concatenate(inputs, self.axis)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Concat has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (y,) = outputs
+        axis, strides = normal_axis(self.axis, y.rank), dense_strides(y.shape)
+        begin: Dim = 0
+        for value in inputs:
+            sizes = (*y.shape[:axis], value.shape[axis], *y.shape[axis + 1 :])
+            target = moved(lowering.place(y), begin * strides[axis])
+            copy_step(lowering, lowering.place(value), dense_strides(sizes), target, strides, sizes)
+            begin = begin + value.shape[axis]
 
 
 def _joined(shape: list[Dim], value: Value, axis: int) -> tuple[list[Dim], Pairs]:
@@ -145,8 +163,12 @@ class Slice:
         index = tuple(np.arange(size) * step + start for start, size, step in axes)
         return np.asarray(x[np.ix_(*index)]) if index else np.array(x)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Slice has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        strides = dense_strides(x.shape)
+        source = moved(lowering.place(x), _offset(self.starts, strides))
+        steps = tuple(stride * step for stride, step in zip(strides, self.steps, strict=True))
+        copy_step(lowering, source, steps, lowering.place(y), dense_strides(y.shape), y.shape)
 
 
 @op("Expand")
@@ -167,8 +189,10 @@ class Expand:
     def reference(self, x: Numbers) -> Numbers:
         return np.array(np.broadcast_to(x, np.broadcast_shapes(x.shape, numbers(self.shape))))
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Expand has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        strides = broadcast_strides(x.shape, y.shape)
+        copy_step(lowering, lowering.place(x), strides, lowering.place(y), dense_strides(y.shape), y.shape)
 
 
 @op("Pad")
@@ -217,8 +241,40 @@ class Pad:
         widths = list(zip(pads[: x.ndim], pads[x.ndim :], strict=True))
         return np.asarray(np.pad(x, widths, mode="reflect" if self.mode == "reflect" else "edge"))
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Pad has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        target, strides = lowering.place(y), dense_strides(y.shape)
+        if self.mode == "constant":
+            fill_step(lowering, target, product(y.shape), self.value)
+        begins, ends = self.pads[: x.rank], self.pads[x.rank :]
+        cut = [maximum(-begin, 0) for begin in begins]
+        sizes = tuple(n - b - maximum(-end, 0) for n, b, end in zip(x.shape, cut, ends, strict=True))
+        source = moved(lowering.place(x), _offset(cut, dense_strides(x.shape)))
+        inside = moved(target, _offset([maximum(begin, 0) for begin in begins], strides))
+        copy_step(lowering, source, dense_strides(x.shape), inside, strides, sizes)
+        if self.mode != "constant":
+            self._borders(lowering, target, x.shape, y.shape)
+
+    def _borders(self, lowering: Lowering, target: Place, inner: Shape, outer: Shape) -> None:
+        """Fill the borders axis by axis from what lies inside them already; earlier axes are whole by then."""
+        strides, rank = dense_strides(outer), len(inner)
+        begins = list(self.pads[:rank])
+        for axis in range(rank):
+            begin, end = self.pads[axis], self.pads[rank + axis]
+            beside = 1 if self.mode == "reflect" else 0
+            places = [0 if i <= axis else begins[i] for i in range(rank)]
+            # Each border runs outwards from the picture's edge, its source inwards.
+            for pad, first, from_, out in (
+                (begin, begin - 1, begin + beside, -strides[axis]),
+                (end, begin + inner[axis], begin + inner[axis] - 1 - beside, strides[axis]),
+            ):
+                sizes = tuple(outer[i] if i < axis else inner[i] if i > axis else pad for i in range(rank))
+                source_strides = tuple(s if i != axis else -out * beside for i, s in enumerate(strides))
+                target_strides = tuple(s if i != axis else out for i, s in enumerate(strides))
+                if pad != 0:
+                    at = _offset([from_ if i == axis else p for i, p in enumerate(places)], strides)
+                    to = _offset([first if i == axis else p for i, p in enumerate(places)], strides)
+                    copy_step(lowering, moved(target, at), source_strides, moved(target, to), target_strides, sizes)
 
 
 @op("Gather")
@@ -272,8 +328,15 @@ class ShapeOf:
     def reference(self, x: Numbers) -> Numbers:
         return np.asarray(x.shape[self.start : self.end], dtype=np.int64)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Shape has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        for i, size in enumerate(x.shape[self.start : self.end]):
+            size_step(lowering, moved(lowering.place(y), i), size)
+
+
+def _offset(places: Sequence[Dim], strides: Shape) -> Dim:
+    """Where the element at these places lies."""
+    return total(place * stride for place, stride in zip(places, strides, strict=True))
 
 
 def resolve_reshape(shape: Shape, elements: tuple[Dim, ...], allow_zero: bool = False) -> Shape:

@@ -2,8 +2,13 @@
 
 import numpy as np
 
-from intab.errors import DTypeError, ShapeError, UnsupportedOpError
+from intab.errors import DTypeError, ShapeError
+from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Value
+from intab.kernels import functions
+from intab.kernels.block import Block
+from intab.kernels.families import row
+from intab.kernels.ir import F32, Expr, Fma
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import (
     NO_PAIRS,
@@ -15,8 +20,10 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.elementwise import FLOATS
-from intab.ops.lowering import Lowering
+from intab.ops.kernel_steps import compute_step, copy_step, need_floats, transpose_step
+from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
+from intab.ops.strides import broadcast_strides, collapse, dense_strides
 
 
 @op("Softmax")
@@ -35,8 +42,8 @@ class Softmax:
             powers = np.exp(_below_maximum(x, self.axis))
             return np.asarray(powers / np.sum(powers, axis=self.axis, keepdims=True)).astype(x.dtype)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Softmax has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        _softmax_steps(lowering, inputs[0], outputs[0], self.axis, logarithm=False)
 
 
 @op("LogSoftmax")
@@ -56,8 +63,8 @@ class LogSoftmax:
             sums = np.sum(np.exp(below), axis=self.axis, keepdims=True)
             return np.asarray(below - np.log(sums)).astype(x.dtype)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("LogSoftmax has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        _softmax_steps(lowering, inputs[0], outputs[0], self.axis, logarithm=True)
 
 
 @op("LayerNorm")
@@ -91,8 +98,18 @@ class LayerNorm:
                 result = result + bias
             return np.asarray(result.astype(x.dtype))
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("LayerNorm has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (y,) = outputs
+        optional: tuple[Value | None, ...] = inputs[1:]
+        axis = normal_axis(self.axis, y.rank)
+        buffers = {"x": lowering.place(inputs[0]), "y": lowering.place(y)}
+        need_floats(*buffers.values())
+        for name, value in zip(("scale", "bias"), optional, strict=False):
+            if value is not None:
+                buffers[name] = _expanded(lowering, value, y.shape[axis:])
+        kernel = row.layer_norm(lanes=lowering.target.lanes, scale="scale" in buffers, bias="bias" in buffers)
+        words = {"length": product(y.shape[axis:]), "epsilon": self.epsilon}
+        lowering.step(kernel, buffers, words, product(y.shape[:axis]))
 
 
 @op("BatchNorm")
@@ -124,8 +141,48 @@ class BatchNorm:
             result = (x - mean.reshape(shape).astype(np.float64)) * factor.reshape(shape) + bias.reshape(shape)
             return np.asarray(result.astype(x.dtype))
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("BatchNorm has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (y,) = outputs
+        need_floats(*map(lowering.place, inputs))
+        shape: list[Dim] = [1] * y.rank
+        shape[channel_axis(y.rank, self.layout)] = y.shape[channel_axis(y.rank, self.layout)]
+        strides = [y_strides := dense_strides(y.shape), *[broadcast_strides(tuple(shape), y.shape)] * 4, y_strides]
+        function = functions.scalar_function(self._scalar, *[F32] * 5)
+        path = collapse(y.shape, strides)
+        compute_step(lowering, function, [lowering.place(value) for value in inputs], lowering.place(y), path)
+
+    def _scalar(self, block: Block, x: Expr, scale: Expr, bias: Expr, mean: Expr, variance: Expr) -> Expr:
+        factor = scale * functions.reciprocal_square_root(block, variance + self.epsilon)
+        return Fma(x - mean, factor, bias)
+
+
+def _expanded(lowering: Lowering, value: Value, shape: Shape) -> Place:
+    """Where a tensor lies broadcast to `shape`: in place if it is that large already."""
+    strides = broadcast_strides(value.shape, shape)
+    if strides == dense_strides(shape):
+        return lowering.place(value)
+    target = lowering.scratch(value.dtype, product(shape))
+    copy_step(lowering, lowering.place(value), strides, target, dense_strides(shape), shape)
+    return target
+
+
+def _softmax_steps(lowering: Lowering, x: Value, y: Value, axis: int, *, logarithm: bool) -> None:
+    """The row kernel over the last axis; another axis is moved there and back."""
+    source, target = lowering.place(x), lowering.place(y)
+    need_floats(source)
+    axis = normal_axis(axis, x.rank)
+    kernel = row.softmax(lanes=lowering.target.lanes, logarithm=logarithm)
+    words: dict[str, Dim | float] = {"length": x.shape[axis]}
+    rows = product(x.shape[:axis]) * product(x.shape[axis + 1 :])
+    if product(x.shape[axis + 1 :]) == 1:
+        lowering.step(kernel, {"x": source, "y": target}, words, rows)
+        return
+    perm = (*(i for i in range(x.rank) if i != axis), axis)
+    back = tuple(perm.index(i) for i in range(x.rank))
+    aside = lowering.scratch(x.dtype, product(x.shape))
+    transpose_step(lowering, source, x.shape, perm, aside)
+    lowering.step(kernel, {"x": aside, "y": aside}, words, rows)
+    transpose_step(lowering, aside, tuple(x.shape[i] for i in perm), back, target)
 
 
 def _check_floats(name: str, *values: Value | None) -> None:

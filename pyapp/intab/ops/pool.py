@@ -7,13 +7,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, ceil_div, floor_div, minimum
+from intab.graph.dims import Dim, Shape, ceil_div, floor_div, minimum, product
 from intab.graph.ir import Value
+from intab.kernels.families import pool as family
 from intab.ops.arrays import Numbers, channels_last, in_layout, lowest, pad_constant
 from intab.ops.broadcast import channel_axis, need_rank, numbers, picture_shape, shape_text, spatial_axes
 from intab.ops.conv import tap_slices, window_sizes
 from intab.ops.elementwise import FLOATS, NUMBERS
-from intab.ops.lowering import Lowering
+from intab.ops.kernel_steps import need_floats, transpose_step
+from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 
 
@@ -33,6 +35,12 @@ class Pool:
     ceil_mode: bool
     layout: str
     accepts: ClassVar[tuple[str, ...]] = NUMBERS
+    kind: ClassVar[str]
+
+    @property
+    def counts_padding(self) -> bool:
+        """Whether padding counts as elements of the window."""
+        return False
 
     def infer(self, x: Value) -> Result:
         name = type(self).__name__
@@ -78,13 +86,55 @@ class Pool:
         for tap in itertools.product(*map(range, self.kernel)):
             yield padded[tap_slices(tap, out, self.strides, self.dilations)]
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError(f"{type(self).__name__} has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        name = type(self).__name__
+        if x.rank > 4:
+            raise UnsupportedOpError(f"{name} has a kernel for up to 2 spatial axes; {x} has {x.rank - 2}.")
+        source, target = lowering.place(x), lowering.place(y)
+        need_floats(source)
+        last = (0, *range(2, x.rank), 1)
+        first = (0, x.rank - 1, *range(1, x.rank - 1))
+        if self.layout == "NHWC":
+            self._pool_step(lowering, source, x.shape, target, y.shape)
+            return
+        inside, outside = lowering.scratch(x.dtype, product(x.shape)), lowering.scratch(y.dtype, product(y.shape))
+        transpose_step(lowering, source, x.shape, last, inside)
+        shapes = [tuple(value.shape[axis] for axis in last) for value in (x, y)]
+        self._pool_step(lowering, inside, shapes[0], outside, shapes[1])
+        transpose_step(lowering, outside, shapes[1], first, target)
+
+    def _pool_step(self, lowering: Lowering, x: Place, shape: Shape, y: Place, out: Shape) -> None:
+        """The kernel over x [N, *in, C]; a picture of one spatial axis is a line of height 1."""
+        half = len(shape) - 2
+        line = (1,) * (2 - half)
+        pads = ((0,) * (2 - half) + tuple(self.pads[:half]), (0,) * (2 - half) + tuple(self.pads[half:]))
+        counted = self.counts_padding
+        values: tuple[Dim, ...] = (
+            *line,
+            *shape[1:],
+            *line,
+            *out[1:-1],
+            *line,
+            *self.kernel,
+            *line,
+            *self.strides,
+            *line,
+            *self.dilations,
+            *pads[0],
+        )
+        words: dict[str, Dim | float] = dict(zip(family.WORDS, values, strict=True))
+        if counted:
+            words |= {"pad_bottom": pads[1][0], "pad_right": pads[1][1]}
+        kernel = family.pool(self.kind, lanes=lowering.target.lanes, count_padding=counted)
+        lowering.step(kernel, {"x": x, "y": y}, words, out[0] * product(out[1:-2]))
 
 
 @op("MaxPool")
 class MaxPool(Pool):
     """The largest element of each window; padding counts for nothing."""
+
+    kind = "max"
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
@@ -107,6 +157,7 @@ class AveragePool(Pool):
     """The mean of each window: of the elements inside the picture, or with `count_include_pad` of its padding too."""
 
     accepts = FLOATS
+    kind = "average"
 
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
@@ -115,6 +166,10 @@ class AveragePool(Pool):
     ceil_mode: bool = False
     layout: str = "NCHW"
     count_include_pad: bool = False
+
+    @property
+    def counts_padding(self) -> bool:
+        return self.count_include_pad
 
     def reference(self, x: Numbers) -> Numbers:
         picture = channels_last(x, self.layout).astype(np.float64)

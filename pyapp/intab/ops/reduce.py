@@ -7,12 +7,15 @@ import numpy as np
 
 from intab.dtypes import int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, product
+from intab.graph.dims import Dim, Shape, ceil_div, product
 from intab.graph.ir import Value
+from intab.kernels.families import reduce as family
+from intab.kernels.families.arg import arg_last
 from intab.ops.arrays import Numbers, highest, lowest
 from intab.ops.broadcast import normal_axes, normal_axis
 from intab.ops.elementwise import NUMBERS
-from intab.ops.lowering import Lowering
+from intab.ops.kernel_steps import fill_step, transpose_step
+from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 
 
@@ -24,6 +27,7 @@ class Reduce:
     axes: tuple[int, ...]
     keepdims: bool
     accepts: ClassVar[tuple[str, ...]] = NUMBERS
+    kind: ClassVar[str]
     compute: ClassVar[Callable[..., Numbers]]
 
     def infer(self, x: Value) -> Result:
@@ -41,13 +45,30 @@ class Reduce:
             made = np.asarray(self.compute(x, axis=axes, keepdims=self.keepdims))
             return made.astype(x.dtype, copy=False)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError(f"{type(self).__name__} has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        axes = tuple(axis for axis in normal_axes(self.axes, x.rank) if x.shape[axis] != 1)
+        if not axes:
+            lowering.view(y, x)
+            return
+        if x.dtype.name not in ("f32", "i32"):
+            raise UnsupportedOpError(f"Reductions have kernels for f32 and i32, not for {x.dtype}.")
+        reduction, lanes = family.Reduction(self.kind, x.dtype.name), lowering.target.lanes
+        source, (outer, reduced, inner) = reduced_last(lowering, x, axes)
+        buffers = {"x": source, "y": lowering.place(y)}
+        if inner == 1:
+            lowering.step(family.reduce_last(reduction, lanes=lanes), buffers, {"length": reduced}, outer)
+            return
+        items = outer * ceil_div(inner, family.middle_block(lanes))
+        words: dict[str, Dim | float] = {"reduced": reduced, "inner": inner}
+        lowering.step(family.reduce_middle(reduction, lanes=lanes), buffers, words, items)
 
 
 @op("ReduceSum")
 class ReduceSum(Reduce):
     """Sum; 0 of nothing. Source: ONNX ReduceSum-13."""
+
+    kind = "sum"
 
     axes: tuple[int, ...]
     keepdims: bool
@@ -59,6 +80,8 @@ class ReduceSum(Reduce):
 @op("ReduceMean")
 class ReduceMean(Reduce):
     """Mean; of integers the whole part, towards zero. NaN of nothing. Source: ONNX ReduceMean-18."""
+
+    kind = "mean"
 
     axes: tuple[int, ...]
     keepdims: bool
@@ -76,6 +99,7 @@ class ReduceMax(Reduce):
     """Largest element; NaN if one is. The least number of the dtype of nothing. Source: ONNX ReduceMax-20."""
 
     accepts = (*NUMBERS, "bool")
+    kind = "max"
 
     axes: tuple[int, ...]
     keepdims: bool
@@ -89,6 +113,7 @@ class ReduceMin(Reduce):
     """Smallest element; NaN if one is. The largest number of the dtype of nothing. Source: ONNX ReduceMin-20."""
 
     accepts = (*NUMBERS, "bool")
+    kind = "min"
 
     axes: tuple[int, ...]
     keepdims: bool
@@ -100,6 +125,8 @@ class ReduceMin(Reduce):
 @op("ReduceProd")
 class ReduceProd(Reduce):
     """Product; 1 of nothing. Source: ONNX ReduceProd-18."""
+
+    kind = "prod"
 
     axes: tuple[int, ...]
     keepdims: bool
@@ -114,7 +141,7 @@ class ReduceProd(Reduce):
 
 
 class ArgExtreme:
-    """Base of ArgMax and ArgMin. x -> int64 index along `axis`; of equals the first, or the last."""
+    """Base of ArgMax and ArgMin. x -> int64 index along `axis`; of equals the first or last. NaN counts for nothing."""
 
     __slots__ = ()
 
@@ -122,6 +149,7 @@ class ArgExtreme:
     keepdims: bool
     select_last: bool
     pick: ClassVar[Callable[..., Any]]
+    largest: ClassVar[bool]
 
     def infer(self, x: Value) -> Result:
         if x.dtype.kind not in NUMBERS:
@@ -133,14 +161,26 @@ class ArgExtreme:
 
     def reference(self, x: Numbers) -> Numbers:
         axis = normal_axis(self.axis, x.ndim)
+        if x.dtype.kind == "f":
+            # NaN is never picked before a number.
+            x = np.where(np.isnan(x), lowest(x.dtype) if self.largest else highest(x.dtype), x)
         if self.select_last:
             found = x.shape[axis] - 1 - type(self).pick(np.flip(x, axis), axis=axis, keepdims=self.keepdims)
         else:
             found = type(self).pick(x, axis=axis, keepdims=self.keepdims)
         return np.asarray(found, dtype=np.int64)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError(f"{type(self).__name__} has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        axis = normal_axis(self.axis, x.rank)
+        if x.shape[axis] == 1:
+            fill_step(lowering, lowering.place(y), product(y.shape), 0)
+            return
+        if x.dtype.name not in ("f32", "i32"):
+            raise UnsupportedOpError(f"{type(self).__name__} has kernels for f32 and i32, not for {x.dtype}.")
+        kernel = arg_last(lanes=lowering.target.lanes, dtype=x.dtype.name, largest=self.largest, last=self.select_last)
+        source, (outer, length, _) = reduced_last(lowering, x, (axis,), always=True)
+        lowering.step(kernel, {"x": source, "y": lowering.place(y)}, {"length": length}, outer)
 
 
 @op("ArgMax")
@@ -148,6 +188,7 @@ class ArgMax(ArgExtreme):
     """Where the largest element lies. Source: ONNX ArgMax-13."""
 
     pick = staticmethod(np.argmax)
+    largest = True
 
     axis: int
     keepdims: bool
@@ -159,6 +200,7 @@ class ArgMin(ArgExtreme):
     """Where the smallest element lies. Source: ONNX ArgMin-13."""
 
     pick = staticmethod(np.argmin)
+    largest = False
 
     axis: int
     keepdims: bool
@@ -171,6 +213,24 @@ def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
     if keepdims:
         return tuple(1 if i in dropped else dim for i, dim in enumerate(shape))
     return tuple(dim for i, dim in enumerate(shape) if i not in dropped)
+
+
+def reduced_last(
+    lowering: Lowering, x: Value, axes: tuple[int, ...], *, always: bool = False
+) -> tuple[Place, tuple[Dim, Dim, Dim]]:
+    """x as [outer, reduced, inner] in memory: where it lies, and these sizes.
+
+    x is moved so that `axes` come last if they are not neighbours, or if they are not last and `always` is set.
+    """
+    between = [axis for axis in range(axes[0], axes[-1] + 1) if axis not in axes and x.shape[axis] != 1]
+    outer, inner = product(x.shape[: axes[0]]), product(x.shape[axes[-1] + 1 :])
+    reduced = product(x.shape[axis] for axis in axes)
+    if not between and (inner == 1 or not always):
+        return lowering.place(x), (outer, reduced, inner)
+    kept = tuple(axis for axis in range(x.rank) if axis not in axes)
+    source = lowering.scratch(x.dtype, product(x.shape))
+    transpose_step(lowering, lowering.place(x), x.shape, (*kept, *axes), source)
+    return source, (product(x.shape[axis] for axis in kept), reduced, 1)
 
 
 def _sum_dtype(x: Numbers) -> "np.dtype[Any]":
