@@ -106,7 +106,7 @@ class Builder:
 
 
 def _known_elements(constant: Constant) -> tuple[int, ...] | None:
-    """The numbers of a small integer constant of rank 0 or 1. Damaged constants raise when their numbers are asked for."""
+    """The numbers of a small integer constant of rank 0 or 1, else None."""
     if not constant.dtype.is_integer or len(constant.shape) > 1 or np.prod(constant.shape) > KNOWN_ELEMENTS:
         return None
     return tuple(int(i) for i in constant.numpy().reshape(-1))

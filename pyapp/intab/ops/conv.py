@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 
-from intab.errors import DTypeError, ShapeError, UnsupportedOpError
+from intab.errors import DTypeError, ShapeError
 from intab.graph.dims import Dim, Shape, floor_div
 from intab.graph.ir import Graph, Value
 from intab.ops.arrays import Numbers, accumulator, channels_last, in_layout, pad_constant
@@ -18,6 +18,8 @@ from intab.ops.broadcast import (
     shape_text,
     spatial_axes,
 )
+from intab.ops.conv_lowering import lower_conv
+from intab.ops.conv_transpose_lowering import lower_conv_transpose
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
@@ -76,7 +78,22 @@ class Conv:
             return apply_epilogue(result, self.epilogue, extra)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Conv has no kernel yet.")
+        x, w, bias, *extra = (*inputs, None) if len(inputs) < 3 else inputs
+        assert x is not None and w is not None
+        lower_conv(
+            lowering,
+            x,
+            w,
+            bias,
+            tuple(value for value in extra if value is not None),
+            outputs[0],
+            strides=self.strides,
+            pads=self.pads,
+            dilations=self.dilations,
+            group=self.group,
+            layout=self.layout,
+            epilogue=self.epilogue,
+        )
 
 
 @op("ConvTranspose")
@@ -149,7 +166,23 @@ class ConvTranspose:
             return apply_epilogue(made, self.epilogue, extra)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("ConvTranspose has no kernel yet.")
+        x, w, bias, *extra = (*inputs, None) if len(inputs) < 3 else inputs
+        assert x is not None and w is not None
+        lower_conv_transpose(
+            lowering,
+            x,
+            w,
+            bias,
+            tuple(value for value in extra if value is not None),
+            outputs[0],
+            strides=self.strides,
+            pads=self.pads,
+            dilations=self.dilations,
+            output_padding=self.output_padding,
+            group=self.group,
+            layout=self.layout,
+            epilogue=self.epilogue,
+        )
 
 
 def window_sizes(

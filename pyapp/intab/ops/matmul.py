@@ -2,13 +2,28 @@
 
 import numpy as np
 
-from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape
+from intab.errors import DTypeError, ShapeError
+from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Graph, Value
+from intab.kernels.families.matmul import matmul
+from intab.kernels.families.register_tile import pack_panels
 from intab.ops.arrays import Numbers, accumulator
 from intab.ops.broadcast import Pairs, agree, broadcast, need_rank, shape_text
+from intab.ops.dense import (
+    OutputShape,
+    epilogue_operands,
+    expanded,
+    matmul_words,
+    pack_computed,
+    packed_batch,
+    panels_shape,
+    require_float32,
+    sweeps_by_panels,
+    tile_items,
+)
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
-from intab.ops.lowering import Lowering
+from intab.ops.kernel_steps import transpose_step
+from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 
 
@@ -55,7 +70,85 @@ class MatMul:
             return apply_epilogue(result.astype(a.dtype, copy=False), self.epilogue, extra)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("MatMul has no kernel yet.")
+        a, b, bias, *extra = (*inputs, None) if len(inputs) < 3 else inputs
+        assert a is not None and b is not None
+        operands = tuple(value for value in extra if value is not None)
+        require_float32("MatMul", *inputs)
+        lower_matmul(self, lowering, a, b, bias, operands, outputs[0])
+
+
+def lower_matmul(
+    op: MatMul,
+    lowering: Lowering,
+    a: Value,
+    b: Value,
+    bias: Value | None,
+    extra: tuple[Value, ...],
+    output: Value,
+) -> None:
+    """Steps of a matmul: pack or expand what needs it, then one kernel."""
+    left, right = op.oriented(a, op.transpose_a), op.oriented(b, op.transpose_b)
+    left = (1, *left) if len(left) == 1 else left
+    right = (*right, 1) if len(right) == 1 else right
+    depth, columns = left[-1], right[-1]
+    if all(dim == 1 for dim in right[:-2]):  # one right side for all: every leading axis is rows
+        out = OutputShape((), left[:-1], columns)
+    else:
+        batch, _ = broadcast(left[:-2], right[:-2])
+        out = OutputShape(batch, left[-2:-1], columns)
+    rows, batches = product(out.rows), product(out.batch)
+    operands = epilogue_operands(lowering, out, bias, op.epilogue, extra)
+    a_place = _left_side(op, lowering, a, left, out)
+    b_place = _right_side(op, lowering, b, right, out)
+    by_panels = sweeps_by_panels(depth, columns)
+    a_repeats = bool(out.batch) and all(dim == 1 for dim in left[:-2])
+    lowering.step(
+        matmul(operands.epilogue, by_panels=by_panels),
+        {"a": a_place, "b": b_place, "out": lowering.place(output), **operands.buffers},
+        {
+            **matmul_words(rows, depth, columns),
+            "a_batch": 0 if a_repeats else rows * depth,
+            "b_batch": packed_batch(depth, columns),
+            "out_batch": rows * columns,
+            **operands.words,
+        },
+        batches * tile_items(rows, columns, by_panels),
+    )
+
+
+def _left_side(op: MatMul, lowering: Lowering, a: Value, left: Shape, out: OutputShape) -> Place:
+    """The left side with contiguous rows and every batch there, or one batch for all."""
+    place = lowering.place(a)
+    if op.transpose_a:
+        order = (*range(a.rank - 2), a.rank - 1, a.rank - 2)
+        turned = lowering.scratch(a.dtype, product(a.shape))
+        transpose_step(lowering, place, a.shape, order, turned)
+        place = turned
+    if out.batch and left[:-2] != out.batch and not all(dim == 1 for dim in left[:-2]):
+        place = expanded(lowering, place, left, (*out.batch, *left[-2:]))
+    return place
+
+
+def _right_side(op: MatMul, lowering: Lowering, b: Value, right: Shape, out: OutputShape) -> Place:
+    """The right side in panels: packed once at load when it is one constant matrix, else by a step."""
+    depth, columns = right[-2], right[-1]
+    constant = lowering.constant(b)
+    if constant is not None and not out.batch and isinstance(depth, int) and isinstance(columns, int):
+
+        def pack(array: Numbers) -> Numbers:
+            matrix = array.reshape(columns, depth).T if op.transpose_b else array.reshape(depth, columns)
+            return pack_panels(matrix)
+
+        name = "panels of the transpose" if op.transpose_b else "panels"
+        return lowering.weight((b,), name, panels_shape(depth, columns), pack)
+    place = lowering.place(b)
+    batches = product(out.batch)
+    if out.batch and right[:-2] != out.batch:
+        stored = b.shape if b.rank > 1 else right
+        place = expanded(lowering, place, stored, (*out.batch, *stored[-2:]))
+    inner = (1, depth) if op.transpose_b else (columns, 1)
+    strides = (depth * columns, *inner)
+    return pack_computed(lowering, place, batches=batches, depth=depth, columns=columns, strides=strides)
 
 
 def matmul_shape(a: Shape, b: Shape) -> tuple[Shape, Pairs]:

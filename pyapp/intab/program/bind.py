@@ -123,9 +123,7 @@ class Binder:
             return place_apart([int(nbytes[i]) for i in members])
         assert region == ARENA
         buffers = self.program.buffers
-        return place_reused(
-            [Lifetime(buffers[i].first_step, buffers[i].last_step, int(nbytes[i])) for i in members]
-        )
+        return place_reused([Lifetime(buffers[i].first_step, buffers[i].last_step, int(nbytes[i])) for i in members])
 
 
 def _compiled(dims: Sequence[Dim], symbols: Sequence[str]) -> Callable[..., tuple[int, ...]]:

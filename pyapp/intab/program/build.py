@@ -105,9 +105,7 @@ class _Building:
     def scratch(self, dtype: DType, count: Dim) -> Place:
         return Place(self._buffer(ARENA, dtype, count), dtype)
 
-    def step(
-        self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim
-    ) -> None:
+    def step(self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim) -> None:
         number = self._kernel(kernel)
         declared = [b.name for b in kernel.buffers] + [w.name for w in kernel.words]
         given = {*buffers, *words}
@@ -126,9 +124,7 @@ class _Building:
         """End the segment: from here on the elements of an integer value are known as these symbols."""
         place = self.place(value)
         self.drafts[place.buffer].last_step = max(self.drafts[place.buffer].last_step, len(self.steps))
-        self.segments.append(
-            Segment(len(self.steps), len(self.steps), (Reading(symbols, place.buffer, value.dtype),))
-        )
+        self.segments.append(Segment(len(self.steps), len(self.steps), (Reading(symbols, place.buffer, value.dtype),)))
 
     # -- the program
 
@@ -146,8 +142,7 @@ class _Building:
 
     def program(self) -> Program:
         inputs = tuple(
-            Port(v.name, v.dtype, v.shape, self.places[v].buffer if v in self.places else -1)
-            for v in self.graph.inputs
+            Port(v.name, v.dtype, v.shape, self.places[v].buffer if v in self.places else -1) for v in self.graph.inputs
         )
         outputs = tuple(
             Port(name, v.dtype, v.shape, self.place(v).buffer)
@@ -164,10 +159,7 @@ class _Building:
             tuple(kernel for _, kernel in self.kernels.values()),
             tuple(self.steps),
             tuple(replace(s, end_step=end) for s, end in zip(self.segments, ends, strict=True)),
-            tuple(
-                Buffer(d.region, dim, d.first_step, d.last_step)
-                for d, dim in zip(self.drafts, dims, strict=True)
-            ),
+            tuple(Buffer(d.region, dim, d.first_step, d.last_step) for d, dim in zip(self.drafts, dims, strict=True)),
             tuple(self.weights.values()),
             inputs,
             outputs,
@@ -205,4 +197,3 @@ class _Building:
         if isinstance(value, float):
             raise KernelError(f"An integer word was given the float {value}.")
         return Word(0, self.dims.number(value))
-

@@ -1,7 +1,7 @@
 """The way of a model, from bytes to a session, on one page.
 
-    source --open--> Storage --formats--> Graph --optimize--> Graph --program.build--> Program
-           --backend--> Executable --> Session
+source --open--> Storage --formats--> Graph --optimize--> Graph --program.build--> Program
+       --backend--> Executable --> Session
 """
 
 import time
@@ -59,4 +59,3 @@ async def compile_graph(graph: Graph, backend: str, progress: Progress) -> Execu
     pool = wasm_pool()
     program = build(optimize(graph, target=pool.machine.target), pool.machine.target)
     return await prepare(program, pool, lambda done, total: progress("compile", done, total))
-

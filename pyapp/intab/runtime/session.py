@@ -141,7 +141,7 @@ class Session:
         self.dispose()
 
     def _assumptions_hold(self, sizes: Mapping[str, int]) -> bool:
-        """Whether sizes that inference took for equal are. A 1 among unequal sizes calls for a compilation of its own."""
+        """Whether sizes that inference took for equal are; False where a 1 among them broadcasts instead."""
         for equality in self._graph.equalities:
             left, right = evaluate(equality.left, sizes), evaluate(equality.right, sizes)
             if left == right:
@@ -165,4 +165,3 @@ class Session:
             note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
             self.choice = Choice(self.choice.backend, (*self.choice.reasons, note))
         return self._exact[key]
-

@@ -3,7 +3,7 @@
 import mmap
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 from intab.browser import files, net
 from intab.browser._js import in_browser
@@ -13,7 +13,7 @@ from intab.graph.storage import MemoryStorage, Storage
 # progress(stage, done, total): stage is "download" (bytes), "compile" or "run"; total 0 means not known.
 Progress = Callable[[str, float, float], None]
 # A str is relative to the page (desktop: to the working directory), a Path is a file, Any is a JavaScript File.
-Source = Union[str, Path, bytes, bytearray, memoryview, Storage, Any]
+Source = str | Path | bytes | bytearray | memoryview | Storage | Any
 
 
 def no_progress(stage: str, done: float, total: float) -> None:

@@ -4,12 +4,12 @@ from functools import cache
 
 from intab.kernels.block import KernelWriter, at
 from intab.kernels.families import register_tile as tile
-from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
+from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
 from intab.kernels.ir import I32, Const, Expr, Kernel
 
 
 @cache
-def convolution(epilogue: Epilogue = Epilogue(), *, by_panels: bool = False) -> Kernel:
+def convolution(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kernel:
     """Padded picture [images, height, width, channels] * weights -> [images, out_height, out_width, columns].
 
     A row of the matmul is an output pixel; its left side is `taps_y` x `taps_x` runs of `run` consecutive
@@ -27,9 +27,7 @@ def convolution(epilogue: Epilogue = Epilogue(), *, by_panels: bool = False) -> 
         kernel.buffer("bias", "f32", "read")
     extras = ExtraOperands(kernel, epilogue)
     kernel.buffer("out", "f32", "read_write")
-    rows, out_width, out_pixels, columns = (
-        kernel.word(n) for n in ("rows", "out_width", "out_pixels", "columns")
-    )
+    rows, out_width, out_pixels, columns = (kernel.word(n) for n in ("rows", "out_width", "out_pixels", "columns"))
     pixel_step, line_step, image_step = (kernel.word(n) for n in ("pixel_step", "line_step", "image_step"))
     taps_y, taps_x, run = (kernel.word(n) for n in ("taps_y", "taps_x", "run"))
     tap_x_skip, tap_y_skip = kernel.word("tap_x_skip"), kernel.word("tap_y_skip")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from intab.kernels.block import KernelWriter, at, load
-from intab.kernels.families.register_tile import Epilogue, ExtraOperands
+from intab.kernels.families.register_tile import PLAIN, Epilogue, ExtraOperands
 from intab.kernels.ir import F32, I32, Const, Expr, Fma, Kernel, Type, Var
 
 TILE_PIXELS = 4
@@ -28,7 +28,7 @@ class Window:
 
 
 @cache
-def depthwise(window: Window, epilogue: Epilogue = Epilogue()) -> Kernel:
+def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
     """Padded picture [images, height, width, channels], weights [taps, channels] -> the same channels.
 
     Buffers: a, w, bias when the epilogue has one (bias is not padded here), e0 ..., out. Words: channels,
@@ -98,7 +98,7 @@ def depthwise(window: Window, epilogue: Epilogue = Epilogue()) -> Kernel:
 
 
 def _tiles_of_line(kernel: KernelWriter, width: Expr, tile: Callable[[Expr, int], None]) -> None:
-    """Cover a line with tiles; the last starts early enough to be whole. Lines shorter than a tile go pixel by pixel."""
+    """Cover a line with tiles, the last starting early enough to be whole; shorter lines go pixel by pixel."""
     with kernel.when(width.ge(TILE_PIXELS)):
         with kernel.loop("x", 0, width, TILE_PIXELS) as x:
             tile(kernel.let("tile_x", x.minimum(width - TILE_PIXELS)), TILE_PIXELS)

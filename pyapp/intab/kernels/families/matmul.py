@@ -4,12 +4,12 @@ from functools import cache
 
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families import register_tile as tile
-from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
+from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
 from intab.kernels.ir import F32, Const, Expr, Kernel, Select
 
 
 @cache
-def matmul(epilogue: Epilogue = Epilogue(), *, by_panels: bool = False) -> Kernel:
+def matmul(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kernel:
     """[batches, rows, depth] @ [batches, depth, columns] -> [batches, rows, columns] in f32.
 
     Buffers: a, b (panels), bias when the epilogue has one, e0 ..., out. Words: rows, depth, columns; a_row,
@@ -88,4 +88,3 @@ def pack_right() -> Kernel:
             value = load("b", source + k * b_row + column * b_column, F32)
             kernel.store("out", place + k * TILE_COLUMNS, Select(inside, value, Const(0.0, F32)), c)
     return kernel.kernel()
-

@@ -57,6 +57,9 @@ class Epilogue:
             raise ValueError("An epilogue's function takes the sum and the extra operands.")
 
 
+PLAIN = Epilogue()  # the sum as it is
+
+
 class ExtraOperands:
     """The extra operands of an epilogue: buffers e0, e1, ... and words e0_row, e0_batch, ... for how far rows
     and batches lie apart."""
@@ -164,9 +167,7 @@ def store_sums(
 TileBody = Callable[[Expr, Expr], None]
 
 
-def sweep(
-    kernel: KernelWriter, index: Expr, *, rows: Expr, columns: Expr, by_panels: bool, body: TileBody
-) -> None:
+def sweep(kernel: KernelWriter, index: Expr, *, rows: Expr, columns: Expr, by_panels: bool, body: TileBody) -> None:
     """Call body(first row, first column) for every tile of an item.
 
     `by_panels`: an item is a panel of columns and sweeps over the rows (for right sides too large for the
@@ -180,4 +181,3 @@ def sweep(
         row = kernel.let("first_row", index * TILE_ROWS)
         with kernel.loop("column", 0, columns, TILE_COLUMNS) as column_index:
             body(row, column_index)
-

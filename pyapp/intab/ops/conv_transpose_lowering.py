@@ -1,0 +1,191 @@
+"""Which kernels a transposed convolution becomes. Pictures are NHWC here; the layout pass sees to that."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from intab.dtypes import float32
+from intab.errors import UnsupportedOpError
+from intab.graph.dims import Dim, product
+from intab.graph.ir import Graph, Value
+from intab.kernels.families.gather_windows import gather_windows
+from intab.kernels.families.matmul import matmul
+from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, Epilogue, pack_panels, pad_columns
+from intab.ops.arrays import Numbers
+from intab.ops.dense import (
+    EpilogueOperands,
+    OutputShape,
+    epilogue_operands,
+    matmul_words,
+    panels_shape,
+    require_float32,
+    sweeps_by_panels,
+    tile_items,
+)
+from intab.ops.kernel_steps import copy_step
+from intab.ops.lowering import Lowering, Place
+from intab.ops.strides import dense_strides
+
+
+@dataclass(frozen=True, slots=True)
+class TransposedGeometry:
+    """A 2-D transposed convolution: sizes of the picture and the result, and how windows lie over it."""
+
+    images: Dim
+    height: Dim
+    width: Dim
+    channels: int
+    kernel: tuple[int, int]
+    strides: tuple[int, int]
+    dilations: tuple[int, int]
+    top: Dim
+    left: Dim
+    out_height: Dim
+    out_width: Dim
+    features: int
+    apart: bool  # windows neither overlap nor leave gaps
+
+    @property
+    def products(self) -> int:
+        """Numbers that one input pixel makes."""
+        return self.features * math.prod(self.kernel)
+
+
+def lower_conv_transpose(
+    lowering: Lowering,
+    x: Value,
+    w: Value,
+    bias: Value | None,
+    extra: tuple[Value, ...],
+    output: Value,
+    *,
+    strides: tuple[int, ...],
+    pads: tuple[Dim, ...],
+    dilations: tuple[int, ...],
+    output_padding: tuple[int, ...],
+    group: int,
+    layout: str,
+    epilogue: Graph | None,
+) -> None:
+    """Steps of a transposed convolution: a matmul makes every window, then the windows are put in place."""
+    require_float32("ConvTranspose", x, w, bias, *extra)
+    if layout != "NHWC" or x.rank != 4 or group != 1:
+        raise UnsupportedOpError(
+            f"a transposed convolution over {x.rank - 2} axes in layout {layout} with {group} groups has no kernel "
+            'on this back end. Use backend="reference".'
+        )
+    sizes = (x.shape[3], *w.shape[1:])
+    fixed = [size for size in sizes if isinstance(size, int)]
+    if len(fixed) != len(sizes) or lowering.constant(w) is None:
+        raise UnsupportedOpError("a transposed convolution whose weights are not constant has no kernel here.")
+    channels, features, *kernel = fixed
+    apart = tuple(kernel) == strides and set(dilations) == {1} and all(p == 0 for p in (*pads, *output_padding))
+    geometry = TransposedGeometry(
+        x.shape[0],
+        x.shape[1],
+        x.shape[2],
+        channels,
+        (kernel[0], kernel[1]),
+        (strides[0], strides[1]),
+        (dilations[0], dilations[1]),
+        pads[0],
+        pads[1],
+        output.shape[1],
+        output.shape[2],
+        features,
+        apart,
+    )
+    if apart and not extra:
+        _lower_apart(lowering, geometry, x, w, bias, epilogue, output)
+    else:
+        _lower_gathered(lowering, geometry, x, w, bias, epilogue, extra, output)
+
+
+def _lower_apart(
+    lowering: Lowering,
+    g: TransposedGeometry,
+    x: Value,
+    w: Value,
+    bias: Value | None,
+    epilogue: Graph | None,
+    output: Value,
+) -> None:
+    """Every output pixel has one window: the matmul finishes it, a copy puts it in place."""
+    out = OutputShape((), x.shape[:-1], g.products)
+    operands = epilogue_operands(lowering, out, None, epilogue, ())
+    buffers: dict[str, Place] = {}
+    if bias is not None:
+        columns = -(-g.products // TILE_COLUMNS) * TILE_COLUMNS
+
+        def repeat(array: Numbers) -> Numbers:
+            return pad_columns(np.tile(array, math.prod(g.kernel)))
+
+        buffers["bias"] = lowering.weight((bias,), "repeated for each tap", (columns,), repeat)
+        operands = EpilogueOperands(Epilogue(True, operands.epilogue.function), buffers, operands.words)
+    windows = _window_products(lowering, g, x, w, operands)
+    taps_y, taps_x = g.kernel
+    run = taps_x * g.features
+    sizes = (g.images * g.height, g.width, taps_y, run)
+    target = (taps_y * g.width * run, run, g.width * run, 1)
+    copy_step(lowering, windows, dense_strides(sizes), lowering.place(output), target, sizes)
+
+
+def _lower_gathered(
+    lowering: Lowering,
+    g: TransposedGeometry,
+    x: Value,
+    w: Value,
+    bias: Value | None,
+    epilogue: Graph | None,
+    extra: tuple[Value, ...],
+    output: Value,
+) -> None:
+    """Windows overlap: every output pixel sums up those that reach it."""
+    plain = EpilogueOperands(PLAIN, {}, {})
+    windows = _window_products(lowering, g, x, w, plain)
+    out = OutputShape((), output.shape[:-1], g.features)
+    operands = epilogue_operands(lowering, out, bias, epilogue, extra)
+    lowering.step(
+        gather_windows(operands.epilogue),
+        {"a": windows, "out": lowering.place(output), **operands.buffers},
+        {
+            "channels": g.features,
+            "height": g.height,
+            "width": g.width,
+            "out_height": g.out_height,
+            "out_width": g.out_width,
+            "taps_y": g.kernel[0],
+            "taps_x": g.kernel[1],
+            "stride_y": g.strides[0],
+            "stride_x": g.strides[1],
+            "dilation_y": g.dilations[0],
+            "dilation_x": g.dilations[1],
+            "top": g.top,
+            "left": g.left,
+            **operands.words,
+        },
+        product(output.shape[:-1]),
+    )
+
+
+def _window_products(
+    lowering: Lowering, g: TransposedGeometry, x: Value, w: Value, operands: EpilogueOperands
+) -> Place:
+    """[pixels, channels] @ weights -> [pixels, taps_y, taps_x, features]."""
+
+    def pack(array: Numbers) -> Numbers:
+        by_tap = np.moveaxis(array.reshape(g.channels, g.features, -1), 1, 2)
+        return pack_panels(by_tap.reshape(g.channels, g.products))
+
+    rows = product(x.shape[:-1])
+    weights = lowering.weight((w,), "panels by tap", panels_shape(g.channels, g.products), pack)
+    made = lowering.scratch(float32, rows * g.products)
+    by_panels = sweeps_by_panels(g.channels, g.products)
+    lowering.step(
+        matmul(operands.epilogue, by_panels=by_panels),
+        {"a": lowering.place(x), "b": weights, "out": made, **operands.buffers},
+        {**matmul_words(rows, g.channels, g.products), **operands.words},
+        tile_items(rows, g.products, by_panels),
+    )
+    return made

@@ -1,0 +1,180 @@
+"""What lowering matmul and convolution share: the packed right side and the epilogue's operands."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from intab.dtypes import float32
+from intab.errors import UnsupportedOpError
+from intab.graph.dims import Dim, Shape, ceil_div, product
+from intab.graph.ir import Graph, Value
+from intab.kernels.families.matmul import pack_right
+from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, pad_columns
+from intab.ops.arrays import Numbers
+from intab.ops.epilogue import body_function
+from intab.ops.kernel_steps import copy_step
+from intab.ops.lowering import Lowering, Place
+from intab.ops.strides import broadcast_strides, dense_strides
+
+# A right side larger than this leaves the second-level cache between one row of tiles and the next.
+CACHED_NBYTES = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class OutputShape:
+    """A result as batches of matrices: `batch` and `rows` are groups of axes, `columns` the last axis."""
+
+    batch: Shape
+    rows: Shape
+    columns: Dim
+
+    @property
+    def shape(self) -> Shape:
+        return (*self.batch, *self.rows, self.columns)
+
+
+@dataclass(frozen=True, slots=True)
+class EpilogueOperands:
+    """A kernel's epilogue, and the buffers and words that a step gives for it."""
+
+    epilogue: Epilogue
+    buffers: Mapping[str, Place]
+    words: Mapping[str, Dim]
+
+    def shifted(self, columns: int) -> "EpilogueOperands":
+        """The operands for columns further right (the next group of a convolution)."""
+        wide = {f"e{i}": w for i, w in enumerate(self.epilogue.wide)} | {"bias": True}
+        moved = {
+            name: Place(p.buffer, p.dtype, p.offset + columns) if wide[name] else p for name, p in self.buffers.items()
+        }
+        return EpilogueOperands(self.epilogue, moved, self.words)
+
+
+def require_float32(name: str, *values: Value | None) -> None:
+    """Raise UnsupportedOpError unless all values are float32, which the dense kernels compute in."""
+    for value in values:
+        if value is not None and value.dtype != float32:
+            raise UnsupportedOpError(
+                f'{name} of {value.dtype} has no kernel on this back end. Cast to float32 or use backend="reference".'
+            )
+
+
+def epilogue_operands(
+    lowering: Lowering, out: OutputShape, bias: Value | None, epilogue: Graph | None, extra: tuple[Value, ...]
+) -> EpilogueOperands:
+    """How a kernel reads the bias and the extra operands. Those that no stride describes are expanded first."""
+    buffers: dict[str, Place] = {}
+    words: dict[str, Dim] = {}
+    wide = []
+    if bias is not None:
+        buffers["bias"] = padded_bias(lowering, bias)
+    for i, value in enumerate(extra):
+        strides = _strides(out, value.shape)
+        if strides is None:
+            buffers[f"e{i}"] = expanded(lowering, lowering.place(value), value.shape, out.shape)
+            strides = (out.columns * product(out.rows), out.columns, True)
+        else:
+            buffers[f"e{i}"] = lowering.place(value)
+        words[f"e{i}_batch"], words[f"e{i}_row"], is_wide = strides
+        wide.append(is_wide)
+    function = None if epilogue is None else body_function(epilogue)
+    return EpilogueOperands(Epilogue(bias is not None, function, tuple(wide)), buffers, words)
+
+
+def padded_bias(lowering: Lowering, bias: Value) -> Place:
+    """A bias with room up to a whole panel. One that is computed is read as it is: what lies behind is not used."""
+    constant = lowering.constant(bias)
+    if constant is None:
+        return lowering.place(bias)
+    length = -(-constant.shape[0] // TILE_COLUMNS) * TILE_COLUMNS
+    return lowering.weight((bias,), "padded to panels", (length,), pad_columns)
+
+
+def pack_computed(
+    lowering: Lowering, source: Place, *, batches: Dim, depth: Dim, columns: Dim, strides: tuple[Dim, Dim, Dim]
+) -> Place:
+    """Pack a right side that is computed at run time; strides are those of batches, depths and columns."""
+    size = packed_batch(depth, columns)
+    packed = lowering.scratch(float32, batches * size)
+    lowering.step(
+        pack_right(),
+        {"b": source, "out": packed},
+        {
+            "depth": depth,
+            "columns": columns,
+            "b_batch": strides[0],
+            "b_row": strides[1],
+            "b_column": strides[2],
+            "out_batch": size,
+        },
+        batches * ceil_div(columns, TILE_COLUMNS),
+    )
+    return packed
+
+
+def expanded(lowering: Lowering, source: Place, shape: Shape, target: Shape) -> Place:
+    """A dense copy of a tensor broadcast to `target`."""
+    copied = lowering.scratch(source.dtype, product(target))
+    copy_step(lowering, source, broadcast_strides(shape, target), copied, dense_strides(target), target)
+    return copied
+
+
+def packed_batch(depth: Dim, columns: Dim) -> Dim:
+    """Elements of one packed right side."""
+    return ceil_div(columns, TILE_COLUMNS) * (depth * TILE_COLUMNS)
+
+
+def matmul_words(rows: Dim, depth: Dim, columns: Dim) -> dict[str, Dim]:
+    """The words of one dense matmul without batches."""
+    return {
+        "rows": rows,
+        "depth": depth,
+        "columns": columns,
+        "a_row": depth,
+        "out_row": columns,
+        "a_batch": 0,
+        "b_batch": 0,
+        "out_batch": 0,
+    }
+
+
+def panels_shape(depth: int, columns: int) -> tuple[int, int, int]:
+    """The shape of a packed constant."""
+    return (-(-columns // TILE_COLUMNS), depth, TILE_COLUMNS)
+
+
+def sweeps_by_panels(depth: Dim, columns: Dim) -> bool:
+    """Whether the right side is too large to be read again for every few rows."""
+    nbytes = depth * columns * 4
+    return isinstance(nbytes, int) and nbytes > CACHED_NBYTES
+
+
+def tile_items(rows: Dim, columns: Dim, by_panels: bool) -> Dim:
+    """How many items a matrix of rows x columns makes."""
+    return ceil_div(columns, TILE_COLUMNS) if by_panels else ceil_div(rows, TILE_ROWS)
+
+
+def as_matrix(array: Numbers, depth: int) -> Numbers:
+    """[columns, ...depth axes] -> [depth, columns], float32."""
+    return np.ascontiguousarray(array.reshape(-1, depth).T)
+
+
+def _strides(out: OutputShape, shape: Shape) -> tuple[Dim, Dim, bool] | None:
+    """(batch stride, row stride, a value for each column) of an operand that broadcasts to `out`, or None."""
+    padded = (*(1,) * (len(out.shape) - len(shape)), *shape)
+    batch, rows, last = padded[: len(out.batch)], padded[len(out.batch) : -1], padded[-1]
+    column_count: Dim = last
+    row_count = product(rows)
+    row_stride = _group_stride(rows, out.rows, column_count)
+    batch_stride = _group_stride(batch, out.batch, row_count * column_count)
+    if row_stride is None or batch_stride is None or last not in (1, out.columns):
+        return None
+    return batch_stride, row_stride, last == out.columns and last != 1
+
+
+def _group_stride(given: Shape, wanted: Shape, step: Dim) -> Dim | None:
+    """The distance between neighbours of a group of axes: `step`, 0 where they repeat, None where some do."""
+    if all(dim == 1 for dim in given):
+        return 0
+    return step if given == wanted else None
