@@ -9,9 +9,10 @@ from intab.errors import UnsupportedOpError
 from intab.graph.dims import Dim, Shape, ceil_div, product
 from intab.kernels.block import KernelWriter
 from intab.kernels.families import elementwise as family
+from intab.kernels.families import move
 from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
 from intab.kernels.families.loops import register_type
-from intab.kernels.ir import I64, Binary, Cast, Const, Expr, Kernel, Stmt, expressions, walk, walk_expr
+from intab.kernels.ir import I64, Binary, Cast, Expr, Kernel, Stmt, expressions, walk, walk_expr
 from intab.kernels.scalar import ScalarFunction, identity
 from intab.kernels.verify import REGISTER_OF
 from intab.ops.lowering import Lowering, Place
@@ -59,14 +60,28 @@ def transpose_step(lowering: Lowering, source: Place, shape: Shape, perm: tuple[
     """target = the dense tensor `source` of `shape` with its axes in another order, dense."""
     sizes = tuple(shape[axis] for axis in perm)
     strides = dense_strides(shape)
-    copy_step(lowering, source, tuple(strides[axis] for axis in perm), target, dense_strides(sizes), sizes)
+    permuted, dense = tuple(strides[axis] for axis in perm), dense_strides(sizes)
+    path = collapse(sizes, (permuted, dense))
+    batch, columns, rows = ((1,) * (3 - path.rank) + path.sizes)[-3:]
+    if path.rank in (2, 3) and path.strides[0] == (columns * rows, 1, columns)[-path.rank :]:
+        words: dict[str, Dim | float] = {"rows": rows, "columns": columns}
+        items = batch * ceil_div(rows, move.TRANSPOSE_BLOCK) * ceil_div(columns, move.TRANSPOSE_BLOCK)
+        kernel = move.transpose(checked(source.dtype).name, lanes=lowering.target.lanes)
+        lowering.step(kernel, {"x": source, "y": target}, words, items)
+        return
+    copy_step(lowering, source, permuted, target, dense, sizes)
 
 
 def fill_step(lowering: Lowering, target: Place, count: Dim, value: float) -> None:
     """`count` elements from `target` on become one number."""
-    type_ = register_type(checked(target.dtype).name)
-    number = value if type_.scalar in ("f32", "f64") else int(value)
-    compute_step(lowering, ScalarFunction((), (), Const(number, type_)), (), target, Walk((count,), ((1,),)))
+    kernel = move.fill(checked(target.dtype).name, lanes=lowering.target.lanes)
+    words: dict[str, Dim | float] = {"count": count, "value": value_word(target.dtype, value)}
+    lowering.step(kernel, {"y": target}, words, ceil_div(count, family.FLAT_BLOCK))
+
+
+def value_word(dtype: DType, value: float) -> Dim | float:
+    """A number as the word "value" of a kernel that fills elements of a dtype."""
+    return float(value) if dtype.is_float else int(value)
 
 
 def size_step(lowering: Lowering, target: Place, size: Dim) -> None:

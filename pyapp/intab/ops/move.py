@@ -6,8 +6,9 @@ import numpy as np
 
 from intab.dtypes import int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, floor_div, maximum, product, total
+from intab.graph.dims import Dim, Shape, floor_div, product, total
 from intab.graph.ir import Value
+from intab.kernels.families import move as family
 from intab.ops.arrays import Numbers, pad_constant
 from intab.ops.broadcast import (
     NO_PAIRS,
@@ -18,7 +19,7 @@ from intab.ops.broadcast import (
     numbers,
     shape_text,
 )
-from intab.ops.kernel_steps import copy_step, fill_step, moved, size_step, transpose_step
+from intab.ops.kernel_steps import checked, copy_step, moved, size_step, transpose_step, value_word
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 from intab.ops.strides import broadcast_strides, collapse, dense_strides
@@ -243,17 +244,31 @@ class Pad:
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
-        target, strides = lowering.place(y), dense_strides(y.shape)
+        target = lowering.place(y)
         if self.mode == "constant":
-            fill_step(lowering, target, product(y.shape), self.value)
-        begins, ends = self.pads[: x.rank], self.pads[x.rank :]
-        cut = [maximum(-begin, 0) for begin in begins]
-        sizes = tuple(n - b - maximum(-end, 0) for n, b, end in zip(x.shape, cut, ends, strict=True))
-        source = moved(lowering.place(x), _offset(cut, dense_strides(x.shape)))
-        inside = moved(target, _offset([maximum(begin, 0) for begin in begins], strides))
-        copy_step(lowering, source, dense_strides(x.shape), inside, strides, sizes)
-        if self.mode != "constant":
-            self._borders(lowering, target, x.shape, y.shape)
+            self._constant_border(lowering, lowering.place(x), x.shape, target)
+            return
+        inside = moved(target, _offset(self.pads[: x.rank], dense_strides(y.shape)))
+        copy_step(lowering, lowering.place(x), dense_strides(x.shape), inside, dense_strides(y.shape), x.shape)
+        self._borders(lowering, target, x.shape, y.shape)
+
+    def _constant_border(self, lowering: Lowering, source: Place, shape: Shape, target: Place) -> None:
+        """One kernel; an axis without a border counts as part of the axis before it."""
+        axes: list[tuple[Dim, Dim, Dim]] = []
+        for size, begin, end in zip(shape, self.pads[: len(shape)], self.pads[len(shape) :], strict=True):
+            if axes and begin == 0 and end == 0:
+                inner, before, outer = axes[-1]
+                axes[-1] = (inner * size, before * size, outer * size)
+            else:
+                axes.append((size, begin, size + begin + end))
+        axes = axes or [(1, 0, 1)]
+        rank, sizes = len(axes), tuple(size for size, _, _ in axes)
+        words: dict[str, Dim | float] = {"value": value_word(source.dtype, self.value)}
+        for i, (size, before, out) in enumerate(axes):
+            words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
+        words |= {f"stride_{i}": stride for i, stride in enumerate(dense_strides(sizes)[:-1])}
+        kernel = family.pad(checked(source.dtype).name, rank, lanes=lowering.target.lanes)
+        lowering.step(kernel, {"x": source, "y": target}, words, product(out for _, _, out in axes[:-1]))
 
     def _borders(self, lowering: Lowering, target: Place, inner: Shape, outer: Shape) -> None:
         """Fill the borders axis by axis from what lies inside them already; earlier axes are whole by then."""
@@ -310,8 +325,15 @@ class Gather:
             raise ShapeError(f"Gather: indices {np.min(indices)} .. {np.max(indices)} leave an axis of {size}.")
         return np.take(x, indices.astype(np.int64), self.axis)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Gather has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x, indices), (y,) = inputs, outputs
+        if indices.dtype.name not in ("i64", "i32"):
+            raise UnsupportedOpError(f"Gather has kernels for indices of i64 and i32, not of {indices.dtype}.")
+        axis, count = normal_axis(self.axis, x.rank), product(indices.shape)
+        outer, inner = product(x.shape[:axis]), product(x.shape[axis + 1 :])
+        kernel = family.gather(checked(x.dtype).name, indices=indices.dtype.name, lanes=lowering.target.lanes)
+        buffers = {"x": lowering.place(x), "indices": lowering.place(indices), "y": lowering.place(y)}
+        lowering.step(kernel, buffers, {"size": x.shape[axis], "count": count, "inner": inner}, outer * count)
 
 
 @op("Shape")

@@ -6,12 +6,14 @@ import numpy as np
 
 from intab.dtypes import dtype_of
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim
+from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Value
+from intab.kernels.families import resize as family
 from intab.ops.arrays import Numbers, convert
 from intab.ops.broadcast import numbers, shape_text
 from intab.ops.elementwise import NUMBERS
-from intab.ops.lowering import Lowering
+from intab.ops.kernel_steps import checked, need_floats
+from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 
 
@@ -78,7 +80,7 @@ class Resize:
         fraction = at.astype(np.float64) - below
         offsets, weights = _linear(fraction) if self.mode == "linear" else _cubic(fraction, self.cubic_coefficient)
         places = below.astype(np.int64)[:, None] + offsets
-        if self.exclude_outside:
+        if self.exclude_outside and self.mode == "cubic":
             weights = np.where((places >= 0) & (places <= last), weights, 0)
             weights = weights / np.sum(weights, axis=1, keepdims=True)
         matrix = np.zeros((len(at), last + 1))
@@ -86,8 +88,59 @@ class Resize:
         with np.errstate(all="ignore"):
             return np.moveaxis(np.tensordot(matrix, x, axes=(1, axis)), 0, axis)
 
-    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        raise UnsupportedOpError("Resize has no kernel yet.")
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        if self.mode == "cubic":
+            raise UnsupportedOpError("Cubic resizing has no kernel. Use backend='reference'.")
+        stages = self.stages(x.shape)
+        if not stages:
+            lowering.view(y, x)
+        shape, source = list(x.shape), lowering.place(x)
+        for axes in stages:
+            before = tuple(shape)
+            for axis in axes:
+                shape[axis] = self.sizes[axis]
+            last = axes == stages[-1]
+            target = lowering.place(y) if last else lowering.scratch(x.dtype, product(shape))
+            self._resize_step(lowering, source, before, axes, target)
+            source = target
+
+    def stages(self, shape: Shape) -> list[tuple[int, ...]]:
+        """The axes that change, two at once where they are neighbours."""
+        changed = [i for i, size in enumerate(shape) if size != self.sizes[i] or (self.scales and self.scales[i] != 1)]
+        stages: list[tuple[int, ...]] = []
+        for axis in changed:
+            if stages and stages[-1] == (axis - 1,):
+                stages[-1] = (axis - 1, axis)
+            else:
+                stages.append((axis,))
+        return stages
+
+    def _resize_step(
+        self, lowering: Lowering, source: Place, shape: Shape, axes: tuple[int, ...], target: Place
+    ) -> None:
+        """One kernel over [pictures, height, width, channels]; a single axis is the height of pictures of width 1."""
+        first, end = axes[0], axes[-1] + 1
+        (height, width), (out_height, out_width) = _picture(shape[first:end]), _picture(self.sizes[first:end])
+        pictures = product(shape[:first])
+        words: dict[str, Dim | float] = {"height": height, "width": width, "channels": product(shape[end:])}
+        words |= {"out_height": out_height, "out_width": out_width}
+        if self.scales:
+            scales = self.scales[first:end]
+            words |= {"scale_y": scales[0], "scale_x": scales[1] if len(scales) > 1 else 1.0}
+        given, lanes = bool(self.scales), lowering.target.lanes
+        if self.mode == "linear":
+            need_floats(source)
+            kernel = family.resize_linear(self.coordinates, given_scales=given, lanes=lanes)
+        else:
+            name = checked(source.dtype).name
+            kernel = family.resize_nearest(name, self.coordinates, self.nearest, given_scales=given, lanes=lanes)
+        lowering.step(kernel, {"x": source, "y": target}, words, pictures * out_height)
+
+
+def _picture(sizes: Shape) -> tuple[Dim, Dim]:
+    """Height and width; a single size is a height."""
+    return sizes[0], sizes[1] if len(sizes) > 1 else 1
 
 
 def _linear(fraction: Numbers) -> tuple[Numbers, Numbers]:
@@ -114,7 +167,8 @@ def _half_pixel(x: Numbers, scale: float, size: int, out: int) -> Numbers:
 
 def _half_pixel_symmetric(x: Numbers, scale: float, size: int, out: int) -> Numbers:
     # Where the whole output size cuts off a part of scale * size, both ends lose the same.
-    lost = np.float32(size / 2 * (1 - out / (scale * size)))
+    covered = np.float32(out) / (np.float32(scale) * np.float32(size))
+    lost = np.float32(size) * _HALF * (np.float32(1) - covered)
     return np.asarray(lost + (x + _HALF) / np.float32(scale) - _HALF)
 
 
