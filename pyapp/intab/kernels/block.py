@@ -111,9 +111,12 @@ class Block:
         self._bodies.pop()
 
     def _unique(self, name: str) -> str:
-        count = self._used.get(name, 0)
-        self._used[name] = count + 1
-        return f"{name}_{count}" if count else name
+        unique = name
+        while unique in self._used:
+            self._used[name] += 1
+            unique = f"{name}_{self._used[name]}"
+        self._used[unique] = 0
+        return unique
 
 
 class KernelWriter(Block):

@@ -29,7 +29,7 @@ _LOG2_E = 1.4426950408889634
 # ln 2 in two parts; the first has 9 bits, so that its product with an exponent is exact without a fused Fma.
 _LN2_HIGH = 0.693359375
 _LN2_LOW = -2.12194440054690583e-4
-_INFINITY = math.inf
+INFINITY = math.inf
 
 _TWICE_EXP = (
     2.0,
@@ -129,9 +129,9 @@ def log(block: Block, x: Expr) -> Expr:
     scaled = block.let("scaled", Select(tiny, x * 2.0**23, x))
     bias = Select(tiny, Const(-23.0, x.type), Const(0.0, x.type))
     value = _log_of_normal(block, scaled, bias)
-    edge = Select(x.equal(0.0), Const(-_INFINITY, x.type), Const(math.nan, x.type))
+    edge = Select(x.equal(0.0), Const(-INFINITY, x.type), Const(math.nan, x.type))
     edge = Select(x.gt(0.0), x, edge)
-    return block.let("log", Select(x.gt(0.0) & x.lt(_INFINITY), value, edge))
+    return block.let("log", Select(x.gt(0.0) & x.lt(INFINITY), value, edge))
 
 
 def _log_of_normal(block: Block, x: Expr, bias: Expr) -> Expr:
@@ -200,6 +200,11 @@ def softplus(block: Block, x: Expr) -> Expr:
     lost = (u - (w - 1.0)) / w
     log1p = _log_of_normal(block, w, Const(0.0, x.type)) + lost
     return block.let("softplus", at_least(x, 0.0) + log1p)
+
+
+def sqrt(block: Block, x: Expr) -> Expr:
+    """The square root. 0.5 ulp."""
+    return block.let("root", Unary("sqrt", x))
 
 
 def reciprocal_square_root(block: Block, x: Expr) -> Expr:

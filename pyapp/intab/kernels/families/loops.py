@@ -1,0 +1,90 @@
+"""What the families of row-wise kernels share: vector loops with tails, folds of lanes, places of rows."""
+
+from collections.abc import Callable, Sequence
+
+from intab.errors import KernelError
+from intab.kernels.block import Block, KernelWriter, load
+from intab.kernels.ir import BOOL, Cast, Const, Expr, Lane, Splat, Type, Var, Word
+from intab.kernels.verify import REGISTER_OF
+
+WORD_DTYPES = frozenset({"f32", "i32", "u32"})
+
+
+def check_lanes(lanes: int) -> None:
+    """Vector widths are powers of two, so that a length is rounded down by a mask."""
+    if lanes < 1 or lanes & (lanes - 1):
+        raise KernelError(f"{lanes} lanes: a family needs a power of two.")
+
+
+def lanes_for(lanes: int, *dtypes: str) -> int:
+    """Vectors hold 32-bit elements; work on any other dtype goes one by one."""
+    check_lanes(lanes)
+    return lanes if all(dtype in WORD_DTYPES for dtype in dtypes) else 1
+
+
+def register_type(dtype: str) -> Type:
+    """The scalar that computations see for an element of a dtype: bool for "bool", else what it loads as."""
+    return BOOL if dtype == "bool" else Type(REGISTER_OF[dtype])
+
+
+def load_value(buffer: str, dtype: str, pointer: Expr, width: int, offset: int = 0) -> Expr:
+    """`width` elements as values; a stored bool is 0 or 1 and becomes one of true or false."""
+    loaded = load(buffer, pointer, Type(REGISTER_OF[dtype], width), offset)
+    return loaded.unequal(0) if dtype == "bool" else loaded
+
+
+def store_value(block: Block, buffer: str, dtype: str, pointer: Expr, value: Expr, offset: int = 0) -> None:
+    """The counterpart of `load_value`."""
+    stored = Cast(value, Type("i32", value.type.lanes)) if dtype == "bool" else value
+    block.store(buffer, pointer, stored, offset)
+
+
+def widened(value: Expr, width: int) -> Expr:
+    """A scalar in `width` lanes."""
+    return Splat(value, width) if width > 1 and value.type.lanes == 1 else value
+
+
+def stream(
+    block: Block, length: Expr, lanes: int, pointers: Sequence[Var], body: Callable[[int], None], name: str = "i"
+) -> None:
+    """for each vector, then for each element left over: body(width), and the pointers move on by width."""
+
+    def one_loop(begin: Expr | int, end: Expr, width: int) -> None:
+        with block.loop(name, begin, end, width):
+            body(width)
+            for pointer in pointers:
+                block.advance(pointer, width)
+
+    if lanes == 1:
+        one_loop(0, length, 1)
+        return
+    main = block.let("main", length & -lanes)
+    one_loop(0, main, lanes)
+    one_loop(main, length, 1)
+
+
+def fold_lanes(block: Block, vector: Expr, combine: Callable[[Expr, Expr], Expr]) -> Expr:
+    """All lanes of a vector combined into one scalar, pair by pair."""
+    lanes = [Lane(vector, index) for index in range(vector.type.lanes)] if vector.type.lanes > 1 else [vector]
+    values: list[Expr] = list(lanes)
+    while len(values) > 1:
+        values = [combine(values[i], values[i + 1]) for i in range(0, len(values), 2)]
+    return block.let("folded", values[0])
+
+
+def outer_indices(kernel: KernelWriter, sizes: Sequence[Word]) -> list[Expr]:
+    """The item as indices of len(sizes) + 1 axes, row-major; `sizes` are those of all axes but the first."""
+    rest: Expr = kernel.item
+    indices: list[Expr] = []
+    for axis, size in reversed(list(enumerate(sizes, start=1))):
+        indices.append(kernel.let(f"index_{axis}", rest % size))
+        rest = kernel.let("rest", rest // size)
+    return [rest, *reversed(indices)]
+
+
+def place(indices: Sequence[Expr], strides: Sequence[Word]) -> Expr:
+    """sum of index * stride."""
+    total: Expr = Const(0, Type("i32"))
+    for index, stride in zip(indices, strides, strict=True):
+        total = total + index * stride
+    return total

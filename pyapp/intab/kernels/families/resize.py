@@ -1,0 +1,134 @@
+"""Resizing pictures [N, H, W, C]: the nearest element, or linear between neighbours; C is not resized."""
+
+from functools import cache
+
+from intab.errors import KernelError
+from intab.kernels.block import KernelWriter, at, load
+from intab.kernels.families.loops import lanes_for, stream, widened
+from intab.kernels.ir import F32, I32, Cast, Const, Expr, Fma, Kernel, Select, Type, Unary, Var, Word
+from intab.kernels.verify import REGISTER_OF
+
+COORDINATES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")
+ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+
+
+@cache
+def resize_nearest(dtype: str, coordinates: str, rounding: str, *, given_scales: bool, lanes: int) -> Kernel:
+    """Each place of y gets the element of x nearest to it. The modes are ONNX's.
+
+    Buffers: x [N, height, width, channels], y [N, out_height, out_width, channels], contiguous.
+    Words: height, width, channels, out_height, out_width, and with `given_scales` scale_y, scale_x (f32, output over
+    input; without them the ratio of the sizes counts). Items: N * out_height.
+    """
+    if rounding not in ROUNDINGS:
+        raise KernelError(f"Resizing rounds by one of {', '.join(ROUNDINGS)}, not {rounding}.")
+    kernel = KernelWriter("resize_nearest")
+    sizes = _Sizes(kernel, dtype, coordinates, given_scales)
+    register = Type(REGISTER_OF[dtype])
+
+    def index(at_x: Expr, size: Word) -> Expr:
+        whole = {
+            "round_prefer_floor": Unary("ceil", at_x - 0.5),
+            "round_prefer_ceil": Unary("floor", at_x + 0.5),
+            "floor": Unary("floor", at_x),
+            "ceil": Unary("ceil", at_x),
+        }[rounding]
+        return kernel.let("index", Cast(whole, I32).maximum(0).minimum(size - 1))
+
+    with kernel.tile("row"):
+        picture = kernel.let("picture", kernel.item // sizes.out_height)
+        y = index(sizes.source_y(kernel, kernel.item % sizes.out_height), sizes.height)
+        row = kernel.let("row", (picture * sizes.height + y) * sizes.width)
+        writing = kernel.let("writing", at("y", kernel.item * sizes.out_width * sizes.channels))
+        with kernel.loop("out_x", 0, sizes.out_width) as out_x:
+            x = index(sizes.source_x(kernel, out_x), sizes.width)
+            reading = kernel.let("reading", at("x", (row + x) * sizes.channels))
+
+            def body(width: int) -> None:
+                kernel.store("y", writing, load("x", reading, register.wide(width)))
+
+            stream(kernel, sizes.channels, lanes_for(lanes, dtype), [reading, writing], body)
+    return kernel.kernel()
+
+
+@cache
+def resize_linear(coordinates: str, *, given_scales: bool, lanes: int) -> Kernel:
+    """Each place of y gets the mean of its four neighbours in x, weighted by nearness; f32.
+
+    Buffers, words and items as of `resize_nearest`.
+    """
+    kernel = KernelWriter("resize_linear")
+    sizes = _Sizes(kernel, "f32", coordinates, given_scales)
+    with kernel.tile("row"):
+        picture = kernel.let("picture", kernel.item // sizes.out_height)
+        top, bottom, down = _neighbours(kernel, sizes.source_y(kernel, kernel.item % sizes.out_height), sizes.height)
+        rows = [kernel.let("row", (picture * sizes.height + y) * sizes.width) for y in (top, bottom)]
+        writing = kernel.let("writing", at("y", kernel.item * sizes.out_width * sizes.channels))
+        with kernel.loop("out_x", 0, sizes.out_width) as out_x:
+            left, right, along = _neighbours(kernel, sizes.source_x(kernel, out_x), sizes.width)
+            corners = [kernel.let("corner", at("x", (row + x) * sizes.channels)) for row in rows for x in (left, right)]
+
+            def body(width: int) -> None:
+                a, b, c, d = (load("x", corner, F32.wide(width)) for corner in corners)
+                upper = _between(kernel, a, b, widened(along, width))
+                lower = _between(kernel, c, d, widened(along, width))
+                kernel.store("y", writing, _between(kernel, upper, lower, widened(down, width)))
+
+            stream(kernel, sizes.channels, lanes_for(lanes, "f32"), [*corners, writing], body)
+    return kernel.kernel()
+
+
+def _between(kernel: KernelWriter, first: Expr, second: Expr, fraction: Expr) -> Expr:
+    start = kernel.let("start", first)
+    return kernel.let("between", Fma(second - start, fraction, start))
+
+
+def _neighbours(kernel: KernelWriter, source: Expr, size: Word) -> tuple[Expr, Expr, Expr]:
+    """The elements before and behind a place, and how far it lies from the first to the second."""
+    below = kernel.let("below", Unary("floor", source))
+    fraction = kernel.let("fraction", source - below)
+    first = kernel.let("first", Cast(below, I32))
+    before, behind = (kernel.let("inside", (first + step).maximum(0).minimum(size - 1)) for step in (0, 1))
+    return before, behind, fraction
+
+
+class _Sizes:
+    """The words of a resize, and the way from a place in the output to one in the input."""
+
+    def __init__(self, kernel: KernelWriter, dtype: str, coordinates: str, given_scales: bool) -> None:
+        if coordinates not in COORDINATES:
+            raise KernelError(f"Resizing has coordinates {', '.join(COORDINATES)}, not {coordinates}.")
+        kernel.buffer("x", dtype, "read")
+        kernel.buffer("y", dtype, "write")
+        self._coordinates = coordinates
+        self.height, self.width, self.channels, self.out_height, self.out_width = (
+            kernel.word(name) for name in ("height", "width", "channels", "out_height", "out_width")
+        )
+        self._scale_y = kernel.word("scale_y", F32) if given_scales else None
+        self._scale_x = kernel.word("scale_x", F32) if given_scales else None
+
+    def source_y(self, kernel: KernelWriter, place: Expr) -> Var:
+        return self._source(kernel, place, self.height, self.out_height, self._scale_y)
+
+    def source_x(self, kernel: KernelWriter, place: Expr) -> Var:
+        return self._source(kernel, place, self.width, self.out_width, self._scale_x)
+
+    def _source(self, kernel: KernelWriter, place: Expr, size: Word, out: Word, given: Word | None) -> Var:
+        """Where a place of the output lies in the input, as ONNX's Resize computes it in f32."""
+        here, zero = Cast(place, F32), Const(0.0, F32)
+        scale = given if given is not None else Cast(out, F32) / Cast(size, F32)
+        many = out.gt(1)
+        match self._coordinates:
+            case "asymmetric":
+                found: Expr = here / scale
+            case "align_corners":
+                found = Select(many, here * Cast(size - 1, F32) / Cast(out - 1, F32), zero)
+            case "pytorch_half_pixel":
+                found = Select(many, (here + 0.5) / scale - 0.5, zero)
+            case "half_pixel_symmetric":
+                covered = Cast(out, F32) / (scale * Cast(size, F32))
+                lost = Cast(size, F32) * 0.5 * (Const(1.0, F32) - covered)
+                found = lost + (here + 0.5) / scale - 0.5
+            case _:
+                found = (here + 0.5) / scale - 0.5
+        return kernel.let("source", found)

@@ -1,0 +1,26 @@
+"""Every family through the interpreter against numpy."""
+
+import pytest
+
+from intab.kernels import interpret
+from intab.kernels.text import kernel_text
+from intab.kernels.verify import verify
+from tests.kernels.cases import CASES, KernelCase, agreement
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_family_is_right(case: KernelCase) -> None:
+    buffers = {name: array.copy() for name, array in case.buffers.items()}
+    interpret.run(case.kernel, buffers, case.offsets, case.words, 0, case.items)
+    for name, expected in case.expected.items():
+        assert agreement(buffers[name], expected) <= case.tolerance
+    for name in buffers.keys() - case.expected.keys():
+        assert buffers[name].tobytes() == case.buffers[name].tobytes(), f"{name} is read only and was written"
+
+
+def test_kernels_are_sound_and_few() -> None:
+    kernels = {id(case.kernel): case.kernel for case in CASES}
+    for kernel in kernels.values():
+        verify(kernel)
+    # A kernel serves every size: far fewer kernels than cases.
+    assert len({kernel_text(kernel) for kernel in kernels.values()}) <= len(kernels) < len(CASES) / 2
