@@ -169,6 +169,7 @@ takePictures({ zone, button: part("choose", HTMLButtonElement), input: part("fil
 part("sample", HTMLButtonElement).addEventListener("click", async () => read(await drawSample()));
 cancel.addEventListener("click", () => reading?.abort());
 retry.addEventListener("click", () => location.reload());
+picture.addEventListener("load", () => view.measure(picture.naturalWidth, picture.naturalHeight));
 // A format that Python can read and the browser cannot show still gets its text.
 picture.addEventListener("error", () => (figure.hidden = true));
 scores.addEventListener("click", () => {

@@ -41,20 +41,18 @@ export interface ReadLine {
   box: number[][];
 }
 
-/** Where the time went. around_ms: the picture work before, between and after the two models. */
+/** Where the time went. open: decode the picture. around: the picture work before, between, after the models. */
 export interface ReadTimings {
-  decode_ms: number;
+  open_ms: number;
   detect_ms: number;
   recognise_ms: number;
   around_ms: number;
   total_ms: number;
 }
 
-/** The lines in reading order, empty when there is no text; width and height of the picture as shown. */
+/** The lines in reading order; empty when there is no text. */
 export interface PictureRead {
   lines: ReadLine[];
-  width: number;
-  height: number;
   backend: string;
   timings: ReadTimings;
 }

@@ -30,6 +30,11 @@ export class ResultView {
     list.addEventListener("keydown", (event) => this.move(event));
   }
 
+  /** Boxes are in pixels of the picture, whatever size it is shown at. @param {number} width @param {number} height */
+  measure(width, height) {
+    this.boxes.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  }
+
   /** Show nothing. */
   clear() {
     this.boxes.replaceChildren();
@@ -43,7 +48,6 @@ export class ResultView {
   /** @param {PictureRead} read */
   show(read) {
     this.clear();
-    this.boxes.setAttribute("viewBox", `0 0 ${read.width} ${read.height}`);
     this.polygons = read.lines.map(polygonOf);
     this.items = read.lines.map(itemOf);
     this.items[0]?.setAttribute("tabindex", "0");
@@ -134,7 +138,7 @@ function factsOf(read) {
   summary.textContent = `${seconds(timings.total_ms)} on ${read.backend}`;
   const table = document.createElement("dl");
   const rows = /** @type {[string, number][]} */ ([
-    ["Opening the picture", timings.decode_ms],
+    ["Opening the picture", timings.open_ms],
     ["Finding lines", timings.detect_ms],
     ["Reading lines", timings.recognise_ms],
     ["Picture work around them", timings.around_ms],

@@ -126,12 +126,11 @@ async function start(call) {
   await micropip.install.callKwargs(site.wheels.map(absolute), { deps: false });
   micropip.destroy();
   mark("wheels", 4);
-  const version = pyodide.runPython("import intab, sys; intab.__version__");
+  const kernel = pyodide.pyimport("intab.pages.kernel"); // `import intab`, and all that it needs to read a picture
   mark("intab", 4);
-  const kernel = pyodide.pyimport("intab.pages.kernel");
+  const version = pyodide.runPython("import intab, sys; intab.__version__");
   receive = kernel.serve(post, adopted.map(({ url, bytes }) => [url, bytes]));
   kernel.destroy();
-  mark("ready", 4);
   const origin = call.arguments.navigation_ms;
   const marks = Object.fromEntries(Object.entries(MARKS).map(([name, at]) => [name, at - origin]));
   const python = pyodide.runPython("sys.version.split()[0]");

@@ -115,9 +115,9 @@ class ReadLine:
 
 @dataclass(frozen=True, slots=True)
 class ReadTimings:
-    """Where the time went. around_ms: the picture work before, between and after the two models."""
+    """Where the time went. open: decode the picture. around: the picture work before, between, after the models."""
 
-    decode_ms: float
+    open_ms: float
     detect_ms: float
     recognise_ms: float
     around_ms: float
@@ -126,11 +126,9 @@ class ReadTimings:
 
 @dataclass(frozen=True, slots=True)
 class PictureRead:
-    """The lines in reading order, empty when there is no text; width and height of the picture as shown."""
+    """The lines in reading order; empty when there is no text."""
 
     lines: tuple[ReadLine, ...]
-    width: int
-    height: int
     backend: str
     timings: ReadTimings
 
@@ -143,7 +141,7 @@ class RunModel:
     feeds: str | None = None
     dims: dict[str, int] = field(default_factory=dict)
     backend: str = "auto"
-    threads: int = 0
+    threads: int = 1
     repeat: int = 1
     fetch: bool = False
 

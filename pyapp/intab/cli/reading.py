@@ -73,7 +73,7 @@ def report_lines(state: Mapping[str, Any]) -> Iterator[str]:
         ("start", marks["intab"], f"navigation to `import intab` done; snapshot: {started['snapshot']}"),
         ("load", opened["load_ms"], "fetch and parse the models"),
         ("compile", opened["compile_ms"], "optimise, generate, instantiate"),
-        ("open", timings["decode_ms"], "decode the picture"),
+        ("open", timings["open_ms"], "decode the picture"),
         ("detect", timings["detect_ms"], "run the model that finds lines"),
         ("recognise", timings["recognise_ms"], f"run the model that reads {len(read['lines'])} lines"),
         ("pre/post", timings["around_ms"], "picture work before, between and after"),

@@ -1,0 +1,58 @@
+"""What `intab run` has done in the browser: one model loaded, run and timed."""
+
+import time
+
+from intab.browser import net
+from intab.browser.messages import ModelRun, RunModel
+from intab.browser.page import ProgressCallback
+from intab.errors import BackendUnavailableError
+from intab.pages.feeds import Array, check_dims, made_up_feeds, read_feeds, write_fetches
+from intab.runtime import Session, load
+
+
+async def run_model(arguments: RunModel, progress: ProgressCallback) -> ModelRun:
+    """Load the model, run it once and then `repeat` times more. Raises what loading and running raise."""
+    if arguments.threads > 1:
+        raise BackendUnavailableError(
+            f"--threads {arguments.threads}: this version of intab computes on one thread. Use --threads 1."
+        )
+    async with await load(arguments.model, backend=arguments.backend, progress=progress) as session:
+        feeds = await _feeds(arguments, session)
+        outputs, first_run_ms = await _timed(session, feeds)
+        run_ms = []
+        for number in range(arguments.repeat):
+            run_ms.append((await _timed(session, feeds))[1])
+            progress("run", number + 1, arguments.repeat)
+        stats = session.stats()
+        return ModelRun(
+            backend=stats.backend,
+            adapter=stats.adapter,
+            threads=stats.threads,
+            load_ms=stats.load_ms,
+            compile_ms=stats.compile_ms,
+            first_run_ms=first_run_ms,
+            run_ms=tuple(run_ms),
+            peak_nbytes=stats.peak_nbytes,
+            steps=stats.steps,
+            kernels=stats.kernels,
+            fetches=write_fetches(outputs) if arguments.fetch else None,
+        )
+
+
+async def _feeds(arguments: RunModel, session: Session) -> dict[str, Array]:
+    if arguments.feeds is None:
+        return made_up_feeds(session.inputs, arguments.dims)
+    storage = await net.fetch(arguments.feeds)
+    try:
+        feeds = read_feeds(bytes(storage.read(0, storage.nbytes)), "--feeds")
+    finally:
+        storage.dispose()
+    check_dims(session.inputs, feeds, arguments.dims)
+    return feeds
+
+
+async def _timed(session: Session, feeds: dict[str, Array]) -> tuple[dict[str, Array], float]:
+    """The outputs of a run, and its milliseconds: feeds copied in and outputs read back included."""
+    begin = time.perf_counter()
+    outputs = await session.run(feeds)
+    return outputs, (time.perf_counter() - begin) * 1e3
