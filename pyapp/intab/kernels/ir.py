@@ -23,7 +23,6 @@ Writers of kernels use `kernels.block.Block`, which checks types as it goes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Union
 
 from intab.errors import KernelError
 
@@ -297,7 +296,7 @@ class Moved(Operators):
         return POINTER
 
 
-Expr = Union[Const, Word, Var, Unary, Binary, Fma, Select, Cast, Bitcast, Splat, Lane, Load, At, Moved]
+Expr = Const | Word | Var | Unary | Binary | Fma | Select | Cast | Bitcast | Splat | Lane | Load | At | Moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,7 +353,7 @@ class Tile:
     body: "tuple[Stmt, ...]"
 
 
-Stmt = Union[Let, Assign, Store, Loop, If, Tile]
+Stmt = Let | Assign | Store | Loop | If | Tile
 
 UNARY_OPS = frozenset({"neg", "abs", "floor", "ceil", "trunc", "nearest", "sqrt", "not"})
 # "and", "or", "xor" work on integers bit by bit and on bools; shifts and "rem" on integers; "shr" keeps
@@ -398,7 +397,9 @@ def binary(op: str, left: "Operators | float", right: "Operators | float") -> Ex
     like = next((as_expr(side).type for side in (left, right) if isinstance(side, Operators)), None)
     first, second = as_expr(left, like), as_expr(right, like)
     if first.type != second.type:
-        raise KernelError(f"{op} of {first.type} and {second.type}: both sides need one type. Cast or Splat one of them.")
+        raise KernelError(
+            f"{op} of {first.type} and {second.type}: both sides need one type. Cast or Splat one of them."
+        )
     return _folded(op, first, second) or Binary(op, first, second)
 
 
