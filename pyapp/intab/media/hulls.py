@@ -3,11 +3,9 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from intab.media.ragged import Ints, numbers, places, smallest
 from intab.media.regions import Outlines
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +41,7 @@ def _row_extents(owner: Ints, x: Ints, y: Ints) -> tuple[Ints, Ints, Ints, Ints]
     """For each owner and row, in that order: owner, smallest x, row, largest x."""
     low_x, low_y = int(x.min()), int(y.min())
     columns, rows = int(x.max()) - low_x + 1, int(y.max()) - low_y + 1
-    # 64 bits, since a browser's default integers have 32.
-    key = np.sort((owner.astype(np.int64) * rows + (y - low_y)) * columns + (x - low_x))
+    key = np.sort((owner * rows + (y - low_y)) * columns + (x - low_x))
     line = key // columns
     first = np.flatnonzero(np.concatenate([[True], line[1:] != line[:-1]]))
     last = np.concatenate([first[1:], [len(key)]]) - 1
@@ -54,7 +51,7 @@ def _row_extents(owner: Ints, x: Ints, y: Ints) -> tuple[Ints, Ints, Ints, Ints]
 
 def _thin(side: Ints, x: Ints, y: Ints) -> Ints:
     """Indices of the points that stay when each side, ordered by y, is made to bulge towards smaller x."""
-    kept = np.arange(len(side))
+    kept = numbers(len(side))
     while True:
         s, px, py = side[kept], x[kept], y[kept]
         before_x, before_y = px[1:-1] - px[:-2], py[1:-1] - py[:-2]
@@ -107,7 +104,7 @@ def layout(hulls: Hulls) -> tuple[Ints, Ints, Ints]:
     """Where each polygon begins and how many corners it has [N]; each corner's place in its polygon [K]."""
     begin = np.flatnonzero(np.diff(hulls.owner, prepend=-1)).astype(np.int64)
     count = np.diff(np.append(begin, len(hulls.owner)))
-    return begin, count, np.arange(len(hulls.owner), dtype=np.int64) - np.repeat(begin, count)
+    return begin, count, places(count)
 
 
 def _uppermost(hulls: Hulls, begin: Ints, place: Ints, *, right: bool) -> Ints:
@@ -116,4 +113,4 @@ def _uppermost(hulls: Hulls, begin: Ints, place: Ints, *, right: bool) -> Ints:
         return begin
     span, many = int(np.abs(hulls.x).max()) + 1, len(place) + 1
     x = span - hulls.x if right else hulls.x + span
-    return np.minimum.reduceat((hulls.y * (2 * span + 1) + x) * many + place, begin) % many
+    return smallest((hulls.y * (2 * span + 1) + x) * many + place, begin) % many

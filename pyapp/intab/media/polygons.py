@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from intab.media.ragged import Ints, begins, groups, numbers, places, spread
+
+FAR = np.int64(1 << 40)  # beyond any column
 ARC_TOLERANCE = 0.25  # how far, in pixels, a rounded corner may leave the true arc (Clipper 6.4's default)
 
 
@@ -25,28 +27,25 @@ def fill_spans(corners: Ints) -> Spans:
     The edges are Bresenham lines drawn from left to right, as cv2.fillPoly draws them; between them a convex
     polygon has no gap, so the first and the last pixel of each row say everything.
     """
-    count = len(corners)
     ends = np.stack([corners, np.roll(corners, -1, axis=1)], axis=2).reshape(-1, 2, 2)
     swapped = ends[:, 0, 0] > ends[:, 1, 0]
     ends[swapped] = ends[swapped, ::-1]
     line, row, first, last = _line_spans(ends)
     low = corners[:, :, 1].min(axis=1)
     rows = corners[:, :, 1].max(axis=1) - low + 1
-    offset = np.cumsum(rows) - rows
+    offset = begins(rows)
     index = offset[line // 4] + row - low[line // 4]
-    span_first, span_last = np.full(rows.sum(), np.iinfo(np.int64).max), np.full(rows.sum(), np.iinfo(np.int64).min)
+    span_first, span_last = np.full(rows.sum(), FAR), np.full(rows.sum(), -FAR)
     np.minimum.at(span_first, index, first)
     np.maximum.at(span_last, index, last)
-    polygon = np.repeat(np.arange(count, dtype=np.int64), rows)
-    return Spans(polygon, np.arange(len(polygon)) - offset[polygon] + low[polygon], span_first, span_last)
+    return Spans(groups(rows), places(rows) + spread(low, rows), span_first, span_last)
 
 
 def _line_spans(ends: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     """Line, row, first and last column of the pixels of lines [L, 2, 2] that run from left to right."""
     (x0, y0), dx, dy = ends[:, 0].T, ends[:, 1, 0] - ends[:, 0, 0], ends[:, 1, 1] - ends[:, 0, 1]
     tall = np.abs(dy)
-    line = np.repeat(np.arange(len(ends), dtype=np.int64), tall + 1)
-    step = np.arange(len(line)) - np.repeat(np.cumsum(tall + 1) - tall - 1, tall + 1)
+    line, step = groups(tall + 1), places(tall + 1)
     wide_of, tall_of = dx[line], tall[line]
     # A flat line: after i columns it has gone floor((2 i tall + wide - 1) / (2 wide)) rows, so row `step` holds
     # the columns from the first i that reaches it up to the one before the first that reaches the next.
@@ -113,7 +112,7 @@ def widen(corners: NDArray[np.float32], ratio: float) -> tuple[Ints, Ints, Ints]
     arcs = np.where((step < steps[..., None]) & ~blunt[..., None], arcs, previous[..., None])
     directions = np.concatenate([arcs, np.where(blunt, previous, normal)[..., None]], axis=2)
     moved = (whole[..., 0] + 1j * whole[..., 1])[..., None] + directions * distance[:, None, None]
-    owner = np.repeat(np.arange(len(corners), dtype=np.int64), moved[0].size if len(corners) else 0)
+    owner = np.repeat(numbers(len(corners)), moved.shape[1] * moved.shape[2])
     return owner, _round(moved.real), _round(moved.imag)
 
 

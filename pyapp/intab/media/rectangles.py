@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intab.media.hulls import Hulls, layout
+from intab.media.ragged import Ints, groups, numbers, places, smallest
 
-Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 
 # A direction along the caliper of side 0, 1, 2, 3 (low, right, high, left), turned back to side 0:
@@ -82,7 +82,7 @@ def smallest_rectangles(hulls: Hulls, start: Ints) -> Rectangles:
 def _polygons(hulls: Hulls, start: Ints) -> _Polygons:
     """The corners of `hulls`, each polygon turned so that it begins at its `start`."""
     begin, count, place = layout(hulls)
-    polygon = np.repeat(np.arange(len(count), dtype=np.int64), count)
+    polygon = groups(count)
     turned = begin[polygon] + (place + start[polygon]) % count[polygon]
     return _Polygons(hulls.x[turned], hulls.y[turned], polygon, place, begin, count)
 
@@ -91,12 +91,12 @@ def _extremes(shapes: _Polygons) -> Ints:
     """Places of the first corner with smallest y, largest x, largest y and smallest x. Returns [4, N]."""
     many = len(shapes.x) + 1
     keys = [value * many + shapes.place for value in (shapes.y, -shapes.x, -shapes.y, shapes.x)]
-    return np.stack([np.minimum.reduceat(key, shapes.begin) % many for key in keys])
+    return np.stack([smallest(key, shapes.begin) % many for key in keys])
 
 
 def _edges(shapes: _Polygons, extreme: Ints) -> tuple[Ints, _Edges]:
     """The polygon of each edge, and the edge as the caliper that meets it sees it."""
-    following = np.arange(len(shapes.x)) + 1
+    following = numbers(len(shapes.x)) + 1
     following[shapes.begin + shapes.count - 1] = shapes.begin
     dx, dy = shapes.x[following] - shapes.x, shapes.y[following] - shapes.y
     side = _sides(shapes, extreme)
@@ -110,7 +110,7 @@ def _sides(shapes: _Polygons, extreme: Ints) -> Ints:
     reach = (extreme[1:] - extreme[0]) % count  # corners after the lowest one at which sides 1, 2, 3 begin
     reach[2] = np.where(reach[2] == 0, count, reach[2])
     passed = (shapes.place - extreme[0][shapes.polygon]) % count[shapes.polygon]
-    sides: Ints = (passed >= reach[:, shapes.polygon]).sum(axis=0)
+    sides: Ints = (passed >= reach[:, shapes.polygon]).sum(axis=0, dtype=np.int64)
     return sides
 
 
@@ -128,15 +128,14 @@ def _in_order(shapes: _Polygons, polygon: Ints, edges: _Edges) -> _Edges:
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(across == 0, 0.0, across / along)  # tangent of the angle; infinite at 90 degrees
     order = np.lexsort((side, slope, polygon))
-    sizes = np.bincount(polygon, minlength=len(shapes.count))
-    rank = np.arange(len(order)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    order = order[rank < shapes.count[polygon[order]]]
+    sizes = np.bincount(polygon.astype(np.intp), minlength=len(shapes.count)).astype(np.int64)
+    order = order[places(sizes) < shapes.count[polygon[order]]]
     return _Edges(side[order], along[order], across[order])
 
 
 def _supports(shapes: _Polygons, extreme: Ints, side: Ints) -> Ints:
     """Corners that the four calipers touch after each edge, the edges being in the order they are met. [4, K]."""
-    met = np.cumsum(side == np.arange(4)[:, None], axis=1)
+    met = np.cumsum(side == numbers(4)[:, None], axis=1, dtype=np.int64)
     before = np.where(shapes.begin > 0, met[:, shapes.begin - 1], 0)
     place = (extreme[:, shapes.polygon] + met - before[:, shapes.polygon]) % shapes.count[shapes.polygon]
     corner: Ints = shapes.begin[shapes.polygon] + place
@@ -158,9 +157,9 @@ def _measure(shapes: _Polygons, support: Ints, base_x: Floats, base_y: Floats) -
     width = (x[right] - x[left]) * base_x + (y[right] - y[left]) * base_y
     height = -(x[high] - x[low]) * base_y + (y[high] - y[low]) * base_x
     area = width * height
-    least = np.minimum.reduceat(area, shapes.begin)
-    index = np.where(area <= least[shapes.polygon], np.arange(len(area)), -1)
-    best = np.maximum.reduceat(index, shapes.begin)
+    least = smallest(area, shapes.begin)
+    index = np.where(area <= least[shapes.polygon], numbers(len(area)), -1)
+    best = -smallest(-index, shapes.begin)
     return _place(
         np.stack([x[left[best]], y[left[best]]]), np.stack([x[low[best]], y[low[best]]]),
         np.stack([base_x[best], base_y[best]]), width[best], height[best],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
+from intab.media.ragged import Ints, groups, numbers, places
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def outlines(mask: NDArray[np.bool_], *, limit: int) -> Outlines:
     position = np.concatenate([_position(set_runs, regions, stride), _position(clear_runs, holes, stride)])
     order = np.argsort(-position)[:limit]
     rank = np.full(len(position), -1, np.int64)
-    rank[order] = np.arange(len(order))
+    rank[order] = numbers(len(order))
     owner_of_region = _spread(regions, rank[: len(regions)], len(set_root))[set_root]
     owner_of_hole = _spread(holes, rank[len(regions) :], len(clear_root))[clear_root]
     owner, x, y = _hull_points(set_runs, owner_of_region, clear_runs, owner_of_hole)
@@ -81,7 +81,7 @@ def find_runs(mask: NDArray[np.bool_]) -> Runs:
     padded = np.zeros((height, width + 2), np.bool_)
     padded[:, 1:-1] = mask
     flat = padded.reshape(-1)
-    # The padding makes each row begin and end with a clear pixel. 64 bits: a browser's default integers have 32.
+    # The padding makes each row begin and end with a clear pixel.
     changes = np.flatnonzero(flat[1:] != flat[:-1]).astype(np.int64)
     row, start = np.divmod(changes[0::2], width + 2)
     return Runs(row, start, changes[1::2] - row * (width + 2))
@@ -89,7 +89,7 @@ def find_runs(mask: NDArray[np.bool_]) -> Runs:
 
 def _gaps(runs: Runs, height: int, width: int) -> Runs:
     """The runs of clear pixels, from those of the set ones."""
-    rows = np.arange(height, dtype=np.int64)
+    rows = numbers(height)
     stride = width + 2
     starts = np.sort(np.concatenate([runs.row * stride + runs.end, rows * stride]))
     ends = np.sort(np.concatenate([runs.row * stride + runs.start, rows * stride + width]))
@@ -101,7 +101,7 @@ def _gaps(runs: Runs, height: int, width: int) -> Runs:
 def _join(runs: Runs, stride: int, *, corners: bool) -> Ints:
     """For each run the index of the first run that it hangs together with. Returns [N]."""
     above, below = _touching(runs, stride, 1 if corners else 0)
-    root = np.arange(len(runs.row), dtype=np.int64)
+    root = numbers(len(runs.row))
     while len(above):
         one, other = root[above], root[below]
         apart = one != other
@@ -117,10 +117,9 @@ def _touching(runs: Runs, stride: int, reach: int) -> tuple[Ints, Ints]:
     start_key, end_key = runs.row * stride + runs.start, runs.row * stride + runs.end
     first = np.searchsorted(end_key, start_key + stride - reach, side="right")
     last = np.searchsorted(start_key, end_key + stride + reach, side="left")
-    counts = np.maximum(last - first, 0)
-    above = np.repeat(np.arange(len(counts)), counts)
-    offset = np.arange(len(above)) - np.repeat(np.cumsum(counts) - counts, counts)
-    return above, first[above] + offset
+    counts = np.maximum(last - first, 0).astype(np.int64)
+    above = groups(counts)
+    return above, first[above] + places(counts)
 
 
 def _reaches_border(runs: Runs, root: Ints, height: int, width: int) -> NDArray[np.bool_]:
