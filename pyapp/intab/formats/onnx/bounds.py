@@ -11,6 +11,9 @@ from intab.ops.arithmetic import not_negative
 # Exporters write "to the end" as the largest int32 or int64, or a little less.
 _FAR = 1 << 30
 
+# Backwards, onnxruntime takes these ends for numpy's None, the first element, as exporters mean them.
+_NONE = ((1 << 31) - 1, (1 << 63) - 1)
+
 
 def slice_axis(call: Call, size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
     """The first index and the count of size[start:end:step], bounds as in Python and numpy."""
@@ -22,22 +25,28 @@ def slice_axis(call: Call, size: Dim, start: Dim, end: Dim, step: int) -> tuple[
         return _reversed(call, size, start, end, step)
     first, stop = _clamped(call, size, start), _clamped(call, size, end)
     length = stop - first
-    return first, ceil_div(length if not_negative(length) else maximum(length, 0), step)
+    if length == size - 1:
+        _assume_not_empty(call, size)
+    elif not not_negative(length):
+        length = maximum(length, 0)
+    return first, ceil_div(length, step)
 
 
 def _known_slice(size: int, start: int, end: int, step: int) -> tuple[int, int]:
     if step > 0:
         first, stop, _ = slice(start, end, step).indices(size)
         return first, max(-((first - stop) // step), 0)
-    # ONNX counts a negative end from the back like any other; only one before the first element means "all".
-    first = min(start + size if start < 0 else start, size - 1)
-    stop = max(end + size if end < 0 else min(end, size - 1), -1)
-    return max(first, 0), max(-((stop - first) // -step), 0) if first > stop else 0
+    if size == 0:
+        return 0, 0
+    # Backwards, ONNX brings a start into the axis, where numpy would find nothing before the first element.
+    first = min(max(start + size if start < 0 else start, 0), size - 1)
+    stop = -1 if end in _NONE else min(max(end + size if end < 0 else end, -1), size - 1)
+    return first, max(-((stop - first) // -step), 0)
 
 
 def _reversed(call: Call, size: Dim, start: Dim, end: Dim, step: int) -> tuple[Dim, Dim]:
     from_end = isinstance(start, int) and (start == -1 or start >= _FAR)
-    to_start = isinstance(end, int) and end <= -_FAR
+    to_start = isinstance(end, int) and (end <= -_FAR or end in _NONE)
     if not (from_end and to_start):
         raise call.unsupported(f"a slice from {start} back to {end} of a size that depends on the inputs ({size})")
     _assume_not_empty(call, size)

@@ -36,7 +36,12 @@ def conv_transpose(call: Call, x: Value, w: Value, bias: Value | None = None) ->
     pads = window.pads
     wanted = _wanted_sizes(call, x, window, rank)
     if wanted is not None:
-        pads = _transposed_pads(call, x, window, output_padding, wanted, more_at_end=auto_pad != "SAME_LOWER")
+        totals = _surplus(x, window, output_padding, wanted)
+        # A result longer than the windows reach ends in zeros, as output_padding does.
+        missing = tuple(max(-total, 0) if isinstance(total, int) else 0 for total in totals)
+        output_padding = tuple(extra + more for extra, more in zip(output_padding, missing, strict=True))
+        totals = [total + more for total, more in zip(totals, missing, strict=True)]
+        pads = split_padding(totals, more_at_end=auto_pad == "SAME_UPPER")
     return call.result(
         "ConvTranspose",
         x,
@@ -64,19 +69,10 @@ def _wanted_sizes(call: Call, x: Value, window: Window, rank: int) -> tuple[Dim,
     return None
 
 
-def _transposed_pads(
-    call: Call, x: Value, window: Window, output_padding: tuple[int, ...], wanted: tuple[Dim, ...], *, more_at_end: bool
-) -> tuple[Dim, ...]:
-    """Padding that makes the result as long as wanted."""
-    totals = [
-        stride * (size - 1) + extra + extent - goal
-        for size, stride, extra, extent, goal in zip(
-            x.shape[2:], window.strides, output_padding, window.extents, wanted, strict=True
-        )
-    ]
-    if any(isinstance(total, int) and total < 0 for total in totals):
-        raise call.unsupported(f"the result is asked to be {list(wanted)} long, more than its windows cover")
-    return split_padding(totals, more_at_end=more_at_end)
+def _surplus(x: Value, window: Window, output_padding: tuple[int, ...], wanted: tuple[Dim, ...]) -> list[Dim]:
+    """By how much the unpadded result is longer than wanted."""
+    axes = zip(x.shape[2:], window.strides, output_padding, window.extents, wanted, strict=True)
+    return [stride * (size - 1) + extra + extent - goal for size, stride, extra, extent, goal in axes]
 
 
 def _check_weights(call: Call, x: Value, w: Value) -> None:

@@ -1,7 +1,7 @@
 """ModelProto -> Graph: the whole of an ONNX file in one pass."""
 
 from intab.dtypes import DType
-from intab.errors import ModelFormatError, UnsupportedOpError
+from intab.errors import DTypeError, ModelFormatError, ShapeError, UnsupportedOpError
 from intab.formats.onnx.call import Call
 from intab.formats.onnx.order import nodes_in_order
 from intab.formats.onnx.registry import STANDARD_DOMAINS, Entry, entry_for
@@ -48,6 +48,9 @@ class _Import:
         record = self._record
         if not record.outputs:
             raise ModelFormatError(f"{self._model}: the graph has no outputs. The file is damaged; export it again.")
+        names = [info.name for info in record.outputs]
+        if not all(names) or len(set(names)) != len(names):
+            raise ModelFormatError(f"{self._model}: an output's name is empty or taken. The file is damaged.")
         for info in record.inputs:
             # Before IR version 4 every initializer was listed as an input too.
             if info.name not in self._initializers:
@@ -132,7 +135,12 @@ class _Import:
             raise call.malformed(f"{len(inputs)} inputs are given, but {entry.fewest_inputs} or more are expected")
         if any(value is None for value in inputs[: entry.fewest_inputs]):
             raise call.malformed("a required input is absent")
-        results = entry.importer(call, *inputs)
+        try:
+            results = entry.importer(call, *inputs)
+        except (ShapeError, DTypeError) as error:
+            if str(error).startswith(f"{self._model}: "):
+                raise
+            raise type(error)(f"{call.where}: {error}") from error
         call.check_all_taken()
         values = (results,) if isinstance(results, Value) else results
         for index, name in enumerate(node.outputs):

@@ -86,11 +86,12 @@ def depth_to_space(call: Call, x: Value) -> Value:
 
 @onnx_op("SpaceToDepth", since=1)
 def space_to_depth(call: Call, x: Value) -> Value:
-    """[N, C, b*H, b*W] -> [N, b*b*C, H, W]"""
+    """[N, C, b*H, b*W] -> [N, b*b*C, H, W]; "CRD" orders the channels as C*b*b"""
     batch, channels, height, width, block = _blocks(call, x)
     rows, columns = _exact_divide(call, height, block), _exact_divide(call, width, block)
     split = call.part("Reshape", x, shape=(batch, channels, rows, block, columns, block))
-    moved = call.part("Transpose", split, perm=(0, 3, 5, 1, 2, 4))
+    mode = call.choice("mode", ("DCR", "CRD"), "DCR")
+    moved = call.part("Transpose", split, perm=(0, 3, 5, 1, 2, 4) if mode == "DCR" else (0, 1, 3, 5, 2, 4))
     return call.result("Reshape", moved, shape=(batch, channels * (block * block), rows, columns))
 
 

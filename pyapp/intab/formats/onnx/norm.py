@@ -45,10 +45,19 @@ def batch_normalization(call: Call, x: Value, scale: Value, bias: Value, mean: V
 
 
 @onnx_op("LayerNormalization", since=17)
-def layer_normalization(call: Call, x: Value, scale: Value, bias: Value | None = None) -> Value:
+def layer_normalization(
+    call: Call, x: Value, scale: Value, bias: Value | None = None
+) -> Value | tuple[Value, Value, Value]:
+    """The second and third outputs, mean and 1 / standard deviation, are made only when they are asked for."""
     call.ignore("stash_type")
     axis = call.axis(call.integer("axis", -1), x.rank)
-    return call.result("LayerNorm", x, scale, bias, axis=axis, epsilon=call.number("epsilon", _EPSILON))
+    normal = call.result("LayerNorm", x, scale, bias, axis=axis, epsilon=call.number("epsilon", _EPSILON))
+    if not (call.wants(1) or call.wants(2)):
+        return normal
+    axes = tuple(range(axis, x.rank))
+    mean = call.part("ReduceMean", x, axes=axes, keepdims=True)
+    deviation = call.part("Sqrt", _with_epsilon(call, _variance(call, call.part("Sub", x, mean), axes)))
+    return normal, mean, call.part("Reciprocal", deviation)
 
 
 @onnx_op("RMSNormalization", since=23)
@@ -86,14 +95,17 @@ def group_normalization_by_group(call: Call, x: Value, scale: Value, bias: Value
 
 @onnx_op("LpNormalization", since=1)
 def lp_normalization(call: Call, x: Value) -> Value:
-    """x / sum(|x|) or x / sqrt(sum(x * x)) along an axis"""
+    """x / sum(|x|) or x / sqrt(sum(x * x)) along an axis, and 0 where that is 0"""
     axes = (call.axis(call.integer("axis", -1), x.rank),)
-    if call.integer("p", 2) == 1:
-        return call.result("Div", x, call.part("ReduceSum", call.part("Abs", x), axes=axes, keepdims=True))
-    if call.integer("p", 2) != 2:
-        raise call.malformed(f"attribute 'p' is {call.integer('p', 2)}, but 1 or 2 is expected")
-    length = call.part("Sqrt", call.part("ReduceSum", call.part("Mul", x, x), axes=axes, keepdims=True))
-    return call.result("Div", x, length)
+    power = call.integer("p", 2)
+    if power not in (1, 2):
+        raise call.malformed(f"attribute 'p' is {power}, but 1 or 2 is expected")
+    total = call.part(
+        "ReduceSum", call.part("Abs", x) if power == 1 else call.part("Mul", x, x), axes=axes, keepdims=True
+    )
+    length = total if power == 1 else call.part("Sqrt", total)
+    is_zero = call.part("Equal", length, call.constant_like(x, 0))
+    return call.result("Div", x, call.part("Where", is_zero, call.constant_like(x, 1), length))
 
 
 def _grouped(call: Call, x: Value) -> Value:
@@ -108,14 +120,20 @@ def _grouped(call: Call, x: Value) -> Value:
 def _standardised(call: Call, x: Value, axes: tuple[int, ...]) -> Value:
     """(x - mean) / sqrt(variance + epsilon) along axes."""
     centred = call.part("Sub", x, call.part("ReduceMean", x, axes=axes, keepdims=True))
-    variance = call.part("ReduceMean", call.part("Mul", centred, centred), axes=axes, keepdims=True)
-    return _divided(call, centred, variance)
+    return _divided(call, centred, _variance(call, centred, axes))
+
+
+def _variance(call: Call, centred: Value, axes: tuple[int, ...]) -> Value:
+    return call.part("ReduceMean", call.part("Mul", centred, centred), axes=axes, keepdims=True)
 
 
 def _divided(call: Call, x: Value, power: Value) -> Value:
     """x / sqrt(power + epsilon)"""
-    epsilon = call.constant_like(x, call.number("epsilon", _EPSILON))
-    return call.part("Div", x, call.part("Sqrt", call.part("Add", power, epsilon)))
+    return call.part("Div", x, call.part("Sqrt", _with_epsilon(call, power)))
+
+
+def _with_epsilon(call: Call, power: Value) -> Value:
+    return call.part("Add", power, call.constant_like(power, call.number("epsilon", _EPSILON)))
 
 
 def _scaled(call: Call, x: Value, scale: Value, bias: Value, shape: tuple[Dim, ...]) -> Value:

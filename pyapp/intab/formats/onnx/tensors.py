@@ -45,6 +45,9 @@ _OTHER_DATA_TYPES = {
     21: "uint4",
     22: "int4",
     23: "float4e2m1",
+    24: "float8e8m0",
+    25: "uint2",
+    26: "int2",
 }
 
 # numpy and the kernels index with 64-bit signed numbers; a file of 2**48 bytes is 256 TB.
