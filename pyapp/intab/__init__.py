@@ -1,3 +1,39 @@
-"""intab: AI in the browser tab, written in Python."""
+"""intab: AI in the browser tab, written in Python.
+
+    session = await intab.load("model.onnx")
+    outputs = await session.run({"x": array})
+    reader = await intab.pipeline("ocr")
+
+Names are imported when they are first used, so that `import intab` costs next to nothing.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from intab.errors import IntabError
+    from intab.pipelines import pipeline
+    from intab.runtime import Session, TensorInfo, load
 
 __version__ = "0.1.0"
+
+__all__ = ["IntabError", "Session", "TensorInfo", "__version__", "load", "pipeline"]
+
+_HOMES = {
+    "IntabError": "intab.errors",
+    "Session": "intab.runtime",
+    "TensorInfo": "intab.runtime",
+    "load": "intab.runtime",
+    "pipeline": "intab.pipelines",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module 'intab' has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return __all__
