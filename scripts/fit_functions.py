@@ -100,11 +100,32 @@ def fit_erf() -> None:
         report(f"erf outside, {terms} terms", outer, (1 - np.exp(-x * polyval(x, outer))) / special.erf(x) - 1)
 
 
+def fit_sine() -> None:
+    """sin x = x + x^3 p(x^2) and cos x = 1 - x^2 / 2 + x^4 p(x^2) for |x| <= pi / 4."""
+    x = chebyshev_points(1e-3, np.pi / 4 + 1e-4)
+    for terms in (3, 4):
+        rest = rounded_polynomial(x * x, np.sin(x) / x - 1, x / np.sin(x), range(1, 1 + terms))
+        report(f"sin, {terms} terms", rest, (x + x**3 * polyval(x * x, rest)) / np.sin(x) - 1)
+        rest = rounded_polynomial(x * x, np.cos(x) - 1 + x * x / 2, 1 / np.cos(x), range(2, 2 + terms))
+        report(f"cos, {terms} terms", rest, (1 - x * x / 2 + x**4 * polyval(x * x, rest)) / np.cos(x) - 1)
+
+
+def fit_log_quotient() -> None:
+    """log((1 + s) / (1 - s)) = 2 s + s^3 p(s^2) for |s| <= 0.172: the argument between sqrt(1/2) and sqrt(2)."""
+    s = chebyshev_points(1e-3, 0.1717)
+    exact = 2 * np.arctanh(s)
+    for terms in (3, 4):
+        rest = rounded_polynomial(s * s, (exact - 2 * s) / s, s / exact, range(1, 1 + terms))
+        report(f"log quotient, {terms} terms", rest, (2 * s + s**3 * polyval(s * s, rest)) / exact - 1)
+
+
 def main() -> None:
     fit_exp()
     fit_log()
     fit_tanh()
     fit_erf()
+    fit_sine()
+    fit_log_quotient()
 
 
 if __name__ == "__main__":

@@ -106,6 +106,39 @@ def test_gelu_error_bound(name: str, exact: Callable[[Exact], Exact], rounding: 
     assert np.max(np.abs(found - wanted) / np.abs(x.astype(np.float64))) <= 2.0**-23
 
 
+@pytest.mark.parametrize(("name", "exact"), [("sin", np.sin), ("cos", np.cos)])
+def test_sine_error_bound(name: str, exact: Callable[[Exact], Exact], rounding: str) -> None:
+    x = points()
+    function = functions.scalar_function(getattr(functions, name), F32)
+    inside = x[np.abs(x) <= 8192]
+    found = interpret.apply(function, inside)
+    assert np.max(np.abs(found - exact(inside.astype(np.float64)))) <= 2.0**-23
+    small = inside[np.abs(inside) < 2]
+    assert np.max(errors_in_ulp(interpret.apply(function, small), exact(small.astype(np.float64)))) <= 2
+    assert np.isnan(interpret.apply(function, np.array([np.inf, -np.inf, np.nan], np.float32))).all()
+
+
+def test_pow_error_bound(rounding: str) -> None:
+    random = np.random.default_rng(11)
+    x, y = points(), points()
+    random.shuffle(y)
+    count = x.size // 2
+    y[:count] = random.choice(np.array([2, 0.5, -0.5, 3, -1, -3, 10, 1 / 3, 0.75], np.float32), count)
+    x[count:] = np.abs(x[count:])
+    x[-count // 2 :] = random.uniform(0.2, 3, x[-count // 2 :].size).astype(np.float32)
+    function = functions.scalar_function(functions.pow, F32, F32)
+    edges = np.array([0, -0.0, 1, -1, 0.5, -0.5, 2, -2, 3, -3, 2.5, 1e30, -1e30, np.inf, -np.inf, np.nan], np.float32)
+    x, y = np.concatenate([x, np.repeat(edges, 16)]), np.concatenate([y, np.tile(edges, 16)])
+    found = interpret.apply(function, x, y)
+    with np.errstate(all="ignore"):
+        wanted = np.power(x.astype(np.float64), y.astype(np.float64))
+    large = ~(np.abs(wanted) < LEAST)
+    error = np.where(large, errors_in_ulp(found, wanted), 0)
+    worst = int(np.argmax(error))
+    assert error[worst] <= 3, f"pow({x[worst]}, {y[worst]}) = {found[worst]}, exactly {wanted[worst]}"
+    assert np.max(np.abs(found[~large] - wanted[~large])) <= LEAST
+
+
 def test_functions_are_as_wide_as_their_argument() -> None:
     for name in ("exp", "log", "sigmoid", "tanh", "erf", "softplus", "gelu", "gelu_tanh", "reciprocal_square_root"):
         function = functions.scalar_function(getattr(functions, name), F32)

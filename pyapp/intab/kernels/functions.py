@@ -74,6 +74,12 @@ _ERF_OUTSIDE = (
     -0.0002136547554982826,
 )
 
+_SIN = (1.0, -0.16666655242443085, 0.008332189172506332, -0.0001951828453456983)
+_COS = (1.0, -0.5, 0.04166664555668831, -0.0013887309469282627, 2.4432327336398885e-05)
+# pi / 2 in three parts; products of the first two with whole numbers below 2^13 are exact.
+_HALF_PI = (1.5703125, 4.837512969970703125e-4, 7.54978995489188216e-8)
+_LOG_QUOTIENT = (0.6666666269302368, 0.40000972151756287, 0.28498801589012146, 0.24278561770915985)
+
 
 def scalar_function(build: Callable[..., Expr], *types: Type) -> ScalarFunction:
     """The function `build(block, *arguments)` of scalars of these types, as data. Its arguments are a0, a1, ..."""
@@ -124,28 +130,38 @@ def _exp_inside(block: Block, x: Expr) -> Expr:
 
 def log(block: Block, x: Expr) -> Expr:
     """The natural logarithm. 1 ulp; 0 gives -inf, less than 0 NaN."""
-    least = 2.0**-126
-    tiny = block.let("tiny", x.lt(least))
-    scaled = block.let("scaled", Select(tiny, x * 2.0**23, x))
-    bias = Select(tiny, Const(-23.0, x.type), Const(0.0, x.type))
-    value = _log_of_normal(block, scaled, bias)
+    exponent, f = _exponent_and_fraction(block, x)
+    value = _log_of_parts(block, exponent, f)
     edge = Select(x.equal(0.0), Const(-INFINITY, x.type), Const(math.nan, x.type))
     edge = Select(x.gt(0.0), x, edge)
     return block.let("log", Select(x.gt(0.0) & x.lt(INFINITY), value, edge))
 
 
-def _log_of_normal(block: Block, x: Expr, bias: Expr) -> Expr:
-    """log of positive normal numbers, plus bias * ln 2."""
+def _exponent_and_fraction(block: Block, x: Expr) -> tuple[Expr, Expr]:
+    """x = 2^exponent (1 + fraction), 1 + fraction between sqrt(1/2) and sqrt(2), for positive finite x."""
+    tiny = block.let("tiny", x.lt(2.0**-126))
+    scaled = Select(tiny, x * 2.0**23, x)
+    exponent, fraction = _parts_of_normal(block, scaled)
+    return block.let("exponent", exponent + Select(tiny, Const(-23.0, x.type), Const(0.0, x.type))), fraction
+
+
+def _parts_of_normal(block: Block, x: Expr) -> tuple[Expr, Expr]:
+    """The same for numbers that are not denormal."""
     integer = _integer(x)
     # Exponents are counted from sqrt(1/2), so that the mantissa lies around 1.
     root_half = Const(0x3F3504F3, integer)
     from_root = block.let("from_root", Bitcast(x, integer) - root_half)
-    exponent = block.let("exponent", Cast(from_root >> 23, x.type) + bias)
-    f = block.let("f", Bitcast((from_root & 0x7FFFFF) + root_half, x.type) - 1.0)
+    fraction = block.let("fraction", Bitcast((from_root & 0x7FFFFF) + root_half, x.type) - 1.0)
+    return Cast(from_root >> 23, x.type), fraction
+
+
+def _log_of_parts(block: Block, exponent: Expr, f: Expr) -> Expr:
+    """exponent ln 2 + log(1 + f)."""
+    exponent = block.let("exponent", exponent)
     square = block.let("square", f * f)
     tail = Fma(polynomial(block, f, _LOG), f * square, exponent * _LN2_LOW)
-    tail = Fma(square, Const(-0.5, x.type), tail)
-    return block.let("log", Fma(exponent, Const(_LN2_HIGH, x.type), f + tail))
+    tail = Fma(square, Const(-0.5, f.type), tail)
+    return block.let("log", Fma(exponent, Const(_LN2_HIGH, f.type), f + tail))
 
 
 def sigmoid(block: Block, x: Expr) -> Expr:
@@ -198,7 +214,7 @@ def softplus(block: Block, x: Expr) -> Expr:
     u = exp(block, Unary("neg", Unary("abs", x)))
     w = block.let("w", u + 1.0)
     lost = (u - (w - 1.0)) / w
-    log1p = _log_of_normal(block, w, Const(0.0, x.type)) + lost
+    log1p = _log_of_parts(block, *_parts_of_normal(block, w)) + lost
     return block.let("softplus", at_least(x, 0.0) + log1p)
 
 
@@ -210,6 +226,95 @@ def sqrt(block: Block, x: Expr) -> Expr:
 def reciprocal_square_root(block: Block, x: Expr) -> Expr:
     """1 / sqrt(x). 1.5 ulp."""
     return block.let("reciprocal_root", Const(1.0, x.type) / Unary("sqrt", x))
+
+
+def sin(block: Block, x: Expr) -> Expr:
+    """The sine. Within 2^-23 for |x| up to 8192; beyond, the error grows with |x|; of infinities NaN."""
+    return _sine(block, x, 0)
+
+
+def cos(block: Block, x: Expr) -> Expr:
+    """The cosine. Error as of `sin`."""
+    return _sine(block, x, 1)
+
+
+def _sine(block: Block, x: Expr, quarters: int) -> Expr:
+    """sin(x + quarters * pi / 2): the quarter that x lies in chooses between both series and the sign."""
+    shift = Const(_TO_WHOLE, x.type)
+    whole = block.let("whole", Fma(x, Const(2 / math.pi, x.type), shift))
+    n = block.let("n", whole - shift)
+    r = x
+    for part in _HALF_PI:
+        r = block.let("r", Fma(n, Const(-part, x.type), r))
+    square = block.let("square", r * r)
+    quarter = block.let("quarter", Bitcast(whole, _integer(x)) + quarters)
+    odd = (quarter & 1).unequal(0)
+    value = Select(odd, polynomial(block, square, _COS), r * polynomial(block, square, _SIN))
+    sign = (quarter & 2) << 30
+    return block.let("sine", Bitcast(Bitcast(value, _integer(x)) ^ sign, x.type))
+
+
+def pow(block: Block, x: Expr, y: Expr) -> Expr:
+    """x^y. 3 ulp; results below 2^-125.5 are 0. Signs, zeros, infinities and NaN as in IEEE 754's pow.
+
+    2^(y log2 |x|), the logarithm and the product kept as a sum of two numbers, the first with 12 bits, so that
+    products of first parts are exact (as in Sun's e_powf).
+    """
+    size = block.let("size", Unary("abs", x))
+    high, low = _log2_in_parts(block, size)
+    # Beyond this exponent every result is 0, 1 or infinite, and products stay finite.
+    bounded = block.let("bounded", at_most(at_least(y, -(2.0**60)), 2.0**60))
+    y_high = block.let("y_high", _first_bits(bounded))
+    z_high = block.let("z_high", y_high * high)
+    z_low = block.let("z_low", Fma(bounded - y_high, high, bounded * low))
+    z = block.let("z", at_most(at_least(z_high + z_low, -126.4), 129.0))
+    shift = Const(_TO_WHOLE + 126, x.type)
+    whole = block.let("whole", z + shift)
+    n = block.let("n", whole - shift)
+    r = Select((z_high + z_low).equal(z), (z_high - n) + z_low, Const(0.0, x.type))
+    factor = Bitcast(Bitcast(whole, _integer(x)) << 23, x.type)
+    series = polynomial(block, block.let("r", r * math.log(2)), _TWICE_EXP)
+    return _with_edges_of_pow(block, x, y, size, series * factor)
+
+
+def _first_bits(x: Expr) -> Expr:
+    """x cut to its first 12 bits."""
+    return Bitcast(Bitcast(x, _integer(x)) & -(2**12), x.type)
+
+
+def _log2_in_parts(block: Block, x: Expr) -> tuple[Expr, Expr]:
+    """log2 of a positive finite number as high + low: high has 12 bits, the sum about 32.
+
+    log m = 2 s + s^3 p(s^2) with s = (m - 1) / (m + 1), itself in two parts.
+    """
+    exponent, f = _exponent_and_fraction(block, x)
+    d = block.let("d", f + 2.0)
+    s = block.let("s", f / d)
+    s_high, d_high = block.let("s_high", _first_bits(s)), block.let("d_high", _first_bits(d))
+    d_low = block.let("d_low", f - (d_high - 2.0))
+    s_low = ((f - s_high * d_high) - s_high * d_low) / d
+    square = block.let("square", s * s)
+    tail = block.let("tail", Fma(s * square, polynomial(block, square, _LOG_QUOTIENT), s_low + s_low))
+    log2_e_high = 1.44189453125
+    first = block.let("first", s_high * (2 * log2_e_high))
+    rest = block.let("rest", Fma(s_high, Const(2 * (_LOG2_E - log2_e_high), x.type), tail * _LOG2_E))
+    high = block.let("high", _first_bits((first + rest) + exponent))
+    return high, block.let("low", rest - ((high - exponent) - first))
+
+
+def _with_edges_of_pow(block: Block, x: Expr, y: Expr, size: Expr, regular: Expr) -> Expr:
+    zero, infinity, nan = (Const(value, x.type) for value in (0.0, INFINITY, math.nan))
+    whole = block.let("whole", Unary("trunc", y).equal(y))
+    half = block.let("half", y * 0.5)
+    odd = whole & Unary("trunc", half).unequal(half)
+    infinite = block.let("infinite", size.equal(INFINITY))
+    empty = block.let("empty", size.equal(0.0))
+    result = Select(infinite | empty, Select(y.gt(0.0) ^ empty, infinity, zero), regular)
+    negative = Bitcast(x, _integer(x)).lt(0)
+    signed = block.let("signed", Select(negative & odd, Unary("neg", result), result))
+    rooted = Select(x.lt(0.0) & Unary("not", whole | infinite), nan, signed)
+    known = Select(x.equal(x) & y.equal(y), rooted, nan)
+    return block.let("pow", Select(x.equal(1.0) | y.equal(0.0), Const(1.0, x.type), known))
 
 
 def _integer(x: Expr) -> Type:
