@@ -3,11 +3,19 @@
 from collections.abc import Sequence
 
 from intab.graph.ir import Graph
+from intab.optimize.choose_layout import CHOOSE_LAYOUT
+from intab.optimize.fold_batch_norm import FOLD_BATCH_NORM
+from intab.optimize.fold_bias import FOLD_BIAS
 from intab.optimize.fold_constants import FOLD_CONSTANTS
+from intab.optimize.fold_scale import FOLD_SCALE
 from intab.optimize.passes import Effect, Pass, run_passes
+from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
+from intab.optimize.recognise_gelu import RECOGNISE_GELU
+from intab.optimize.recognise_layer_norm import RECOGNISE_LAYER_NORM
 from intab.optimize.remove_dead import REMOVE_DEAD
 from intab.optimize.remove_identities import REMOVE_IDENTITIES
 from intab.optimize.share_common import SHARE_COMMON
+from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
 from intab.target import WASM_SIMD, Target
 
 # In this order: first what makes patterns visible, then patterns, then weights, then layout, then fusion.
@@ -16,6 +24,16 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FOLD_CONSTANTS,
     REMOVE_IDENTITIES,
     SHARE_COMMON,
+    RECOGNISE_GELU,
+    RECOGNISE_ACTIVATIONS,
+    RECOGNISE_LAYER_NORM,
+    SIMPLIFY_ARITHMETIC,
+    FOLD_BIAS,
+    FOLD_BATCH_NORM,
+    FOLD_SCALE,
+    FOLD_BIAS,
+    CHOOSE_LAYOUT,
+    REMOVE_IDENTITIES,
 )
 
 

@@ -8,9 +8,8 @@ needed by others; what nobody needs any more is dropped. Nodes that no rule touc
 inferring their types again, unless the type of an input changed.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from intab.graph.dims import Dim
 from intab.graph.ir import Array, Attribute, Constant, Equality, Graph, Node, Value
@@ -49,11 +48,11 @@ def rewrite(graph: Graph, rules: Mapping[str, Sequence[Rule]]) -> Graph:
             editor.keep(old, node)
         else:
             editor.replace(old, answer)
-    return editor.finish()
+    return editor.end()
 
 
-class Editor:
-    """The new graph while it grows."""
+class Writer:
+    """A graph that grows out of another one, node by node in execution order."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -66,52 +65,19 @@ class Editor:
         self._numbers: dict[str, int] = {}
         self._uses: dict[Value, int] = {}
         self._pairs: dict[tuple[Dim, Dim], str] = {}
-        self._changed = False
-        for node in graph.nodes:
-            for value in node.inputs:
-                if value is not None:
-                    self._uses[value] = self._uses.get(value, 0) + 1
-        for value in graph.outputs:
-            self._uses[value] = self._uses.get(value, 0) + 1
 
-    # What rules ask
-
-    def uses(self, value: Value) -> int:
-        """How often nodes and outputs of the graph use a value, the current node included."""
-        return self._uses.get(value, 0)
+    def constant(self, value: Value | None) -> Constant | None:
+        """The constant that a value is, or None."""
+        return None if value is None else self._constants.get(value.name)
 
     def producer(self, value: Value | None) -> Node | None:
         """The node of the new graph that makes a value; None for inputs and constants."""
         index = None if value is None else self._index.get(value)
         return None if index is None else self._nodes[index]
 
-    def single(self, value: Value | None, *ops: str) -> Node | None:
-        """The node that makes a value, if it is one of `ops` and the value is used only once."""
-        node = self.producer(value)
-        if node is None or node.op not in ops or value is None or self.uses(value) != 1:
-            return None
-        return node
-
-    def constant(self, value: Value | None) -> Constant | None:
-        return None if value is None else self._constants.get(value.name)
-
-    def scalar(self, value: Value | None) -> float | None:
-        """The number, if a value is a float constant of one element."""
-        constant = self.constant(value)
-        if constant is None or not constant.dtype.is_float or np.prod(constant.shape, dtype=object) != 1:
-            return None
-        return float(constant.numpy().reshape(-1)[0])
-
-    def array(self, value: Value | None) -> Array | None:
-        """The numbers of a constant."""
-        constant = self.constant(value)
-        return None if constant is None else constant.numpy()
-
     def mapped(self, value: Value) -> Value:
         """What stands for a value of the old graph in the new one."""
         return self._map.get(value, value)
-
-    # What rules do
 
     def add_constant(self, data: Constant | Array, name: str) -> Value:
         constant = data if isinstance(data, Constant) else Constant.of(data, name)
@@ -130,14 +96,17 @@ class Editor:
             self._pairs.setdefault(pair, like.name)
         value = Value(self.unique(like.outputs[0].name), result.dtype, result.shape, result.elements)
         self._append(Node(op, inputs, (value,), attributes, like.name))
-        for each in inputs:
-            if each is not None:
-                self._uses[each] = self._uses.get(each, 0) + 1
+        self._count(inputs)
         return value
 
     def again(self, node: Node, *inputs: Value | None, like: Node, **changes: Attribute) -> Value:
         """Add a node as another is, but with these inputs and changed attributes."""
         return self.emit(node.op, *inputs, like=like, **{**node.attributes, **changes})
+
+    def take(self, old: Node, node: Node) -> None:
+        """Take over a node of the old graph, whose inputs in the new one `node` has."""
+        self._count(node.inputs)
+        self._append(self._typed(old, node))
 
     def unique(self, name: str) -> str:
         """A name that no value has: the given one with a number behind it."""
@@ -149,49 +118,13 @@ class Editor:
         self._names.add(f"{stem}~{count}")
         return f"{stem}~{count}"
 
-    # The walk
+    def finish(self, outputs: Iterable[Value]) -> Graph:
+        """The new graph with these outputs, without what nobody uses."""
+        made = tuple(outputs)
+        self._count(made)
+        return self._finished(made)
 
-    def current(self, old: Node) -> Node | None:
-        """A node of the old graph with its inputs in the new one; None if nobody needs its outputs."""
-        if not any(self._uses.get(v) for v in old.outputs):
-            self._release_inputs(tuple(v and self.mapped(v) for v in old.inputs))
-            self._changed = True
-            return None
-        if not self._map or not any(v in self._map for v in old.inputs):
-            return old
-        inputs = tuple(None if v is None else self._map.get(v, v) for v in old.inputs)
-        return Node(old.op, inputs, old.outputs, old.attributes, old.name)
-
-    def keep(self, old: Node, node: Node) -> None:
-        """Take a node over, with types inferred again where those of its inputs changed."""
-        if node is old or _same_types(old, node):
-            self._append(node)
-            return
-        results = infer(node.op, node.attributes, node.inputs)
-        outputs = tuple(
-            v
-            if (v.dtype, v.shape, v.elements) == (r.dtype, r.shape, r.elements)
-            else self._retyped(v, r.shape, r.elements)
-            for v, r in zip(node.outputs, results, strict=True)
-        )
-        for result in results:
-            for pair in result.equal:
-                self._pairs.setdefault(pair, node.name)
-        self._append(Node(node.op, node.inputs, outputs, node.attributes, node.name))
-
-    def replace(self, old: Node, answer: Value) -> None:
-        """Put a value in the place of a node's only output."""
-        (output,) = old.outputs
-        self._changed = True
-        self._uses[answer] = self._uses.get(answer, 0) + self._uses.get(output, 0)
-        self._uses[output] = 0
-        self._map[output] = answer
-        self._release_inputs(tuple(v and self.mapped(v) for v in old.inputs))
-
-    def finish(self) -> Graph:
-        """The new graph."""
-        if not self._changed and all(self._uses.get(v) for v in self._constant_values):
-            return self.graph
+    def _finished(self, outputs: tuple[Value, ...]) -> Graph:
         self._sweep()
         graph = self.graph
         kept = tuple(v for v in self._constant_values if self._uses.get(v))
@@ -200,7 +133,7 @@ class Editor:
         return Graph(
             graph.name,
             graph.inputs,
-            tuple(self.mapped(v) for v in graph.outputs),
+            outputs,
             tuple(node for node in self._nodes if node is not None),
             {v.name: self._constants[v.name] for v in kept},
             kept,
@@ -209,29 +142,48 @@ class Editor:
             graph.metadata,
         )
 
-    def _sweep(self) -> None:
-        """Drop nodes that a rule made and nobody uses."""
-        for index in reversed(range(len(self._nodes))):
-            node = self._nodes[index]
-            if node is not None and not any(self._uses.get(v) for v in node.outputs):
-                self._nodes[index] = None
-                self._release_inputs(node.inputs)
+    def _count(self, values: Iterable[Value | None]) -> None:
+        for value in values:
+            if value is not None:
+                self._uses[value] = self._uses.get(value, 0) + 1
 
     def _append(self, node: Node) -> None:
         for value in node.outputs:
             self._index[value] = len(self._nodes)
         self._nodes.append(node)
 
-    def _retyped(self, value: Value, shape: tuple[Dim, ...], elements: tuple[Dim, ...] | None) -> Value:
-        again = Value(self.unique(value.name), value.dtype, shape, elements)
+    def _typed(self, old: Node, node: Node) -> Node:
+        """The node, with types inferred again where those of its inputs changed."""
+        if node is old or _same_types(old, node):
+            return node
+        results = infer(node.op, node.attributes, node.inputs)
+        outputs = tuple(
+            v
+            if (v.dtype, v.shape, v.elements) == (r.dtype, r.shape, r.elements)
+            else self._retyped(v, Value(self.unique(v.name), r.dtype, r.shape, r.elements))
+            for v, r in zip(node.outputs, results, strict=True)
+        )
+        for result in results:
+            for pair in result.equal:
+                self._pairs.setdefault(pair, node.name)
+        return Node(node.op, node.inputs, outputs, node.attributes, node.name)
+
+    def _retyped(self, value: Value, again: Value) -> Value:
         self._uses[again] = self._uses.pop(value, 0)
         self._map[value] = again
-        self._changed = True
         return again
 
-    def _release_inputs(self, inputs: Sequence[Value | None]) -> None:
+    def _sweep(self) -> None:
+        """Drop nodes that nobody uses."""
+        for index in reversed(range(len(self._nodes))):
+            node = self._nodes[index]
+            if node is not None and not any(self._uses.get(v) for v in node.outputs):
+                self._nodes[index] = None
+                self._release(node.inputs)
+
+    def _release(self, values: Iterable[Value | None]) -> None:
         """Count one use less of each value, and drop the nodes that nobody needs then."""
-        waiting = [v for v in inputs if v is not None]
+        waiting = [v for v in values if v is not None]
         while waiting:
             value = waiting.pop()
             self._uses[value] -= 1
@@ -240,6 +192,69 @@ class Editor:
             if node is not None and index is not None and not any(self._uses.get(v) for v in node.outputs):
                 self._nodes[index] = None
                 waiting += [v for v in node.inputs if v is not None]
+
+
+class Editor(Writer):
+    """A writer that starts from all uses of the old graph, so that rules can count on what is still to come."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph)
+        self._changed = False
+        for node in graph.nodes:
+            self._count(node.inputs)
+        self._count(graph.outputs)
+
+    # What rules ask
+
+    def uses(self, value: Value) -> int:
+        """How often nodes and outputs of the graph use a value, the current node included."""
+        return self._uses.get(value, 0)
+
+    def single(self, value: Value | None, *ops: str) -> Node | None:
+        """The node that makes a value, if it is one of `ops` and the value is used only once."""
+        node = self.producer(value)
+        if node is None or node.op not in ops or value is None or self.uses(value) != 1:
+            return None
+        return node
+
+    def scalar(self, value: Value | None) -> float | None:
+        """The number, if a value is a float constant of one element."""
+        constant = self.constant(value)
+        if constant is None or not constant.dtype.is_float or math.prod(constant.shape) != 1:
+            return None
+        return float(constant.numpy().reshape(-1)[0])
+
+    # The walk
+
+    def current(self, old: Node) -> Node | None:
+        """A node of the old graph with its inputs in the new one; None if nobody needs its outputs."""
+        if not any(self._uses.get(v) for v in old.outputs):
+            self._release([v and self.mapped(v) for v in old.inputs])
+            self._changed = True
+            return None
+        if not self._map or not any(v in self._map for v in old.inputs):
+            return old
+        inputs = tuple(None if v is None else self._map.get(v, v) for v in old.inputs)
+        return Node(old.op, inputs, old.outputs, old.attributes, old.name)
+
+    def keep(self, old: Node, node: Node) -> None:
+        """Take over a node; its uses of values are counted already."""
+        self._append(self._typed(old, node))
+
+    def replace(self, old: Node, answer: Value) -> None:
+        """Put a value in the place of a node's only output."""
+        (output,) = old.outputs
+        self._changed = True
+        self._uses[answer] = self._uses.get(answer, 0) + self._uses.get(output, 0)
+        self._uses[output] = 0
+        self._map[output] = answer
+        self._release([v and self.mapped(v) for v in old.inputs])
+
+    def end(self) -> Graph:
+        """The new graph; the old one when nothing changed."""
+        if not self._changed and all(self._uses.get(v) for v in self._constant_values):
+            return self.graph
+        return self._finished(tuple(self.mapped(v) for v in self.graph.outputs))
 
 
 def _same_types(old: Node, node: Node) -> bool:

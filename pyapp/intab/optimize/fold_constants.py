@@ -26,7 +26,7 @@ def _run(graph: Graph, _target: Target) -> Graph:
             editor.keep(old, node)
         else:
             editor.replace(old, editor.add_constant(constant, node.output.name))
-    return editor.finish()
+    return editor.end()
 
 
 def _known(node: Node) -> Constant | None:

@@ -12,7 +12,7 @@ def _run(graph: Graph, _target: Target) -> Graph:
         node = editor.current(old)
         if node is not None:
             editor.keep(old, node)
-    return editor.finish()
+    return editor.end()
 
 
 REMOVE_DEAD = Pass("remove_dead", _run)

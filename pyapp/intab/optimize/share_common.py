@@ -27,7 +27,7 @@ def _run(graph: Graph, _target: Target) -> Graph:
         editor.keep(old, node)
         if key is not None:
             seen[key] = editor.mapped(node.output)
-    return editor.finish()
+    return editor.end()
 
 
 def _key(node: Node, same: dict[Value, Value]) -> Hashable | None:
