@@ -387,7 +387,7 @@ def _what_is_left(shape: Shape, target: list[Dim], what: str) -> Dim:
     for dim in target:
         if dim == -1:
             continue
-        if dim in left and dim != 0:
+        if dim in left:
             left.remove(dim)
         else:
             divisors.append(dim)

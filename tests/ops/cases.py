@@ -1,0 +1,467 @@
+"""Cases of every operator: OP_CASES. Each runs on the reference, against onnxruntime, and on every back end."""
+
+import math
+
+import numpy as np
+
+from intab import dtypes
+from intab.dtypes import dtype_of
+from intab.graph.dims import floor_div, symbol
+from intab.graph.ir import Graph
+from intab.ops.builder import Builder
+from tests.ops.case import Numbers, OpCase, flags, floats, whole
+
+N, H, W, T = map(symbol, "NHWT")
+
+# Ordinary numbers, the edges of what functions tell apart, and what is not finite.
+SPECIAL = np.array(
+    [
+        [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, 2.5, -2.5, 3.7, -3.7],
+        [1e-3, -1e-3, 0.3, -0.3, 5.0, -5.0, 20.0, -20.0, 87.0, -87.0, 1e-30],
+        [math.inf, -math.inf, math.nan, 1e10, -1e10, 0.99, 3.0, -3.0, 6.0, 7.25, 0.92],
+    ],
+    np.float32,
+)
+FINITE = SPECIAL[:2]
+ROWS = {(0, 0): "N"}
+
+
+def unary(op: str, x: Numbers = SPECIAL, *, name: str = "", tolerance: float = 2e-6, **attributes: object) -> OpCase:
+    case_name = name or f"{op}-{dtype_of(x)}"
+    return OpCase(case_name, op, attributes, [x], ROWS, tolerance=tolerance)  # type: ignore[arg-type]
+
+
+def body(op: str) -> Graph:
+    """relu((t * 2 + c) * sigmoid(t)) with t = op(a, b): a constant, three inputs, an inner result used twice."""
+    builder = Builder("body")
+    a, b, c = (builder.input(name, dtypes.float32, ()) for name in "abc")
+    two = builder.constant(np.array(2, np.float32), "two")
+    first = builder.emit(op, a, b)
+    sigmoid = builder.emit("Sigmoid", first)
+    result = builder.emit("Mul", builder.emit("Add", builder.emit("Mul", first, two), c), sigmoid)
+    return builder.graph([("y", builder.emit("Relu", result))])
+
+
+def epilogue(op: str = "Add") -> Graph:
+    """silu(x op e)"""
+    builder = Builder("epilogue")
+    x, e = (builder.input(name, dtypes.float32, ()) for name in "xe")
+    return builder.graph([("y", builder.emit("Silu", builder.emit(op, x, e)))])
+
+
+def activation(op: str = "Relu") -> Graph:
+    builder = Builder("activation")
+    return builder.graph([("y", builder.emit(op, builder.input("x", dtypes.float32, ())))])
+
+
+UNARY = [
+    *(unary(op) for op in ("Neg", "Abs", "Sqrt", "Reciprocal", "Floor", "Ceil", "Round", "Exp", "Log", "Erf")),
+    *(unary(op) for op in ("Relu", "Sigmoid", "Tanh", "Softplus", "Silu", "HardSwish")),
+    unary("Sign", FINITE),
+    unary("Softsign", FINITE),
+    unary("Sin", FINITE),
+    unary("Cos", FINITE),
+    unary("Sin", floats(4, 9) * 1000, name="Sin-far", tolerance=1e-5),
+    unary("LeakyRelu", alpha=0.2),
+    unary("Elu", alpha=1.3),
+    unary("Selu", FINITE, alpha=1.67, gamma=1.05),
+    unary("ThresholdedRelu", alpha=0.7),
+    unary("HardSigmoid", alpha=0.2, beta=0.5),
+    unary("Gelu", FINITE, approximate="none"),
+    unary("Gelu", FINITE, approximate="tanh", name="Gelu-tanh"),
+    unary("Clip", minimum=-0.5, maximum=6.0),
+    unary("Clip", FINITE, minimum=-math.inf, maximum=1.0, name="Clip-above"),
+    unary("Clip", FINITE, minimum=0.25, maximum=math.inf, name="Clip-below"),
+    unary("Clip", whole(2, 5), minimum=-3.0, maximum=4.0),
+    unary("Neg", whole(2, 5)),
+    unary("Abs", whole(2, 5, dtype="int64")),
+    unary("Sign", whole(2, 5)),
+    unary("Relu", whole(2, 5)),
+    unary("Not", flags(2, 5)),
+    unary("Cast", FINITE, to=dtypes.int32, name="Cast-f32-i32"),
+    unary("Cast", FINITE, to=dtypes.int64, name="Cast-f32-i64"),
+    unary("Cast", FINITE, to=dtypes.bool_, name="Cast-f32-bool"),
+    unary("Cast", flags(2, 5), to=dtypes.float32, name="Cast-bool-f32"),
+    unary("Cast", whole(2, 5, dtype="int64"), to=dtypes.int32, name="Cast-i64-i32"),
+    unary("Cast", whole(2, 5, dtype="int64"), to=dtypes.float32, name="Cast-i64-f32"),
+    unary("Cast", whole(2, 5), to=dtypes.int64, name="Cast-i32-i64"),
+    unary("Cast", whole(2, 5), to=dtypes.float32, name="Cast-i32-f32"),
+    OpCase("Cast-f32-u8", "Cast", {"to": dtypes.uint8}, [np.abs(floats(2, 3))], kernel=False),
+    OpCase("Relu-scalar", "Relu", {}, [floats()]),
+    OpCase("Relu-empty", "Relu", {}, [floats(0, 3)], {(0, 0): "N"}),
+]
+
+
+def binary(op: str, a: Numbers, b: Numbers, name: str = "", **attributes: object) -> OpCase:
+    label = name or f"{op}-{dtype_of(a)}"
+    axes = {(0, 0): "N", **({(1, 0): "N"} if b.shape[:1] == a.shape[:1] else {})}
+    return OpCase(label, op, attributes, [a, b], axes)  # type: ignore[arg-type]
+
+
+A, B = floats(3, 6, seed=2), floats(3, 6, seed=3)
+P, Q = whole(3, 6, seed=2), whole(3, 6, seed=3)
+Q_NOT_ZERO = np.where(Q == 0, 4, Q).astype(np.int32)
+BROADCASTS = {
+    "row": (floats(3, 4, 5), floats(5, seed=2)),
+    "column": (floats(3, 4, 5), floats(4, 1, seed=2)),
+    "scalar": (floats(3, 4, 5), floats(seed=2)),
+    "both": (floats(3, 1, 5), floats(4, 1, seed=2)),
+    "middle": (floats(2, 3, 4, 5), floats(2, 1, 1, 5, seed=2)),
+    "channels": (floats(2, 3, 2, 2), floats(1, 3, 1, 1, seed=2)),
+    "longer": (floats(5), floats(2, 3, 5, seed=2)),
+    "empty": (floats(0, 5), floats(1, 5, seed=2)),
+}
+BINARY = [
+    *(binary(op, A, B) for op in ("Add", "Sub", "Mul", "Div", "Minimum", "Maximum")),
+    *(binary(op, P, Q) for op in ("Add", "Sub", "Mul", "Minimum", "Maximum")),
+    *(binary(op, P.astype(np.int64), Q.astype(np.int64)) for op in ("Add", "Mul", "Equal", "Less")),
+    *(binary(op, P, Q) for op in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual")),
+    *(binary(op, A, np.where(B > 0, A, B).astype(np.float32)) for op in ("Equal", "LessOrEqual", "Greater")),
+    *(binary(op, flags(3, 6), flags(3, 6, seed=5)) for op in ("And", "Or", "Xor", "Equal")),
+    binary("Div", P, Q_NOT_ZERO),
+    binary("Div", P.astype(np.int64), Q_NOT_ZERO.astype(np.int64)),
+    binary("Mod", P, Q_NOT_ZERO),
+    binary("Mod", P, Q_NOT_ZERO, fmod=True, name="Mod-fmod-i32"),
+    binary("Mod", A * 10, B + 3, fmod=True, name="Mod-fmod"),
+    binary("Pow", np.abs(A), B),
+    binary("Pow", A, np.full((3, 6), 2, np.float32), name="Pow-square"),
+    binary("Pow", A, np.array([3, -2, 0, 1, -1, 5], np.float32), name="Pow-negative-base"),
+    binary("Pow", P, np.array([2, 3, 0, 1, 2, 3], np.int32)),
+    binary("PRelu", floats(2, 3, 4), floats(3, 1, seed=4)),
+    *(
+        OpCase(f"Add-{name}", "Add", {}, arrays, {(0, 0): "N"} if name not in ("scalar", "longer") else {})
+        for name, arrays in BROADCASTS.items()
+    ),
+    OpCase("Mul-gate", "Mul", {}, [floats(2, 3, 4, 5), floats(2, 1, 1, 5)], {(0, 1): "H", (0, 2): "W"}),
+    OpCase("Where", "Where", {}, [flags(3, 5), floats(3, 5), floats(5, seed=2)], {(0, 0): "N", (1, 0): "N"}),
+    OpCase("Where-i64", "Where", {}, [flags(3, 1), whole(3, 5, dtype="int64"), whole(dtype="int64")]),
+    OpCase(
+        "Fused", "Fused", {"body": body("Mul")}, [floats(3, 4, 5), floats(5, seed=2), floats(3, 1, 1, seed=3)], ROWS
+    ),
+]
+
+PICTURE = {(0, 0): "N", (0, 2): "H", (0, 3): "W"}
+LAST = {(0, 0): "N", (0, 1): "H", (0, 2): "W"}
+IMAGE, IMAGE_LAST = floats(2, 3, 4, 5), floats(2, 4, 5, 6)
+REDUCTIONS = ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")
+REDUCE = [
+    *(OpCase(f"{op}-last", op, {"axes": (3,), "keepdims": True}, [IMAGE], PICTURE) for op in REDUCTIONS),
+    *(OpCase(f"{op}-middle", op, {"axes": (1, 2), "keepdims": False}, [IMAGE_LAST], LAST) for op in REDUCTIONS),
+    *(OpCase(f"{op}-apart", op, {"axes": (0, 2), "keepdims": True}, [IMAGE], PICTURE) for op in REDUCTIONS[:3]),
+    OpCase("ReduceMean-all", "ReduceMean", {"axes": (0, 1, 2, 3), "keepdims": False}, [IMAGE], PICTURE),
+    OpCase("ReduceMean-spatial", "ReduceMean", {"axes": (2, 3), "keepdims": True}, [IMAGE], PICTURE),
+    OpCase("ReduceSum-of-one", "ReduceSum", {"axes": (1,), "keepdims": False}, [floats(3, 1, 4)], ROWS),
+    OpCase("ReduceSum-long", "ReduceSum", {"axes": (1,), "keepdims": False}, [floats(2, 700)], ROWS),
+    OpCase("ReduceSum-empty", "ReduceSum", {"axes": (1,), "keepdims": False}, [floats(3, 0)], {(0, 1): "T"}),
+    OpCase("ReduceMax-i32", "ReduceMax", {"axes": (1,), "keepdims": True}, [whole(3, 7)], ROWS),
+    OpCase("ReduceSum-i64", "ReduceSum", {"axes": (1,), "keepdims": True}, [whole(3, 7, dtype="int64")], kernel=False),
+    OpCase("ArgMax-last", "ArgMax", {"axis": 2, "keepdims": False}, [floats(2, 3, 9)], ROWS),
+    OpCase("ArgMax-first", "ArgMax", {"axis": 0, "keepdims": True}, [floats(4, 7)], ROWS),
+    OpCase("ArgMax-equal", "ArgMax", {"axis": 1, "keepdims": False}, [whole(4, 9, low=0, high=3)], ROWS),
+    OpCase("ArgMax-one", "ArgMax", {"axis": 1, "keepdims": False}, [floats(4, 1)], ROWS),
+    OpCase(
+        "ArgMin-last-equal",
+        "ArgMin",
+        {"axis": 1, "keepdims": True, "select_last": True},
+        [whole(4, 9, low=0, high=3).astype(np.float32)],
+        ROWS,
+    ),
+]
+
+SEQUENCE = {(0, 0): "N", (0, 1): "T"}
+MATMUL = [
+    OpCase("MatMul", "MatMul", {}, [floats(5, 7), floats(7, 9, seed=2)], ROWS, constants=(1,), tolerance=1e-5),
+    OpCase("MatMul-both-fed", "MatMul", {}, [floats(5, 7), floats(7, 9, seed=2)], ROWS, tolerance=1e-5),
+    OpCase(
+        "MatMul-bias-epilogue",
+        "MatMul",
+        {"epilogue": epilogue()},
+        [floats(2, 5, 7), floats(7, 9, seed=2), floats(9, seed=3), floats(2, 5, 9, seed=4)],
+        {**SEQUENCE, (3, 0): "N", (3, 1): "T"},
+        constants=(1, 2),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "MatMul-transposed",
+        "MatMul",
+        {"transpose_a": True, "transpose_b": True},
+        [floats(7, 5), floats(9, 7, seed=2)],
+        {(0, 1): "N"},
+        constants=(1,),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "MatMul-attention",
+        "MatMul",
+        {"transpose_b": True},
+        [floats(2, 3, 5, 4), floats(2, 3, 5, 4, seed=2)],
+        {(0, 0): "N", (1, 0): "N", (0, 2): "T", (1, 2): "T"},
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "MatMul-broadcast-batch",
+        "MatMul",
+        {},
+        [floats(2, 1, 5, 4), floats(3, 4, 6, seed=2)],
+        {(0, 2): "T"},
+        constants=(1,),
+        tolerance=1e-5,
+    ),
+    OpCase("MatMul-vector", "MatMul", {}, [floats(7), floats(7, 3, seed=2)], constants=(1,), tolerance=1e-5),
+    OpCase("MatMul-dot", "MatMul", {}, [floats(7), floats(7, seed=2)], tolerance=1e-5),
+    OpCase("MatMul-empty", "MatMul", {}, [floats(0, 7), floats(7, 3, seed=2)], ROWS, constants=(1,)),
+]
+
+
+def conv(
+    name: str,
+    x: tuple[int, ...],
+    w: tuple[int, ...],
+    *,
+    strides: tuple[int, ...] = (1, 1),
+    pads: tuple[int, ...] = (0, 0, 0, 0),
+    dilations: tuple[int, ...] = (1, 1),
+    group: int = 1,
+    layout: str = "NHWC",
+    bias: bool = True,
+    then: Graph | None = None,
+    extra: Numbers | None = None,
+    op: str = "Conv",
+    kernel: bool = True,
+    **more: object,
+) -> OpCase:
+    attributes = {"strides": strides, "pads": pads, "dilations": dilations, "group": group, "layout": layout, **more}
+    features = w[0] if op == "Conv" else w[1] * group
+    inputs: list[Numbers | None] = [floats(*x), floats(*w, seed=2) / 4, floats(features, seed=3) if bias else None]
+    if then is not None:
+        attributes["epilogue"] = then
+    if extra is not None:
+        inputs.append(extra)
+    axes = {(0, 0): "N", **{(0, i): f"S{i}" for i in (range(2, len(x)) if layout == "NCHW" else range(1, len(x) - 1))}}
+    return OpCase(f"{op}-{name}", op, attributes, inputs, axes, (1, 2), kernel, 1e-5)  # type: ignore[arg-type]
+
+
+CONV = [
+    conv("3x3", (1, 6, 7, 5), (9, 3, 3, 5), pads=(1, 1, 1, 1)),
+    conv("3x3-stride", (2, 7, 6, 3), (8, 3, 3, 3), pads=(1, 1, 1, 1), strides=(2, 2), then=activation("HardSwish")),
+    conv("pads-differ", (1, 5, 6, 4), (4, 2, 3, 4), pads=(0, 1, 1, 2), strides=(2, 1), bias=False),
+    conv("1x1", (2, 3, 4, 10), (12, 1, 1, 10), then=activation()),
+    conv("1x1-residual", (1, 3, 4, 10), (8, 1, 1, 10), then=epilogue(), extra=floats(1, 3, 4, 8, seed=5)),
+    conv("1x1-stride", (1, 5, 5, 4), (8, 1, 1, 4), strides=(2, 2)),
+    conv("dilated", (1, 8, 9, 4), (8, 3, 3, 4), pads=(2, 2, 2, 2), dilations=(2, 2)),
+    conv("depthwise", (1, 6, 7, 8), (8, 3, 3, 1), pads=(1, 1, 1, 1), group=8),
+    conv("depthwise-5x5-stride", (2, 7, 8, 12), (12, 5, 5, 1), pads=(2, 2, 2, 2), strides=(2, 2), group=12),
+    conv("depthwise-3-channels", (1, 5, 5, 3), (3, 3, 3, 1), pads=(1, 1, 1, 1), group=3),
+    conv("depthwise-multiplier", (1, 5, 5, 4), (8, 3, 3, 1), pads=(1, 1, 1, 1), group=4),
+    conv("grouped", (1, 5, 6, 8), (12, 3, 3, 4), pads=(1, 1, 1, 1), group=2),
+    conv("line", (2, 9, 4), (6, 3, 4), strides=(2,), pads=(1, 1), dilations=(1,)),
+    conv("nchw", (1, 5, 6, 7), (9, 5, 3, 3), pads=(1, 1, 1, 1), layout="NCHW", then=activation(), kernel=False),
+    conv("nchw-depthwise", (1, 6, 6, 7), (6, 1, 3, 3), pads=(1, 1, 1, 1), group=6, layout="NCHW", kernel=False),
+    conv("empty-batch", (0, 5, 5, 4), (8, 3, 3, 4), pads=(1, 1, 1, 1)),
+]
+CONV_TRANSPOSE = [
+    conv("2x2", (1, 4, 5, 6), (6, 4, 2, 2), strides=(2, 2), op="ConvTranspose", output_padding=(0, 0)),
+    conv(
+        "3x3-padded",
+        (2, 4, 3, 5),
+        (5, 8, 3, 3),
+        strides=(2, 2),
+        pads=(1, 1, 1, 1),
+        op="ConvTranspose",
+        output_padding=(1, 1),
+        then=activation("Sigmoid"),
+    ),
+    conv(
+        "nchw",
+        (1, 6, 4, 5),
+        (6, 1, 2, 2),
+        strides=(2, 2),
+        op="ConvTranspose",
+        output_padding=(0, 0),
+        layout="NCHW",
+        kernel=False,
+    ),
+    conv("overlap", (1, 4, 4, 3), (3, 4, 4, 4), strides=(1, 1), op="ConvTranspose", output_padding=(0, 0)),
+    conv(
+        "grouped",
+        (1, 3, 4, 4),
+        (4, 3, 2, 2),
+        strides=(2, 2),
+        group=2,
+        op="ConvTranspose",
+        output_padding=(0, 0),
+        kernel=False,
+    ),
+]
+
+
+def pool(name: str, op: str, x: Numbers, **attributes: object) -> OpCase:
+    rank = x.ndim - 2
+    layout = attributes.get("layout", "NHWC")
+    made = {"strides": (1,) * rank, "pads": (0,) * 2 * rank, "dilations": (1,) * rank, "layout": layout, **attributes}
+    spatial = range(2, x.ndim) if layout == "NCHW" else range(1, x.ndim - 1)
+    axes = {(0, 0): "N", **{(0, i): f"S{i}" for i in spatial}}
+    return OpCase(f"{op}-{name}", op, made, [x], axes)  # type: ignore[arg-type]
+
+
+PICTURES = floats(2, 7, 8, 5)
+POOL = [
+    pool("2x2", "MaxPool", PICTURES, kernel=(2, 2), strides=(2, 2)),
+    pool("padded", "MaxPool", PICTURES, kernel=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1)),
+    pool("ceil", "MaxPool", PICTURES, kernel=(2, 3), strides=(2, 2), ceil_mode=True),
+    pool("dilated", "MaxPool", PICTURES, kernel=(2, 2), dilations=(2, 3)),
+    pool("nchw", "MaxPool", floats(2, 5, 6, 7), kernel=(3, 2), strides=(2, 1), pads=(1, 0, 1, 1), layout="NCHW"),
+    pool("line", "MaxPool", floats(2, 9, 5), kernel=(3,), strides=(2,), pads=(1, 1)),
+    pool("2x2", "AveragePool", PICTURES, kernel=(2, 2), strides=(2, 2)),
+    pool("padded", "AveragePool", PICTURES, kernel=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1)),
+    pool("counted", "AveragePool", PICTURES, kernel=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1), count_include_pad=True),
+    pool("ceil", "AveragePool", PICTURES, kernel=(2, 3), strides=(2, 2), ceil_mode=True),
+    pool(
+        "ceil-counted",
+        "AveragePool",
+        PICTURES,
+        kernel=(3, 3),
+        strides=(2, 2),
+        pads=(1, 1, 0, 0),
+        ceil_mode=True,
+        count_include_pad=True,
+    ),
+    OpCase(
+        "MaxPool-3d",
+        "MaxPool",
+        {"kernel": (2, 2, 2), "strides": (1, 1, 1), "pads": (0,) * 6, "dilations": (1, 1, 1)},
+        [floats(1, 2, 3, 3, 3)],
+        kernel=False,
+    ),
+]
+
+
+def resize(name: str, x: Numbers = PICTURES, kernel: bool = True, **attributes: object) -> OpCase:
+    return OpCase(f"Resize-{name}", "Resize", attributes, [x], kernel=kernel, tolerance=1e-5)  # type: ignore[arg-type]
+
+
+UP, DOWN, ODD = (2, 14, 16, 5), (2, 4, 3, 5), (2, 10, 13, 5)
+TRANSFORMS = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric")
+RESIZE = [
+    *(resize(f"linear-{c}", sizes=ODD, mode="linear", coordinates=c) for c in TRANSFORMS),
+    *(resize(f"nearest-{c}", sizes=UP, mode="nearest", coordinates=c, nearest="floor") for c in TRANSFORMS),
+    *(
+        resize(f"nearest-{n}", sizes=DOWN, mode="nearest", coordinates="half_pixel", nearest=n)
+        for n in ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+    ),
+    resize(
+        "scales",
+        sizes=(2, 8, 12, 5),
+        scales=(1.0, 1.2, 1.6, 1.0),
+        mode="linear",
+        coordinates="half_pixel",
+    ),
+    resize("one-axis", sizes=(2, 7, 13, 5), mode="linear", coordinates="asymmetric"),
+    resize("same", sizes=(2, 7, 8, 5), mode="linear", coordinates="half_pixel"),
+    resize("cubic", floats(1, 1, 5, 6), kernel=False, sizes=(1, 1, 9, 4), mode="cubic", coordinates="half_pixel"),
+    resize(
+        "cubic-inside",
+        floats(1, 1, 5, 6),
+        kernel=False,
+        sizes=(1, 1, 9, 4),
+        mode="cubic",
+        coordinates="half_pixel",
+        exclude_outside=True,
+        cubic_coefficient=-0.5,
+    ),
+    OpCase(
+        "Resize-nchw-doubled",
+        "Resize",
+        {"sizes": (N, 3, H * 2, W * 2), "scales": (1.0, 1.0, 2.0, 2.0), "mode": "nearest", "coordinates": "asymmetric"},
+        [IMAGE],
+        PICTURE,
+    ),
+]
+
+FROM_BOTH_ENDS = whole(2, 3, low=-5, high=5, dtype="int64")
+MOVE = [
+    OpCase("Reshape", "Reshape", {"shape": (N, T * 6)}, [floats(2, 3, 6)], SEQUENCE),
+    OpCase("Reshape-to-scalar", "Reshape", {"shape": ()}, [floats(1, 1)]),
+    OpCase("Transpose-to-last", "Transpose", {"perm": (0, 2, 3, 1)}, [IMAGE], PICTURE),
+    OpCase("Transpose-to-first", "Transpose", {"perm": (0, 3, 1, 2)}, [IMAGE_LAST], LAST),
+    OpCase("Transpose-heads", "Transpose", {"perm": (0, 2, 1, 3)}, [floats(2, 3, 4, 5)], SEQUENCE),
+    OpCase("Transpose-all", "Transpose", {"perm": (3, 2, 1, 0)}, [IMAGE], PICTURE),
+    OpCase("Transpose-ones", "Transpose", {"perm": (0, 2, 1)}, [floats(3, 1, 4)], ROWS),
+    OpCase("Transpose-i64", "Transpose", {"perm": (1, 0)}, [whole(3, 4, dtype="int64")], ROWS),
+    OpCase("Concat-last", "Concat", {"axis": 2}, [floats(2, 3, 4), floats(2, 3, 5)], {**SEQUENCE, (1, 1): "T"}),
+    OpCase("Concat-first", "Concat", {"axis": 0}, [floats(2, 3), floats(1, 3), floats(0, 3)], {(0, 0): "N"}),
+    OpCase("Concat-channels", "Concat", {"axis": -1}, [floats(2, 3, 3, 4), floats(2, 3, 3, 8)], {(0, 1): "H"}),
+    OpCase("Slice", "Slice", {"starts": (0, 1), "sizes": (N, 3), "steps": (1, 2)}, [floats(3, 7)], ROWS),
+    OpCase("Slice-back", "Slice", {"starts": (N - 1, 6), "sizes": (N, 3), "steps": (-1, -2)}, [floats(3, 7)], ROWS),
+    OpCase(
+        "Slice-half", "Slice", {"starts": (floor_div(N, 2), 0), "sizes": (1, 7), "steps": (1, 1)}, [floats(5, 7)], ROWS
+    ),
+    OpCase("Slice-nothing", "Slice", {"starts": (0, 2), "sizes": (N, 0), "steps": (1, 1)}, [floats(3, 7)], ROWS),
+    OpCase("Expand", "Expand", {"shape": (N, 4, 5)}, [floats(3, 1, 5)], ROWS),
+    OpCase("Expand-more", "Expand", {"shape": (2, 1, 1, 5)}, [floats(3, 1)], ROWS),
+    OpCase("Expand-i64", "Expand", {"shape": (3, 4)}, [whole(1, 4, dtype="int64")]),
+    OpCase("Pad", "Pad", {"pads": (0, 1, 2, 0, 0, 3, 0, 0), "value": 1.5}, [IMAGE], PICTURE),
+    OpCase("Pad-channels", "Pad", {"pads": (0, 0, 0, 0, 0, 0, 0, 2)}, [IMAGE_LAST], LAST),
+    OpCase("Pad-spatial-last", "Pad", {"pads": (0, 1, 1, 0, 0, 1, 2, 0)}, [IMAGE_LAST], LAST),
+    OpCase("Pad-cut", "Pad", {"pads": (0, -1, 1, -2)}, [floats(3, 6)], {(0, 0): "N", (0, 1): "T"}),
+    OpCase("Pad-none", "Pad", {"pads": (0, 0, 0, 0), "value": 1.0}, [floats(3, 6)], ROWS),
+    OpCase("Pad-i64", "Pad", {"pads": (1, 0, 0, 2), "value": -7.0}, [whole(3, 4, dtype="int64")], ROWS),
+    OpCase("Pad-reflect", "Pad", {"pads": (0, 2, 1, 0, 1, 3), "mode": "reflect"}, [floats(2, 4, 5)], SEQUENCE),
+    OpCase("Pad-edge", "Pad", {"pads": (1, 2, 0, 0, 0, 3), "mode": "edge"}, [floats(2, 3, 4)], SEQUENCE),
+    OpCase(
+        "Gather-rows", "Gather", {"axis": 0}, [floats(5, 6), whole(2, 3, low=-5, high=5, dtype="int64")], {(1, 0): "N"}
+    ),
+    OpCase("Gather-last", "Gather", {"axis": 2}, [floats(2, 3, 5), whole(4, low=0, high=5)], SEQUENCE),
+    OpCase("Gather-one", "Gather", {"axis": 1}, [floats(3, 5), whole(low=2, high=3, dtype="int64")], ROWS),
+    OpCase("Shape", "Shape", {}, [IMAGE], PICTURE),
+    OpCase("Shape-part", "Shape", {"start": -2, "end": 4}, [IMAGE], PICTURE),
+]
+
+NORM = [
+    OpCase("Softmax-last", "Softmax", {"axis": -1}, [floats(2, 3, 9) * 5], SEQUENCE, tolerance=1e-5),
+    OpCase("Softmax-middle", "Softmax", {"axis": 1}, [floats(2, 3, 4)], {(0, 0): "N", (0, 2): "W"}, tolerance=1e-5),
+    OpCase("Softmax-large", "Softmax", {"axis": 1}, [floats(2, 9) * 1000], ROWS, tolerance=1e-5),
+    OpCase("LogSoftmax-last", "LogSoftmax", {"axis": 2}, [floats(2, 3, 9)], SEQUENCE, tolerance=1e-5),
+    OpCase("LogSoftmax-first", "LogSoftmax", {"axis": 0}, [floats(4, 5)], ROWS, tolerance=1e-5),
+    OpCase(
+        "LayerNorm",
+        "LayerNorm",
+        {"axis": -1, "epsilon": 1e-5},
+        [floats(2, 3, 10) + 3, floats(10, seed=2), floats(10, seed=3)],
+        SEQUENCE,
+        tolerance=1e-5,
+    ),
+    OpCase("LayerNorm-plain", "LayerNorm", {"axis": 1, "epsilon": 1e-6}, [floats(2, 3, 5)], ROWS, tolerance=1e-5),
+    OpCase(
+        "LayerNorm-scaled",
+        "LayerNorm",
+        {"axis": 1, "epsilon": 1e-6},
+        [floats(2, 3, 5), floats(5, seed=2)],
+        ROWS,
+        tolerance=1e-5,
+    ),
+    *(
+        OpCase(
+            f"BatchNorm-{layout}",
+            "BatchNorm",
+            {"epsilon": 1e-3, "layout": layout},
+            [x, floats(n), floats(n, seed=2), floats(n, seed=3), np.abs(floats(n, seed=4))],
+            axes,
+            tolerance=1e-5,
+        )
+        for layout, x, n, axes in (("NCHW", IMAGE, 3, PICTURE), ("NHWC", IMAGE_LAST, 6, LAST))
+    ),
+]
+
+OP_CASES: list[OpCase] = [
+    *UNARY,
+    *BINARY,
+    *REDUCE,
+    *MATMUL,
+    *CONV,
+    *CONV_TRANSPOSE,
+    *POOL,
+    *RESIZE,
+    *MOVE,
+    *NORM,
+]

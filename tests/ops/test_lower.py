@@ -1,0 +1,24 @@
+"""What every operator lowers itself to, run by the interpreter with symbols in the sizes, against its numpy meaning."""
+
+import pytest
+
+from intab.backends.reference import evaluate
+from intab.errors import UnsupportedOpError
+from tests.agreement import agreement
+from tests.ops.case import OpCase
+from tests.ops.cases import OP_CASES
+from tests.ops.harness import InterpretedLowering
+
+
+@pytest.mark.parametrize("case", [c for c in OP_CASES if c.kernel], ids=lambda case: case.name)
+def test_lowered_agrees_with_reference(case: OpCase) -> None:
+    graph = case.symbolic_graph()
+    expected = evaluate(graph, case.feeds)["y"]
+    found = InterpretedLowering(graph, case.bindings, case.feeds).result(graph.outputs[0])
+    assert agreement(found, expected) <= 10 * case.tolerance, f"{found}\n{expected}"
+
+
+@pytest.mark.parametrize("case", [c for c in OP_CASES if not c.kernel], ids=lambda case: case.name)
+def test_what_has_no_kernel_says_so(case: OpCase) -> None:
+    with pytest.raises(UnsupportedOpError, match=r"[Kk]ernel"):
+        InterpretedLowering(case.symbolic_graph(), case.bindings, case.feeds)

@@ -1,0 +1,51 @@
+"""Inference and the numpy meaning of every operator, against onnxruntime."""
+
+import numpy as np
+import pytest
+
+from intab.backends.reference import evaluate
+from intab.ops.registry import OPERATORS, operator_of_node
+from tests.agreement import agreement
+from tests.ops.case import OpCase
+from tests.ops.cases import OP_CASES
+from tests.ops.onnx_export import run_onnxruntime
+
+BY_NAME = {case.name: case for case in OP_CASES}
+
+
+def test_every_operator_has_a_case_and_every_case_a_name() -> None:
+    assert {case.op for case in OP_CASES} == set(OPERATORS)
+    assert len(BY_NAME) == len(OP_CASES)
+
+
+@pytest.mark.parametrize("case", OP_CASES, ids=lambda case: case.name)
+def test_reference_agrees_with_onnxruntime(case: OpCase) -> None:
+    graph = case.bound_graph()
+    expected = run_onnxruntime(graph, case.feeds)
+    found = evaluate(graph, case.feeds)["y"]
+    assert agreement(found, expected) <= case.tolerance, f"{found}\n{expected}"
+
+
+@pytest.mark.parametrize("case", OP_CASES, ids=lambda case: case.name)
+def test_inference_foretells_dtype_and_shape(case: OpCase) -> None:
+    graph = case.bound_graph()
+    found = evaluate(graph, case.feeds)["y"]
+    value = graph.outputs[0]
+    assert found.shape == value.shape
+    assert found.dtype == value.dtype.numpy
+    if value.elements is not None:
+        np.testing.assert_array_equal(found.reshape(-1), value.elements)
+
+
+@pytest.mark.parametrize("case", [c for c in OP_CASES if c.symbolic_axes], ids=lambda case: case.name)
+def test_inference_with_symbols_binds_to_inference_with_numbers(case: OpCase) -> None:
+    bound = case.bound_graph()
+    (node,) = bound.nodes
+    again = operator_of_node(node).infer(*node.inputs)
+    assert not isinstance(again, tuple)
+    assert (again.dtype, again.shape, again.elements) == (
+        node.output.dtype,
+        node.output.shape,
+        node.output.elements,
+    )
+    assert again.equal == ()
