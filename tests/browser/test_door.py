@@ -164,3 +164,23 @@ def test_features(selenium):
     assert processors >= 1
     assert "Chrome" in agent
     assert relaxed == [True, False]
+
+
+@run_in_pyodide
+async def brought(selenium, name):
+    from intab.browser.packages import load_packages
+    from intab.errors import DownloadError
+
+    try:
+        await load_packages(name)
+        await load_packages(name)
+    except DownloadError as error:
+        return str(error)
+    from PIL import Image
+
+    return Image.new("RGB", (3, 2)).size
+
+
+def test_packages_of_the_site_are_loaded_on_demand(selenium):
+    assert tuple(brought(selenium, "pillow")) == (3, 2)
+    assert "nowhere: the package could not be loaded (Error: No known package" in brought(selenium, "nowhere")

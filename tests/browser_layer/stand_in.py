@@ -206,9 +206,13 @@ class StandIn:
         assert isinstance(imports["env"]["memory"], Memory)
         return SimpleNamespace(instance=SimpleNamespace(exports=self.exports))
 
-    async def _load_package(self, names: Sequence[str]) -> None:
-        for name in self.available.intersection(names):
-            setattr(self.pyodide.loadedPackages, name, "site")
+    async def _load_package(self, names: Sequence[str], options: Mapping[str, Any]) -> None:
+        for name in names:
+            if name in self.available:
+                setattr(self.pyodide.loadedPackages, name, "site")
+                options["messageCallback"].call(f"Loaded {name}")
+            elif name != "silent":
+                options["errorCallback"].call(f"No known package with name '{name}'")
 
 
 @contextmanager

@@ -20,6 +20,12 @@ def checkout() -> Path:
 def built_site() -> Path:
     """The folder of the built site, with whatever changed in the checkout made anew (about a second when nothing did).
 
-    What the build says goes to standard error, so that a command's own output stays clean.
+    What the build says goes to standard error, so that a command's own output stays clean; a build with nothing
+    to do says nothing.
     """
-    return build_site(Layout(checkout()), lambda line: print(f"  {line}", file=sys.stderr, flush=True))
+
+    def say(line: str) -> None:
+        if ": 0 files changed" not in line:
+            print(f"  {line}", file=sys.stderr, flush=True)
+
+    return build_site(Layout(checkout()), say)

@@ -114,7 +114,11 @@ def measure(
                 "repeat": repeat,
                 "fetch": fetches is not None,
             }
-            report = Host(driver, address).call("run_model", arguments, seconds=RUN_SECONDS)
+            host = Host(driver, address)
+            try:
+                report = host.call("run_model", arguments, seconds=RUN_SECONDS)
+            except IntabError as error:  # it names the address of this command's own server, which says nothing
+                raise type(error)(str(error).replace(f"{address}-/model/{quote(model.name)}", str(model))) from None
         if fetches is not None:
             shutil.move(answer, fetches)
     return report

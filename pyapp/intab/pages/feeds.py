@@ -49,7 +49,7 @@ def made_up_feeds(inputs: Sequence[TensorInfo], dims: Mapping[str, int]) -> dict
     dims: symbol -> size; a symbol that is not there is 1 as axis 0 and 64 as any other axis. Raises ShapeError
     for a name that is no dimension of the inputs.
     """
-    known = {str(dim) for info in inputs for dim in info.shape if not isinstance(dim, int)}
+    known = {symbol(dim) for info in inputs for dim in info.shape if not isinstance(dim, int)}
     unknown = sorted(dims.keys() - known)
     if unknown:
         there = ", ".join(sorted(known)) or "none: all sizes are fixed"
@@ -64,17 +64,22 @@ def check_dims(inputs: Sequence[TensorInfo], feeds: Mapping[str, Array], dims: M
     for info in inputs:
         shape = feeds[info.name].shape if info.name in feeds else ()
         for dim, size in zip(info.shape, shape, strict=False):  # ranks that differ are told by the run itself
-            wanted = dims.get(str(dim), size)
+            wanted = dims.get(symbol(dim), size)
             if wanted != size:
                 raise ShapeError(
-                    f"--dim {dim}={wanted}: {info.name!r} in the feeds has {size} there. Leave out --dim or the feeds."
+                    f"--dim {symbol(dim)}={wanted}: {info.name!r} in the feeds has {size} there. Leave out --dim or the feeds."
                 )
+
+
+def symbol(dim: object) -> str:
+    """The name of a dimension as it is in the model; printed, names that are no words stand in backquotes."""
+    return str(dim).strip("`")
 
 
 def _shape(info: TensorInfo, sizes: dict[str, int]) -> tuple[int, ...]:
     """The shape of one input. A symbol keeps the size that it first gets here for all other inputs."""
     return tuple(
-        dim if isinstance(dim, int) else sizes.setdefault(str(dim), OTHER if axis else BATCH)
+        dim if isinstance(dim, int) else sizes.setdefault(symbol(dim), OTHER if axis else BATCH)
         for axis, dim in enumerate(info.shape)
     )
 
