@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+import os
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from intab.cli.build.files import combined_digest, made_once, replacing
+from intab.cli.build.files import combined_digest, made_once, replacing, sweep
 from intab.cli.build.lockfile import LockedWheel, write_lock
 from intab.cli.build.publish import publish, remove_others
 from intab.cli.build.site import Layout, build_site
@@ -65,6 +66,19 @@ def test_made_once_makes_once_and_never_leaves_half(tmp_path):
     assert made_once(folder, whole) == folder
     assert len(calls) == 1
     assert [path.name for path in folder.iterdir()] == ["file"]
+
+
+def test_sweep_takes_old_leftovers_and_nothing_else(tmp_path):
+    old, young, kept = tmp_path / ".a.whl.x.partial", tmp_path / "sub" / ".pip-young", tmp_path / "a.whl"
+    folder = tmp_path / "sub" / ".pip-old"
+    for path in (young, folder):
+        path.mkdir(parents=True)
+    for path in (old, kept, folder / "half.whl"):
+        path.write_text("")
+    for path in (old, folder, kept):
+        os.utime(path, (0, 0))
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".pip-young", "a.whl", "sub"]
 
 
 def test_borders_of_parts_count_in_a_digest():

@@ -4,9 +4,13 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+# Younger ones may belong to a process that is at work.
+LEFTOVER_AGE_S = 3600.0
 
 
 def digest_of(path: Path) -> str:
@@ -41,6 +45,16 @@ def replacing(target: Path) -> Iterator[Path]:
         partial.replace(target)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left below `folder`: unfinished files and folders nobody touched for an hour."""
+    for path in [*folder.rglob(".*.partial"), *folder.rglob(".pip-*"), *folder.rglob(".compile-*")]:
+        if path.exists() and time.time() - path.stat().st_mtime > LEFTOVER_AGE_S:
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)
 
 
 def made_once(folder: Path, make: Callable[[Path], None]) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from intab.cli.build.fetch import NetworkTransport, Say, fetch
+from intab.cli.build.files import sweep
 from intab.cli.build.locks import ModelEntry, WheelEntry, read_models_lock, read_wheels_lock
 from intab.errors import IntabError
 
@@ -41,6 +42,7 @@ def read_materials(root: Path) -> Materials:
 
 def bring(materials: Materials, say: Say) -> int:
     """Fetch what the cache lacks; return how many files were fetched. Raises DownloadError."""
+    sweep(materials.cache)
     transport = NetworkTransport(materials.cache / "packages", say)
     wanted = [(entry.artifact, materials.wheel_path(entry)) for entry in materials.wheels]
     wanted += [(entry.artifact, materials.model_path(entry)) for entry in materials.models]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from intab import __version__
 from intab.cli.build.fetch import Say
-from intab.cli.build.files import digest_of
+from intab.cli.build.files import digest_of, sweep
 from intab.cli.build.lockfile import LockedWheel, pyodide_version, write_lock
 from intab.cli.build.materials import Materials, read_materials
 from intab.cli.build.publish import publish, remove_others
@@ -60,6 +60,7 @@ def build_site(layout: Layout, say: Say) -> Path:
     Raises IntabError when the set-up is not complete or a step fails.
     """
     start = time.monotonic()
+    sweep(layout.work)
     materials = read_materials(layout.root)
     workshop = Workshop(layout.work, layout.core, say)
     _check_inputs(layout, materials)
