@@ -5,6 +5,7 @@ from intab.ops import (
     arithmetic,
     compare,
     conv,
+    fill,
     fused,
     matmul,
     move,
@@ -14,4 +15,4 @@ from intab.ops import (
     resize,
 )
 
-__all__ = ["activation", "arithmetic", "compare", "conv", "fused", "matmul", "move", "norm", "pool", "reduce", "resize"]
+__all__ = ["activation", "arithmetic", "compare", "conv", "fill", "fused", "matmul", "move", "norm", "pool", "reduce", "resize"]

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intab.errors import ShapeError
-from intab.graph.dims import Dim, dim_text, substitute, symbol, symbols_of
+from intab.graph.dims import Dim, dim_text, evaluate, substitute, symbol, symbols_of
 from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program
 from intab.program.memory import Lifetime, Placement, place_apart, place_reused
 
@@ -65,6 +65,8 @@ class Binder:
         self._nbytes_dims = np.array([b.nbytes_dim for b in program.buffers], np.int64)
         numbers = {dim: i for i, dim in enumerate(program.dims)}
         self._shape_dims = {p: [numbers[d] for d in p.shape] for p in (*program.inputs, *program.outputs)}
+        in_mid_run = {s for part in program.segments for reading in part.readings for s in reading.symbols}
+        self._late = [e for e in program.equalities if in_mid_run & (symbols_of(e.left) | symbols_of(e.right))]
         self._placement: tuple[Numbers, Numbers, tuple[int, ...]] | None = None
 
     def bind(self, sizes: Mapping[str, int]) -> Plan:
@@ -83,6 +85,17 @@ class Binder:
         return Plan(
             words.astype(np.int32), dims[self._item_dims].astype(np.int32), offsets, nbytes, region_nbytes, dims
         )
+
+    def check_late(self, sizes: Mapping[str, int]) -> None:
+        """Raise ShapeError where sizes computed in mid-run are not what shape inference took them for."""
+        for equality in self._late:
+            left, right = evaluate(equality.left, sizes), evaluate(equality.right, sizes)
+            if left != right:
+                raise ShapeError(
+                    f"{self.program.name}: node {equality.node!r}: the sizes {equality.left} = {left} and "
+                    f"{equality.right} = {right}, one of them computed by the model, must be equal. "
+                    'Use backend="reference", which follows every size.'
+                )
 
     def fixed_places(self, region: int) -> tuple[dict[int, int], int]:
         """Where the buffers of a region lie whose sizes are plain numbers: offsets by buffer, and bytes in all."""

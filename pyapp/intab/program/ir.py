@@ -104,6 +104,10 @@ class Segment:
     end_step: int
     readings: tuple[Reading, ...] = ()
 
+    @property
+    def step_count(self) -> int:
+        return self.end_step - self.first_step
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:

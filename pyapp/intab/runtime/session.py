@@ -12,7 +12,7 @@ from intab.browser.jspi import can_wait, wait
 from intab.dtypes import DType
 from intab.errors import IntabError, ShapeError
 from intab.graph.bind import bindings_of
-from intab.graph.dims import Shape, evaluate
+from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
 from intab.runtime.device import Choice
 
@@ -143,6 +143,8 @@ class Session:
     def _assumptions_hold(self, sizes: Mapping[str, int]) -> bool:
         """Whether sizes that inference took for equal are; False where a 1 among them broadcasts instead."""
         for equality in self._graph.equalities:
+            if not (symbols_of(equality.left) | symbols_of(equality.right)) <= set(sizes):
+                continue  # a size that is computed in mid-run: the back end checks it there
             left, right = evaluate(equality.left, sizes), evaluate(equality.right, sizes)
             if left == right:
                 continue

@@ -12,7 +12,7 @@ from intab.backends.wasm.pool import Pool, Region
 from intab.graph.ir import Array
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.program.bind import Binder, Plan
-from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program
+from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program, Reading
 
 # Plans kept for sizes seen before. A plan of 300 steps is about 30 KB.
 PLANS_KEPT = 16
@@ -34,6 +34,7 @@ class WasmExecutable:
         self._table = pool.allocate(STEP_NBYTES * len(program.steps) + words_nbytes)
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._loaded: Plan | None = None
+        self._guessed = {s: 0 for part in program.segments for reading in part.readings for s in reading.symbols}
         self._disposed = False
 
     @property
@@ -45,15 +46,24 @@ class WasmExecutable:
         return len(self.program.kernels)
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
-        plan = self._plan(sizes)
-        if plan is not self._loaded:
-            self._load(plan)
-        for port in self.program.inputs:
-            if port.buffer >= 0:
-                self._pool.machine.memory.write(self._address(plan, port), _bytes_of(feeds[port.name]))
-        self._instance.run(self._table.address, len(self.program.steps))
+        known = {**self._guessed, **sizes}
+        plan = self._start(known, feeds)
+        number = 0
+        while number < len(self.program.segments):
+            segment = self.program.segments[number]
+            found = self._read_sizes(plan, segment.readings)
+            if any(known[symbol] != size for symbol, size in found.items()):
+                # The guess was wrong: values may have to move, so start again with what is now known.
+                self._guessed |= found
+                known |= found
+                plan = self._start(known, feeds)
+                number = 0
+                continue
+            self._instance.run(self._table.address + STEP_NBYTES * segment.first_step, segment.step_count)
+            number += 1
+        self._binder.check_late(known)
         by_name = {port.name: port for port in self.program.outputs}
-        return {name: self._fetch(plan, by_name[name], sizes) for name in fetches}
+        return {name: self._fetch(plan, by_name[name]) for name in fetches}
 
     def memory(self) -> MemoryUse:
         sizes = [region.nbytes if region else 0 for region in self._regions]
@@ -81,6 +91,25 @@ class WasmExecutable:
             self._pool.machine.memory.write(region.address + offsets[weight.buffer], _bytes_of(weight.numpy()))
             progress(offsets[weight.buffer], nbytes)
         progress(nbytes, nbytes)
+
+    def _start(self, sizes: Mapping[str, int], feeds: Mapping[str, Array]) -> Plan:
+        """Load the plan for these sizes and write the feeds."""
+        plan = self._plan(sizes)
+        if plan is not self._loaded:
+            self._load(plan)
+        for port in self.program.inputs:
+            if port.buffer >= 0:
+                self._pool.machine.memory.write(self._address(plan, port.buffer), _bytes_of(feeds[port.name]))
+        return plan
+
+    def _read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
+        """The sizes that earlier steps have computed."""
+        found: dict[str, int] = {}
+        for reading in readings:
+            numbers = np.empty(len(reading.symbols), reading.dtype.numpy)
+            self._pool.machine.memory.read(self._address(plan, reading.buffer), numbers.view(np.uint8).data)
+            found |= {symbol: int(size) for symbol, size in zip(reading.symbols, numbers, strict=True)}
+        return found
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan:
         key = tuple(sizes[s] for s in self._binder.symbols)
@@ -118,14 +147,14 @@ class WasmExecutable:
             self._regions[number] = None
         self._regions[number] = self._pool.allocate(nbytes)
 
-    def _address(self, plan: Plan, port: Port) -> int:
-        region = self._regions[self.program.buffers[port.buffer].region]
+    def _address(self, plan: Plan, buffer: int) -> int:
+        region = self._regions[self.program.buffers[buffer].region]
         assert region is not None
-        return region.address + int(plan.buffer_offsets[port.buffer])
+        return region.address + int(plan.buffer_offsets[buffer])
 
-    def _fetch(self, plan: Plan, port: Port, sizes: Mapping[str, int]) -> Array:
+    def _fetch(self, plan: Plan, port: Port) -> Array:
         out = np.empty(self._binder.shape_of(port, plan), port.dtype.numpy)
-        self._pool.machine.memory.read(self._address(plan, port), out.reshape(-1).view(np.uint8).data)
+        self._pool.machine.memory.read(self._address(plan, port.buffer), out.reshape(-1).view(np.uint8).data)
         return out
 
 

@@ -67,14 +67,17 @@ def dropout_by_attribute(call: Call, x: Value) -> Value:
 
 @onnx_op("ConstantOfShape", since=9)
 def constant_of_shape(call: Call, shape: Value) -> Value:
-    sizes = call.known_sizes(shape, "the shape")
-    if any(isinstance(size, int) and size < 0 for size in sizes):
-        raise call.malformed(f"the shape {list(sizes)} has a negative size")
     number: Array = np.zeros(1, dtype=np.float32)
     if call.has("value"):
         number = call.tensor_constant(call.tensor("value")).numpy().reshape(-1)
         if number.size != 1:
             raise call.malformed(f"attribute 'value' has {number.size} numbers, but one is expected")
+    if shape.elements is None and shape.rank == 1 and isinstance(shape.shape[0], int):
+        symbols = tuple(f"{call.label}:{axis}" for axis in range(shape.shape[0]))
+        return call.result("Fill", shape, call.constant(number.reshape(())), symbols=symbols)
+    sizes = call.known_sizes(shape, "the shape")
+    if any(isinstance(size, int) and size < 0 for size in sizes):
+        raise call.malformed(f"the shape {list(sizes)} has a negative size")
     return _filled(call, number, sizes)
 
 
