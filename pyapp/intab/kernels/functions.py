@@ -107,22 +107,27 @@ def at_most(x: Expr, high: float) -> Expr:
     return Select(x.gt(high), Const(high, x.type), x)
 
 
+def _between(block: Block, x: Expr, low: float, high: float) -> Expr:
+    """x kept from low to high; NaN stays."""
+    raised = block.let("raised", at_least(block.let("x", x), low))
+    return block.let("bounded", at_most(raised, high))
+
+
 def exp(block: Block, x: Expr) -> Expr:
     """e^x. 1 ulp; results below 2^-125.5 are 0.
 
     e^x = 2 e^r 2^(n - 1) with n = round(x / ln 2). The factor 2 in the polynomial lets n = 128 keep within the
     exponents of f32, and n = -126, where the clamped x ends, comes out as the exponent field 0: a plain 0.
     """
-    return _exp_inside(block, at_most(at_least(x, -87.4), 89.0))
+    return _exp_inside(block, _between(block, x, -87.4, 89.0))
 
 
 def _exp_inside(block: Block, x: Expr) -> Expr:
-    """e^x for x between -87.4 and 89."""
-    bounded = block.let("bounded", x)
+    """e^x for a variable x between -87.4 and 89."""
     shift = Const(_TO_WHOLE + 126, x.type)
-    whole = block.let("whole", Fma(bounded, Const(_LOG2_E, x.type), shift))
+    whole = block.let("whole", Fma(x, Const(_LOG2_E, x.type), shift))
     n = block.let("n", whole - shift)
-    nearly_r = Fma(n, Const(-_LN2_HIGH, x.type), bounded)
+    nearly_r = Fma(n, Const(-_LN2_HIGH, x.type), x)
     r = block.let("r", Fma(n, Const(-_LN2_LOW, x.type), nearly_r))
     power = Bitcast(Bitcast(whole, _integer(x)) << 23, x.type)
     return block.let("exp", polynomial(block, r, _TWICE_EXP) * power)
@@ -130,6 +135,7 @@ def _exp_inside(block: Block, x: Expr) -> Expr:
 
 def log(block: Block, x: Expr) -> Expr:
     """The natural logarithm. 1 ulp; 0 gives -inf, less than 0 NaN."""
+    x = block.let("x", x)
     exponent, f = _exponent_and_fraction(block, x)
     value = _log_of_parts(block, exponent, f)
     edge = Select(x.equal(0.0), Const(-INFINITY, x.type), Const(math.nan, x.type))
@@ -171,19 +177,23 @@ def sigmoid(block: Block, x: Expr) -> Expr:
 
 def tanh(block: Block, x: Expr) -> Expr:
     """The hyperbolic tangent. 1.7 ulp. x + x^3 p(x^2) up to |x| = 0.55, beyond 1 - 2 / (e^2|x| + 1)."""
+    x = block.let("x", x)
     size = block.let("size", Unary("abs", x))
     square = block.let("square", size * size)
     inside = Fma(polynomial(block, square, _TANH), square * size, size)
-    outside = Const(1.0, x.type) - Const(2.0, x.type) / (_exp_inside(block, at_most(size + size, 89.0)) + 1.0)
+    twice = block.let("twice", at_most(block.let("twice", size + size), 89.0))
+    outside = Const(1.0, x.type) - Const(2.0, x.type) / (_exp_inside(block, twice) + 1.0)
     return block.let("tanh", _with_sign_of(x, Select(size.lt(0.55), inside, outside)))
 
 
 def erf(block: Block, x: Expr) -> Expr:
     """The error function. 1.5 ulp. x + x p(x^2) up to |x| = 0.93, beyond 1 - exp(-|x| q(|x|))."""
-    size = block.let("size", at_most(Unary("abs", x), 4.0))
+    x = block.let("x", x)
+    size = block.let("size", at_most(block.let("size", Unary("abs", x)), 4.0))
     square = block.let("square", size * size)
     inside = Fma(polynomial(block, square, _ERF_INSIDE), size, size)
-    outside = Const(1.0, x.type) - _exp_inside(block, polynomial(block, size, _ERF_OUTSIDE) * Unary("neg", size))
+    exponent = block.let("exponent", polynomial(block, size, _ERF_OUTSIDE) * Unary("neg", size))
+    outside = Const(1.0, x.type) - _exp_inside(block, exponent)
     return block.let("erf", _with_sign_of(x, Select(size.lt(0.93), inside, outside)))
 
 
@@ -202,6 +212,7 @@ def gelu_tanh(block: Block, x: Expr) -> Expr:
     """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, the usual stand-in for gelu. Within 2^-23 |x|."""
     half = block.let("half", x * 0.5)
     factor = math.sqrt(2 / math.pi)
+    x = block.let("x", x)
     inner = x * Fma(x * x, Const(0.044715 * factor, x.type), Const(factor, x.type))
     return block.let("gelu", Fma(half, tanh(block, inner), half))
 
@@ -211,6 +222,7 @@ def softplus(block: Block, x: Expr) -> Expr:
 
     max(x, 0) + log1p(u) with u = e^-|x|. What 1 + u loses of u is put back to first order.
     """
+    x = block.let("x", x)
     u = exp(block, Unary("neg", Unary("abs", x)))
     w = block.let("w", u + 1.0)
     lost = (u - (w - 1.0)) / w
@@ -230,12 +242,12 @@ def reciprocal_square_root(block: Block, x: Expr) -> Expr:
 
 def sin(block: Block, x: Expr) -> Expr:
     """The sine. Within 2^-23 for |x| up to 8192; beyond, the error grows with |x|; of infinities NaN."""
-    return _sine(block, x, 0)
+    return _sine(block, block.let("x", x), 0)
 
 
 def cos(block: Block, x: Expr) -> Expr:
     """The cosine. Error as of `sin`."""
-    return _sine(block, x, 1)
+    return _sine(block, block.let("x", x), 1)
 
 
 def _sine(block: Block, x: Expr, quarters: int) -> Expr:
@@ -260,18 +272,20 @@ def pow(block: Block, x: Expr, y: Expr) -> Expr:
     2^(y log2 |x|), the logarithm and the product kept as a sum of two numbers, the first with 12 bits, so that
     products of first parts are exact (as in Sun's e_powf).
     """
+    x, y = block.let("x", x), block.let("y", y)
     size = block.let("size", Unary("abs", x))
     high, low = _log2_in_parts(block, size)
     # Beyond this exponent every result is 0, 1 or infinite, and products stay finite.
-    bounded = block.let("bounded", at_most(at_least(y, -(2.0**60)), 2.0**60))
+    bounded = _between(block, y, -(2.0**60), 2.0**60)
     y_high = block.let("y_high", _first_bits(bounded))
     z_high = block.let("z_high", y_high * high)
     z_low = block.let("z_low", Fma(bounded - y_high, high, bounded * low))
-    z = block.let("z", at_most(at_least(z_high + z_low, -126.4), 129.0))
+    exact = block.let("exact", z_high + z_low)
+    z = _between(block, exact, -126.4, 129.0)
     shift = Const(_TO_WHOLE + 126, x.type)
     whole = block.let("whole", z + shift)
     n = block.let("n", whole - shift)
-    r = Select((z_high + z_low).equal(z), (z_high - n) + z_low, Const(0.0, x.type))
+    r = Select(exact.equal(z), (z_high - n) + z_low, Const(0.0, x.type))
     factor = Bitcast(Bitcast(whole, _integer(x)) << 23, x.type)
     series = polynomial(block, block.let("r", r * math.log(2)), _TWICE_EXP)
     return _with_edges_of_pow(block, x, y, size, series * factor)

@@ -65,11 +65,12 @@ def stream(
 
 def fold_lanes(block: Block, vector: Expr, combine: Callable[[Expr, Expr], Expr]) -> Expr:
     """All lanes of a vector combined into one scalar, pair by pair."""
-    lanes = [Lane(vector, index) for index in range(vector.type.lanes)] if vector.type.lanes > 1 else [vector]
-    values: list[Expr] = list(lanes)
+    if vector.type.lanes == 1:
+        return vector
+    values: list[Expr] = [block.let("lane", Lane(vector, index)) for index in range(vector.type.lanes)]
     while len(values) > 1:
-        values = [combine(values[i], values[i + 1]) for i in range(0, len(values), 2)]
-    return block.let("folded", values[0])
+        values = [block.let("folded", combine(values[i], values[i + 1])) for i in range(0, len(values), 2)]
+    return values[0]
 
 
 def outer_indices(kernel: KernelWriter, sizes: Sequence[Word]) -> list[Expr]:
