@@ -134,6 +134,7 @@ class KernelWriter(Block):
         if any(b.name == name for b in self._buffers):
             raise KernelError(f"Kernel {self.name} declares buffer {name!r} twice.")
         self._buffers.append(Buffer(name, dtype, access))
+        self._reserve(name)
         return name
 
     def word(self, name: str, type: Type = I32) -> Word:
@@ -142,7 +143,13 @@ class KernelWriter(Block):
             raise KernelError(f"Kernel {self.name} declares word {name!r} twice.")
         word = Word(name, type)
         self._words.append(word)
+        self._reserve(name)
         return word
+
+    def _reserve(self, name: str) -> None:
+        """Keep variables from taking a buffer's or word's name: in generated code both are locals."""
+        if self._unique(name) != name:
+            raise KernelError(f"Kernel {self.name} has a variable {name!r} already; declare buffers and words first.")
 
     def kernel(self) -> Kernel:
         return Kernel(self.name, tuple(self._buffers), tuple(self._words), self.item, self.statements)
