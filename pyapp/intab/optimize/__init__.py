@@ -8,6 +8,8 @@ from intab.optimize.fold_batch_norm import FOLD_BATCH_NORM
 from intab.optimize.fold_bias import FOLD_BIAS
 from intab.optimize.fold_constants import FOLD_CONSTANTS
 from intab.optimize.fold_scale import FOLD_SCALE
+from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
+from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
 from intab.optimize.passes import Effect, Pass, run_passes
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
 from intab.optimize.recognise_gelu import RECOGNISE_GELU
@@ -34,6 +36,8 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FOLD_BIAS,
     CHOOSE_LAYOUT,
     REMOVE_IDENTITIES,
+    FUSE_ELEMENTWISE,
+    FUSE_EPILOGUE,
 )
 
 

@@ -9,8 +9,7 @@ from collections.abc import Callable
 
 from intab.graph.dims import Shape
 from intab.graph.ir import Attribute, Graph, Node, Value
-from intab.ops.elementwise import Elementwise
-from intab.ops.registry import OPERATORS
+from intab.optimize.bodies import is_elementwise
 from intab.optimize.constants import reshaped, transposed
 from intab.optimize.editor import Writer
 from intab.optimize.passes import Pass
@@ -48,7 +47,7 @@ class _Layout:
     def node(self, old: Node) -> None:
         """Take one node over, in the order that suits it."""
         self._node = old
-        handler = HANDLERS.get(old.op) or (_elementwise if _is_elementwise(old) else None)
+        handler = HANDLERS.get(old.op) or (_elementwise if is_elementwise(old) else None)
         if handler is not None and handler(self, old):
             return
         inputs = tuple(None if v is None else self.plain(v) for v in old.inputs)
@@ -126,10 +125,6 @@ def _input(node: Node) -> Value:
     value = node.inputs[0]
     assert value is not None
     return value
-
-
-def _is_elementwise(node: Node) -> bool:
-    return issubclass(OPERATORS[node.op], Elementwise)
 
 
 def _only_last(layout: _Layout, value: Value) -> bool:
@@ -297,7 +292,7 @@ HANDLERS: dict[str, Handler] = {
 }
 
 CHOOSE_LAYOUT = Pass("choose_layout", _run)
-"""y: [N, C, H, W] = relu(conv(x))   ->   t: [N, H, W, C] = transpose(x); u = relu(conv(t, layout=NHWC)); y = transpose(u)
+"""relu(conv(x))   ->   transpose(relu(conv(transpose(x), layout=NHWC)))
 
 For targets that like channels last. Convolutions and poolings of any spatial rank ask for it; elementwise work,
 reductions, softmax, concatenation, slices, borders, resizing and reshapes that leave batch and channels alone

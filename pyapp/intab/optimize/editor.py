@@ -66,6 +66,11 @@ class Writer:
         self._uses: dict[Value, int] = {}
         self._pairs: dict[tuple[Dim, Dim], str] = {}
 
+    @property
+    def constants(self) -> Mapping[str, Constant]:
+        """All constants so far, by the names of their values."""
+        return self._constants
+
     def constant(self, value: Value | None) -> Constant | None:
         """The constant that a value is, or None."""
         return None if value is None else self._constants.get(value.name)
@@ -74,6 +79,10 @@ class Writer:
         """The node of the new graph that makes a value; None for inputs and constants."""
         index = None if value is None else self._index.get(value)
         return None if index is None else self._nodes[index]
+
+    def position(self, value: Value) -> int:
+        """Which place among the new nodes the maker of a value has; -1 for inputs and constants."""
+        return self._index.get(value, -1)
 
     def mapped(self, value: Value) -> Value:
         """What stands for a value of the old graph in the new one."""
