@@ -23,12 +23,14 @@ PIP_INSTALL = (str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-p
 
 def make_venv() -> None:
     """`.venv` with the tools of requirements-dev.lock, no more and no less."""
-    digest = digest_of_files([PYTHON_LOCK], sys.executable, platform.python_version())
+    digest = digest_of_files([PYTHON_LOCK], sys.base_prefix, platform.python_version())
     if is_stamped(VENV, digest) and VENV_PYTHON.exists():
         return
     say(f"  making {VENV.name} from {PYTHON_LOCK.name} (a few minutes the first time)")
-    # --clear: what an interrupted or older run left may be anything.
-    run([sys.executable, "-m", "venv", "--clear", VENV], doing="making .venv (on Debian: python3-venv)")
+    # --clear: what an interrupted or older run left may be anything. By the base interpreter, since this may run in
+    # the very .venv that is about to be made anew.
+    python = getattr(sys, "_base_executable", sys.executable)
+    run([python, "-m", "venv", "--clear", VENV], doing="making .venv (on Debian: python3-venv)")
     with stamping(VENV, digest):
         run([*PIP_INSTALL, "--requirement", PYTHON_LOCK], doing="installing the development tools")
 
