@@ -1,7 +1,7 @@
 """Kernels with inputs and the right outputs, for the interpreter and every generator alike."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from scipy import special
 
 from intab.kernels import functions
-from intab.kernels.families import arg, elementwise, move, pool, reduce, resize, row
+from intab.kernels.families import arg, elementwise, matmul, move, pool, reduce, resize, row
 from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
 from intab.kernels.families.reduce import Reduction
+from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, pack_panels, pad_columns
 from intab.kernels.ir import BOOL, F32, I32, I64, Binary, Cast, Kernel, Select
 from intab.kernels.scalar import ScalarFunction
 from intab.ops.resize import COORDINATES, ROUNDINGS
@@ -35,6 +36,7 @@ class KernelCase:
     expected: dict[str, Array]
     offsets: dict[str, int] = field(default_factory=dict)
     tolerance: float = 0.0
+    needs_nan: bool = False  # shading languages may take NaN for any number
 
     def __str__(self) -> str:
         return self.name
@@ -191,9 +193,7 @@ def copies() -> Iterator[KernelCase]:
     yield case("copy-transposed", kernel, {"x0": x}, words, 15, x.transpose(2, 0, 1))
     kernel = elementwise.copy("f32", 1, source=STRIDED, target=CONTIGUOUS, lanes=LANES)
     flipped = case("copy-flipped", kernel, {"x0": x}, {"length": 60, "x0_stride_0": -1}, 1, x.reshape(-1)[::-1])
-    yield KernelCase(
-        flipped.name, kernel, flipped.buffers, flipped.words, 1, flipped.expected, {**flipped.offsets, "x0": 59}
-    )
+    yield replace(flipped, offsets={**flipped.offsets, "x0": 59})
     b = integers("int64", 4, 6)
     kernel = elementwise.copy("i64", 2, source=CONTIGUOUS, target=CONTIGUOUS, lanes=LANES)
     words = {"length": 3, "x0_stride_0": 6, "y_stride_0": 3}
@@ -323,7 +323,7 @@ def reductions() -> Iterator[KernelCase]:
     yield case("norm-last", kernel, {"x": x}, {"length": 19}, 2, np.sqrt((x * x).sum(axis=1)), tolerance=1e-5)
     x = np.array([[1, np.nan, 3, 2, 1], [1, -np.inf, 3, 2, np.inf]], np.float32)
     kernel = reduce.reduce_last(Reduction("max"), lanes=LANES)
-    yield case("max-nan", kernel, {"x": x}, {"length": 5}, 2, x.max(axis=1))
+    yield replace(case("max-nan", kernel, {"x": x}, {"length": 5}, 2, x.max(axis=1)), needs_nan=True)
 
 
 def places_of_best() -> Iterator[KernelCase]:
@@ -426,6 +426,20 @@ def _linear(x: Array, at: Array, axis: int) -> Array:
     return np.asarray(first + (second - first) * fraction)
 
 
+def matmuls() -> Iterator[KernelCase]:
+    relu = functions.scalar_function(lambda _, v: functions.at_least(v, 0.0), F32)
+    for rows, depth, columns, by_panels in ((13, 29, 19, False), (5, 7, 40, True)):
+        a, b, bias = normal(2, rows, depth), normal(depth, columns), normal(columns)
+        kernel = matmul.matmul(Epilogue(bias=True, function=relu), by_panels=by_panels)
+        inputs = {"a": a, "b": pack_panels(b), "bias": pad_columns(bias)}
+        words = {"rows": rows, "depth": depth, "columns": columns, "a_row": depth, "out_row": columns}
+        words.update({"a_batch": rows * depth, "b_batch": 0, "out_batch": rows * columns})
+        items = 2 * (ceil_div(columns, TILE_COLUMNS) if by_panels else ceil_div(rows, TILE_ROWS))
+        wanted = np.maximum(a.astype(np.float64) @ b + bias, 0).astype(np.float32)
+        name = f"matmul-{rows}x{depth}x{columns}"
+        yield case(name, kernel, inputs, words, items, wanted, tolerance=1e-5, output="out")
+
+
 def integer_arithmetic() -> Iterator[KernelCase]:
     m = np.array([7, -7, 2**31 - 1, -(2**31), 0, 13], np.int32)
     n = np.array([3, 3, 2, 7, -5, -4], np.int32)
@@ -455,6 +469,7 @@ CASES: list[KernelCase] = [
         places_of_best,
         pools,
         resizes,
+        matmuls,
         integer_arithmetic,
     )
     for case in family()
