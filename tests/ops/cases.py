@@ -7,7 +7,7 @@ import numpy as np
 from intab import dtypes
 from intab.dtypes import dtype_of
 from intab.graph.dims import floor_div, symbol
-from intab.graph.ir import Graph
+from intab.graph.ir import Attribute, Graph
 from intab.ops.builder import Builder
 from tests.ops.case import Numbers, OpCase, flags, floats, whole
 
@@ -26,9 +26,9 @@ FINITE = SPECIAL[:2]
 ROWS = {(0, 0): "N"}
 
 
-def unary(op: str, x: Numbers = SPECIAL, *, name: str = "", tolerance: float = 2e-6, **attributes: object) -> OpCase:
+def unary(op: str, x: Numbers = SPECIAL, *, name: str = "", tolerance: float = 2e-6, **attributes: Attribute) -> OpCase:
     case_name = name or f"{op}-{dtype_of(x)}"
-    return OpCase(case_name, op, attributes, [x], ROWS, tolerance=tolerance)  # type: ignore[arg-type]
+    return OpCase(case_name, op, attributes, [x], ROWS, tolerance=tolerance)
 
 
 def body(op: str) -> Graph:
@@ -92,10 +92,10 @@ UNARY = [
 ]
 
 
-def binary(op: str, a: Numbers, b: Numbers, name: str = "", **attributes: object) -> OpCase:
+def binary(op: str, a: Numbers, b: Numbers, name: str = "", **attributes: Attribute) -> OpCase:
     label = name or f"{op}-{dtype_of(a)}"
     axes = {(0, 0): "N", **({(1, 0): "N"} if b.shape[:1] == a.shape[:1] else {})}
-    return OpCase(label, op, attributes, [a, b], axes)  # type: ignore[arg-type]
+    return OpCase(label, op, attributes, [a, b], axes)
 
 
 A, B = floats(3, 6, seed=2), floats(3, 6, seed=3)
@@ -228,9 +228,16 @@ def conv(
     extra: Numbers | None = None,
     op: str = "Conv",
     kernel: bool = True,
-    **more: object,
+    **more: Attribute,
 ) -> OpCase:
-    attributes = {"strides": strides, "pads": pads, "dilations": dilations, "group": group, "layout": layout, **more}
+    attributes: dict[str, Attribute] = {
+        "strides": strides,
+        "pads": pads,
+        "dilations": dilations,
+        "group": group,
+        "layout": layout,
+        **more,
+    }
     features = w[0] if op == "Conv" else w[1] * group
     inputs: list[Numbers | None] = [floats(*x), floats(*w, seed=2) / 4, floats(features, seed=3) if bias else None]
     if then is not None:
@@ -238,7 +245,7 @@ def conv(
     if extra is not None:
         inputs.append(extra)
     axes = {(0, 0): "N", **{(0, i): f"S{i}" for i in (range(2, len(x)) if layout == "NCHW" else range(1, len(x) - 1))}}
-    return OpCase(f"{op}-{name}", op, attributes, inputs, axes, (1, 2), kernel, 1e-5)  # type: ignore[arg-type]
+    return OpCase(f"{op}-{name}", op, attributes, inputs, axes, (1, 2), kernel, 1e-5)
 
 
 CONV = [
@@ -295,13 +302,13 @@ CONV_TRANSPOSE = [
 ]
 
 
-def pool(name: str, op: str, x: Numbers, **attributes: object) -> OpCase:
+def pool(name: str, op: str, x: Numbers, **attributes: Attribute) -> OpCase:
     rank = x.ndim - 2
     layout = attributes.get("layout", "NHWC")
     made = {"strides": (1,) * rank, "pads": (0,) * 2 * rank, "dilations": (1,) * rank, "layout": layout, **attributes}
     spatial = range(2, x.ndim) if layout == "NCHW" else range(1, x.ndim - 1)
     axes = {(0, 0): "N", **{(0, i): f"S{i}" for i in spatial}}
-    return OpCase(f"{op}-{name}", op, made, [x], axes)  # type: ignore[arg-type]
+    return OpCase(f"{op}-{name}", op, made, [x], axes)
 
 
 PICTURES = floats(2, 7, 8, 5)
@@ -336,8 +343,8 @@ POOL = [
 ]
 
 
-def resize(name: str, x: Numbers = PICTURES, kernel: bool = True, **attributes: object) -> OpCase:
-    return OpCase(f"Resize-{name}", "Resize", attributes, [x], kernel=kernel, tolerance=1e-5)  # type: ignore[arg-type]
+def resize(name: str, x: Numbers = PICTURES, kernel: bool = True, **attributes: Attribute) -> OpCase:
+    return OpCase(f"Resize-{name}", "Resize", attributes, [x], kernel=kernel, tolerance=1e-5)
 
 
 UP, DOWN, ODD = (2, 14, 16, 5), (2, 4, 3, 5), (2, 10, 13, 5)

@@ -14,7 +14,8 @@ BY_NAME = {case.name: case for case in OP_CASES}
 
 
 def test_every_operator_has_a_case_and_every_case_a_name() -> None:
-    assert {case.op for case in OP_CASES} == set(OPERATORS)
+    # The shape of Fill is data: its meaning is tested with whole programs (tests/backends).
+    assert {case.op for case in OP_CASES} == set(OPERATORS) - {"Fill"}
     assert len(BY_NAME) == len(OP_CASES)
 
 

@@ -15,4 +15,17 @@ from intab.ops import (
     resize,
 )
 
-__all__ = ["activation", "arithmetic", "compare", "conv", "fill", "fused", "matmul", "move", "norm", "pool", "reduce", "resize"]
+__all__ = [
+    "activation",
+    "arithmetic",
+    "compare",
+    "conv",
+    "fill",
+    "fused",
+    "matmul",
+    "move",
+    "norm",
+    "pool",
+    "reduce",
+    "resize",
+]

@@ -11,10 +11,8 @@ from intab.kernels.block import Block
 from intab.kernels.ir import Const, Expr, Select, Unary
 from intab.ops.arrays import Numbers, convert
 from intab.ops.elementwise import ANYTHING, FLOATS, NUMBERS, Elementwise, register_type
-from intab.ops.powers import power
 from intab.ops.registry import op
 from intab.ops.special import erf
-from intab.ops.trigonometry import cosine, sine
 
 
 @op("Neg")
@@ -126,7 +124,7 @@ class Sin(Elementwise):
         return np.sin(x)
 
     def scalar(self, block: Block, x: Expr) -> Expr:
-        return sine(block, x)
+        return functions.sin(block, x)
 
 
 @op("Cos")
@@ -139,7 +137,7 @@ class Cos(Elementwise):
         return np.cos(x)
 
     def scalar(self, block: Block, x: Expr) -> Expr:
-        return cosine(block, x)
+        return functions.cos(block, x)
 
 
 @op("Floor")
@@ -322,7 +320,7 @@ class Pow(Elementwise):
         return np.asarray(np.where(signed < 0, inverse, np.power(a, np.maximum(signed, 0).astype(a.dtype))))
 
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
-        return power(block, a, b)
+        return functions.pow(block, a, b) if a.type == b.type == ir.F32 else _whole_power(block, a, b)
 
 
 @op("Minimum")
@@ -355,6 +353,15 @@ class Maximum(Elementwise):
 
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a.maximum(b)
+
+
+def _whole_power(block: Block, a: Expr, b: Expr) -> Expr:
+    """a^b in the type of a, computed in f32: exact up to 2^22; fractions of whole numbers count as 0."""
+    power = functions.pow(block, *(x if x.type == ir.F32 else ir.Cast(x, ir.F32) for x in (a, b)))
+    if a.type == ir.F32:
+        return power
+    fraction = Unary("abs", power).lt(0.75)
+    return ir.Cast(Select(fraction, Const(0.0, ir.F32), Unary("nearest", power)), a.type)
 
 
 def _whole_quotient(block: Block, a: Expr, b: Expr) -> Expr:

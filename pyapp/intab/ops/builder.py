@@ -45,9 +45,7 @@ class Builder:
         """The constant that a value is, or None."""
         return None if value is None else self._constants.get(value.name)
 
-    def emit(
-        self, op: str, *inputs: Value | None, node: str = "", output: str = "", **attributes: Attribute
-    ) -> Value:
+    def emit(self, op: str, *inputs: Value | None, node: str = "", output: str = "", **attributes: Attribute) -> Value:
         """Add a node with one output and return it. `node` names the node and `output` the value, if given.
 
         Raises ShapeError, DTypeError or UnsupportedOpError that say which node is at fault.
@@ -110,5 +108,3 @@ def _known_elements(constant: Constant) -> tuple[int, ...] | None:
     if not constant.dtype.is_integer or len(constant.shape) > 1 or np.prod(constant.shape) > KNOWN_ELEMENTS:
         return None
     return tuple(int(i) for i in constant.numpy().reshape(-1))
-
-

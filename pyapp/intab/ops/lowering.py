@@ -51,9 +51,7 @@ class Lowering(Protocol):
         """Room for `count` elements that live only within this node."""
         ...
 
-    def step(
-        self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim
-    ) -> None:
+    def step(self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim) -> None:
         """Run a kernel over `items` items, after all steps before it."""
         ...
 
