@@ -8,7 +8,8 @@ normal form, so that equal expressions compare equal: `(H - 1)//2 + 1` and `(H +
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Union
 
 from intab.dtypes import DTYPES
@@ -16,6 +17,9 @@ from intab.errors import ShapeError
 
 # Words that mean something else where dims are printed; a symbol called so is quoted.
 RESERVED_WORDS = frozenset({"max", "min", "true", "false", "none", "inf", "nan", "graph", *DTYPES})
+
+# How many sizes' texts are remembered: a model of 500 nodes has about 300 different sizes.
+CACHED = 4096
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -32,6 +36,14 @@ class Call:
     function: str
     left: "Dim"
     right: "Dim"
+    # Sizes nest deeply and are looked up often, so the hash is computed once.
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.function, self.left, self.right)))
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 Atom = Symbol | Call
@@ -45,6 +57,13 @@ class DimExpr:
     """Sum of `coefficient * product of atoms`, at least one of them not constant."""
 
     terms: tuple[tuple[Monomial, int], ...]
+    _hash: int = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash(self.terms))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     def __add__(self, other: Dim) -> Dim:
         return _sum(_terms(self), _terms(other))
@@ -65,7 +84,8 @@ class DimExpr:
         products: dict[Monomial, int] = {}
         for left, left_factor in self.terms:
             for right, right_factor in _terms(other):
-                monomial = tuple(sorted(left + right, key=_atom_key))
+                both = left + right
+                monomial = tuple(sorted(both, key=_atom_key)) if len(both) > 1 else both
                 products[monomial] = products.get(monomial, 0) + left_factor * right_factor
         return _normal(products)
 
@@ -183,6 +203,7 @@ def evaluate(dim: Dim, bindings: Mapping[str, int]) -> int:
     return value
 
 
+@lru_cache(maxsize=CACHED)
 def dim_text(dim: Dim) -> str:
     """The dim as an expression in Python's syntax, odd symbol names in backquotes; `graph.parse` reads it back."""
     if isinstance(dim, int):
@@ -322,10 +343,13 @@ def _normal(terms: Mapping[Monomial, int]) -> Dim:
         return 0
     if len(kept) == 1 and () in kept:
         return kept[()]
+    if len(kept) == 1:
+        return DimExpr(tuple(kept.items()))
     # Higher powers first, the constant last: the order in which one reads a polynomial.
     return DimExpr(tuple(sorted(kept.items(), key=lambda t: (-len(t[0]), [_atom_key(a) for a in t[0]]))))
 
 
+@lru_cache(maxsize=CACHED)
 def _atom_key(atom: Atom) -> tuple[int, str]:
     return (0, atom.name) if isinstance(atom, Symbol) else (1, _atom_text(atom))
 

@@ -23,6 +23,7 @@ Writers of kernels use `kernels.block.Block`, which checks types as it goes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from intab.errors import KernelError
 
@@ -385,10 +386,10 @@ class Kernel:
 
 def as_expr(value: "Operators | float", like: Type | None = None) -> Expr:
     """A Python number as a Const of type `like`; an expression as it is."""
-    if isinstance(value, (Const, Word, Var, Unary, Binary, Fma, Select, Cast, Bitcast, Splat, Lane, Load, At, Moved)):
-        return value
-    if isinstance(value, Operators) or like is None:
-        raise KernelError(f"{value!r} is no expression of the kernel language.")
+    if isinstance(value, Operators):
+        return cast(Expr, value)
+    if like is None:
+        raise KernelError(f"{value!r} needs a type: it stands where no expression gives it one.")
     return Const(value, like)
 
 
@@ -418,49 +419,54 @@ def _folded(op: str, first: Expr, second: Expr) -> Expr | None:
     return None
 
 
+# Looked up by class: generators ask for every node of every kernel, and a chain of tests is several times slower.
+_CHILDREN: dict[type, tuple[str, ...]] = {
+    Const: (),
+    Word: (),
+    Var: (),
+    Unary: ("operand",),
+    Binary: ("left", "right"),
+    Fma: ("factor", "other", "addend"),
+    Select: ("condition", "then", "otherwise"),
+    Cast: ("operand",),
+    Bitcast: ("operand",),
+    Splat: ("operand",),
+    Lane: ("operand",),
+    Load: ("index",),
+    At: ("index",),
+    Moved: ("pointer", "elements"),
+}
+_EXPRESSIONS: dict[type, tuple[str, ...]] = {
+    Let: ("value",),
+    Assign: ("value",),
+    Store: ("index", "value"),
+    Loop: ("begin", "end"),
+    If: ("condition",),
+    Tile: (),
+}
+_BLOCKS: dict[type, tuple[str, ...]] = {
+    Let: (),
+    Assign: (),
+    Store: (),
+    Loop: ("body",),
+    If: ("then", "otherwise"),
+    Tile: ("body",),
+}
+
+
 def children(expr: Expr) -> tuple[Expr, ...]:
     """The expressions directly inside an expression."""
-    match expr:
-        case Const() | Word() | Var():
-            return ()
-        case Unary(operand=a) | Cast(operand=a) | Bitcast(operand=a) | Splat(operand=a) | Lane(operand=a):
-            return (a,)
-        case Binary(left=a, right=b):
-            return (a, b)
-        case Fma(factor=a, other=b, addend=c):
-            return (a, b, c)
-        case Select(condition=a, then=b, otherwise=c):
-            return (a, b, c)
-        case Load(index=a) | At(index=a):
-            return (a,)
-        case Moved(pointer=a, elements=b):
-            return (a, b)
+    return tuple([getattr(expr, name) for name in _CHILDREN[type(expr)]])
 
 
 def blocks(stmt: Stmt) -> tuple[tuple[Stmt, ...], ...]:
     """The bodies directly inside a statement."""
-    match stmt:
-        case Loop(body=body) | Tile(body=body):
-            return (body,)
-        case If(then=then, otherwise=otherwise):
-            return (then, otherwise)
-        case _:
-            return ()
+    return tuple([getattr(stmt, name) for name in _BLOCKS[type(stmt)]])
 
 
 def expressions(stmt: Stmt) -> tuple[Expr, ...]:
     """The expressions directly inside a statement."""
-    match stmt:
-        case Let(value=a) | Assign(value=a):
-            return (a,)
-        case Store(index=a, value=b):
-            return (a, b)
-        case Loop(begin=a, end=b):
-            return (a, b)
-        case If(condition=a):
-            return (a,)
-        case Tile():
-            return ()
+    return tuple([getattr(stmt, name) for name in _EXPRESSIONS[type(stmt)]])
 
 
 def walk(body: tuple[Stmt, ...]) -> Iterator[Stmt]:

@@ -5,7 +5,7 @@ words are byte addresses by then; they and the other words are loaded into local
 function of its own whose parameters are the outer variables that it uses.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from intab.dtypes import DTYPES
@@ -36,7 +36,7 @@ class Functions:
 def kernel_function(kernel: Kernel, target: Target, functions: Functions) -> int:
     """Add a kernel and its tiles to a module; returns the kernel's function index."""
     writer = _Writer(kernel, target, functions, parameters=3)
-    used = set(_names(kernel.body))
+    used = _names(kernel.body)
     for position, name in enumerate([b.name for b in kernel.buffers] + [w.name for w in kernel.words]):
         if name in used:
             kind = kernel.words[position - len(kernel.buffers)].type if position >= len(kernel.buffers) else _ITEM
@@ -48,25 +48,30 @@ def kernel_function(kernel: Kernel, target: Target, functions: Functions) -> int
     return functions.add(writer.function(KERNEL_SIGNATURE))
 
 
-def _names(body: tuple[Stmt, ...]) -> Iterator[str]:
-    """Names of variables, words and buffers that a body uses, with repeats."""
+def _names(body: tuple[Stmt, ...]) -> dict[str, None]:
+    """Names of variables, words and buffers that a body uses, in the order of first use."""
+    found: dict[str, None] = {}
     for stmt in ir.walk(body):
         if isinstance(stmt, ir.Store):
-            yield stmt.buffer
-        if isinstance(stmt, ir.Assign):
-            yield stmt.var.name
+            found[stmt.buffer] = None
+        elif isinstance(stmt, ir.Assign):
+            found[stmt.var.name] = None
         for expr in ir.expressions(stmt):
-            yield from _names_in(expr)
+            _add_names(expr, found)
+    return found
 
 
-def _names_in(expr: Expr) -> Iterator[str]:
-    for part in ir.walk_expr(expr):
-        if isinstance(part, (ir.Var, ir.Word)):
-            yield part.name
-        elif isinstance(part, (ir.Load, ir.At)):
-            yield part.buffer
-        elif isinstance(part, ir.Moved):
-            yield part.pointer.name
+def _add_names(expr: Expr, found: dict[str, None]) -> None:
+    match expr:
+        case ir.Var(name=name) | ir.Word(name=name):
+            found[name] = None
+        case ir.Const():
+            pass
+        case _:
+            if isinstance(expr, (ir.Load, ir.At)):
+                found[expr.buffer] = None
+            for child in ir.children(expr):
+                _add_names(child, found)
 
 
 def value_type(type: Type) -> int:
@@ -165,7 +170,7 @@ class _Writer:
         self.out += b"\x48\x0d\x00\x0b\x0b"  # i32.lt_s, br_if 0, end, end
 
     def tile(self, tile: ir.Tile) -> None:
-        captured = [name for name in dict.fromkeys(_names(tile.body)) if name in self.known]
+        captured = [name for name in _names(tile.body) if name in self.known]
         inner = _Writer(self.kernel, self.target, self.functions, parameters=len(captured))
         inner.known = {name: (i, self.known[name][1]) for i, name in enumerate(captured)}
         inner.body(tile.body)
