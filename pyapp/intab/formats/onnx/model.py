@@ -1,5 +1,7 @@
 """ModelProto -> Graph: the whole of an ONNX file in one pass."""
 
+from collections.abc import Mapping
+
 from intab.dtypes import DType
 from intab.errors import DTypeError, ModelFormatError, ShapeError, UnsupportedOpError
 from intab.formats.onnx.call import Call
@@ -17,9 +19,10 @@ from intab.ops.builder import Builder
 NEWEST_OPSET = 28
 
 
-def read_onnx(storage: Storage, resolve: Resolve | None = None) -> Graph:
+def read_onnx(storage: Storage, resolve: Resolve | None = None, dims: Mapping[str, int] | None = None) -> Graph:
     """The graph of an ONNX model. `resolve` opens files that hold external weights, by their location.
 
+    `dims` gives inputs' symbols numbers, with which shapes are inferred from the start.
     Weights stay where they are. Raises ModelFormatError for nonsense, UnsupportedOpError for operators or
     uses that have no importer, ShapeError and DTypeError where nodes do not fit together.
     """
@@ -27,13 +30,15 @@ def read_onnx(storage: Storage, resolve: Resolve | None = None) -> Graph:
     record = decode(reader, MODEL, reader.whole)
     if record.graph is None:
         raise ModelFormatError(f"{storage.name}: there is no graph in the file. It is damaged or not an ONNX model.")
-    return _Import(record, record.graph, storage.name, TensorReader(reader, resolve)).graph()
+    return _Import(record, record.graph, storage.name, TensorReader(reader, resolve), dims or {}).graph()
 
 
 class _Import:
     """The state of reading one model: which values are known by which ONNX name."""
 
-    def __init__(self, record: ModelRecord, graph: GraphRecord, model: str, tensors: TensorReader) -> None:
+    def __init__(
+        self, record: ModelRecord, graph: GraphRecord, model: str, tensors: TensorReader, dims: Mapping[str, int]
+    ) -> None:
         self._record = graph
         self._model = model
         self._tensors = tensors
@@ -43,6 +48,7 @@ class _Import:
         self._initializers = _initializers(graph, model)
         self._values: dict[str, Value] = {}
         self._symbols: dict[str, str] = {}
+        self._dims = dims
 
     def graph(self) -> Graph:
         record = self._record
@@ -94,7 +100,8 @@ class _Import:
                 count += 1
                 name = f"{wanted}~{count}"
             self._symbols[key] = name
-        return symbol(self._symbols[key])
+        name = self._symbols[key]
+        return self._dims[name] if name in self._dims else symbol(name)
 
     def _entry(self, node: NodeRecord) -> Entry | None:
         if not node.op_type:
