@@ -110,3 +110,14 @@ def test_lock_of_npm_names_no_address():
     assert "node_modules/pyodide" in text
     assert "resolved" not in text
     assert "://" not in text
+
+
+def test_set_up_by_the_environment_s_own_python_changes_nothing():
+    """The digest must not depend on which of the two interpreters runs it, or .venv would be wiped under itself."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from prepare import tools\n"
+        "def refuse(*words, **options): raise SystemExit('would have run ' + repr(words))\n"
+        "tools.run = refuse; tools.make_venv()"
+    )
+    for python in (steps.VENV_PYTHON, Path(getattr(sys, "_base_executable", sys.executable))):
+        subprocess.run([str(python), "-c", code, str(ROOT / "scripts")], check=True)
