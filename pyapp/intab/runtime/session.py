@@ -16,6 +16,9 @@ from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
 from intab.runtime.device import Choice
 
+# Compilations for exact sizes that a session keeps: each holds its own weights.
+EXACT_KEPT = 4
+
 Specialise = Callable[[Mapping[str, int]], Awaitable[Executable]]
 
 
@@ -161,6 +164,8 @@ class Session:
         """The model compiled for just these sizes: a size of 1 broadcasts, which a symbol was taken not to do."""
         key = tuple(sorted(sizes.items()))
         if key not in self._exact:
+            if len(self._exact) == EXACT_KEPT:
+                self._exact.pop(next(iter(self._exact))).dispose()
             begin = time.perf_counter()
             self._exact[key] = await self._specialise(sizes)
             spent_ms = (time.perf_counter() - begin) * 1e3
