@@ -222,7 +222,8 @@ def _tap_index(tap: tuple[int, ...]) -> Index:
 def _grouped_product(x: Numbers, w: Numbers, group: int) -> Numbers:
     """x [..., C] times w [O, C/group], group by group -> [..., O]."""
     if group == 1:
-        return np.asarray(np.matmul(x, w.T))
+        # One product of two matrices: numpy would make one of each row of the picture.
+        return np.asarray(x.reshape(-1, x.shape[-1]) @ w.T).reshape(*x.shape[:-1], len(w))
     features, depth = w.shape
     if depth == 1:
         repeated = np.repeat(x, features // group, axis=-1)
