@@ -17,6 +17,7 @@ class OnnxSession:
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
+        options.intra_op_num_threads = 1  # more would wait for each other, spinning, where tests share two cores
         self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         self.inputs: Sequence[NamedValue] = tuple(self._session.get_inputs())
         self.outputs: Sequence[NamedValue] = tuple(self._session.get_outputs())

@@ -24,9 +24,17 @@ MAX_PIXELS = 64_000_000
 
 # What Pillow's readers raise on damaged files, found by feeding them such; it has no common root for them.
 DECODE_ERRORS = (
-    OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, OverflowError, ArithmeticError,
-    AssertionError, AttributeError, NotImplementedError, RuntimeError, MemoryError, struct.error, zlib.error,
-)  # fmt: skip
+    OSError,
+    SyntaxError,
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    RuntimeError,
+    EOFError,
+    struct.error,
+    zlib.error,
+)
 
 
 async def load_picture(source: object) -> Picture:
