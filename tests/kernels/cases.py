@@ -148,7 +148,7 @@ def elementwise_flat() -> Iterator[KernelCase]:
     a, b, c = normal(21), normal(21), normal(21) > 0
     kernel = elementwise.flat(WHERE, (Operand("bool"), Operand("f32"), Operand("f32")), "f32", lanes=LANES)
     yield case("where", kernel, {"x0": c, "x1": a, "x2": b}, {"count": 21}, 1, np.where(c, a, b))
-    for dtype, function in (("i32", ADD_INTEGERS), ("i64", ADD_LONG), ("u8", ADD_INTEGERS), ("i16", ADD_INTEGERS)):
+    for dtype, function in [("i64", ADD_LONG), *((d, ADD_INTEGERS) for d in ("i32", "u8", "i8", "i16"))]:
         name = {"u8": "uint8"}.get(dtype, "int" + dtype[1:])
         m, n = integers(name, 19), integers(name, 19)
         kernel = elementwise.flat(function, (Operand(dtype), Operand(dtype)), dtype, lanes=LANES)
@@ -316,6 +316,10 @@ def reductions() -> Iterator[KernelCase]:
     yield case("sum-last-i32", kernel, {"x": m}, {"length": 21}, 3, m.sum(axis=1).astype(np.int32))
     kernel = reduce.reduce_middle(Reduction("max", "i32"), lanes=LANES)
     yield case("max-middle-i32", kernel, {"x": m}, {"reduced": 3, "inner": 21}, 2, m.max(axis=0))
+    wide = integers("int32", 1, 5, 21) * 7
+    kernel = reduce.reduce_middle(Reduction("mean", "i32"), lanes=LANES)
+    mean = np.trunc(wide.mean(axis=1)).astype(np.int32)
+    yield case("mean-middle-i32", kernel, {"x": wide}, {"reduced": 5, "inner": 21}, 2, mean)
     square = functions.scalar_function(lambda _, v: v * v, F32)
     root = functions.scalar_function(lambda b, v: functions.sqrt(b, v), F32)
     kernel = reduce.reduce_last(Reduction("sum", before=square, after=root), lanes=LANES)

@@ -71,6 +71,8 @@ _BINARY_TAKES = {
     "and": _INTEGERS | {"bool"},
     "or": _INTEGERS | {"bool"},
     "xor": _INTEGERS | {"bool"},
+    "eq": _NUMBERS | {"bool"},
+    "ne": _NUMBERS | {"bool"},
 }
 _INTEGER_RANGES = {"i32": (-(2**31), 2**31), "u32": (0, 2**32), "i64": (-(2**63), 2**63), "bool": (0, 2)}
 

@@ -121,7 +121,7 @@ def _row(
     """One row: `starts` are the places of its first elements, `inner` the strides of the strided operands."""
     operands = (*inputs, output)
     pointers = [block.let(f"{n}_at", at(n, start)) for n, start in zip(names, starts, strict=True)]
-    vector = lanes_for(lanes, *(operand.dtype for operand in operands))
+    vector = lanes_for(lanes, *(operand.dtype for operand in operands), functions=(function,))
     if any(operand.inner == STRIDED for operand in operands):
         vector = 1
     splats = {

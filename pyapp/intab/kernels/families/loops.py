@@ -1,13 +1,29 @@
 """What the families of row-wise kernels share: vector loops with tails, folds of lanes, places of rows."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, load
-from intab.kernels.ir import BOOL, Cast, Const, Expr, Lane, Splat, Type, Var, Word
+from intab.kernels.ir import (
+    BOOL,
+    Binary,
+    Cast,
+    Const,
+    Expr,
+    Lane,
+    Splat,
+    Type,
+    Var,
+    Word,
+    expressions,
+    walk_expr,
+)
+from intab.kernels.scalar import ScalarFunction
 from intab.kernels.verify import REGISTER_OF
 
-WORD_DTYPES = frozenset({"f32", "i32", "u32"})
+# What vectors hold: 32-bit elements as they are, single bytes widened to i32.
+VECTOR_DTYPES = frozenset({"f32", "i32", "u32", "u8", "i8", "bool"})
+_VECTOR_SCALARS = frozenset({"f32", "i32", "u32", "bool"})
 
 
 def check_lanes(lanes: int) -> None:
@@ -16,10 +32,26 @@ def check_lanes(lanes: int) -> None:
         raise KernelError(f"{lanes} lanes: a family needs a power of two.")
 
 
-def lanes_for(lanes: int, *dtypes: str) -> int:
-    """Vectors hold 32-bit elements; work on any other dtype goes one by one."""
+def lanes_for(lanes: int, *dtypes: str, functions: Iterable[ScalarFunction | None] = ()) -> int:
+    """`lanes` if elements of these dtypes and all of these functions can be done in vectors, else 1."""
     check_lanes(lanes)
-    return lanes if all(dtype in WORD_DTYPES for dtype in dtypes) else 1
+    possible = all(dtype in VECTOR_DTYPES for dtype in dtypes) and all(f is None or _in_vectors(f) for f in functions)
+    return lanes if possible else 1
+
+
+def _in_vectors(function: ScalarFunction) -> bool:
+    """WebAssembly's vectors of 32-bit lanes do not divide integers, and shift all lanes by one count."""
+    values = [expr for stmt in function.body for expr in expressions(stmt)]
+    for part in (part for value in (*values, function.result) for part in walk_expr(value)):
+        if part.type.scalar not in _VECTOR_SCALARS:
+            return False
+        if isinstance(part, Binary):
+            whole = part.left.type.scalar != "f32"
+            if (part.op in ("div", "rem") and whole) or (
+                part.op in ("shl", "shr") and not isinstance(part.right, Const)
+            ):
+                return False
+    return True
 
 
 def register_type(dtype: str) -> Type:

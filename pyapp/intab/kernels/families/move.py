@@ -1,6 +1,6 @@
 """Moving elements without computing: fill, pad, gather, transpose. Strided copies are `elementwise.copy`.
 
-All of them take any dtype that kernels can hold; 32-bit ones are moved in vectors.
+All of them take any dtype that kernels can hold; those of 32 and 8 bits are moved in vectors.
 """
 
 from functools import cache

@@ -67,7 +67,7 @@ def reduce_last(reduction: Reduction, *, lanes: int) -> Kernel:
     kernel = KernelWriter(f"reduce_last_{reduction.op}")
     x, y = kernel.buffer("x", reduction.dtype, "read"), kernel.buffer("y", reduction.dtype, "write")
     length = kernel.word("length")
-    width = lanes_for(lanes, reduction.dtype)
+    width = lanes_for(lanes, functions=(reduction.before,))
     wide = Type(reduction.dtype, width)
     with kernel.tile("row"):
         pointer = kernel.let("pointer", at(x, kernel.item * length))
@@ -103,7 +103,9 @@ def reduce_middle(reduction: Reduction, *, lanes: int) -> Kernel:
     kernel.buffer("x", reduction.dtype, "read")
     kernel.buffer("y", reduction.dtype, "write")
     reduced, inner = kernel.word("reduced"), kernel.word("inner")
-    width = lanes_for(lanes, reduction.dtype)
+    width = lanes_for(lanes, functions=(reduction.before, reduction.after))
+    if reduction.op == "mean" and reduction.dtype == "i32":
+        width = 1  # vectors do not divide integers
     block = middle_block(lanes)
     with kernel.tile("block"):
         blocks = kernel.let("blocks", (inner + (block - 1)) // block)

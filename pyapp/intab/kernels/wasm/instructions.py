@@ -110,7 +110,8 @@ BITCAST: dict[tuple[str, str], bytes] = {
 }
 SPLAT = {"i32": simd(0x11), "u32": simd(0x11), "f32": simd(0x13)}
 EXTRACT_LANE = {"i32": simd(0x1B), "u32": simd(0x1B), "f32": simd(0x1F)}
-NARROW_TO_BYTES = simd(0x86) + simd(0x66)  # i16x8.narrow_i32x4_u, i8x16.narrow_i16x8_u: lanes are masked before
+# i16x8.narrow_i32x4_u, i8x16.narrow_i16x8_u, each with a second vector of zeros; lanes are masked before.
+NARROW_TO_BYTES = simd(0x0C) + bytes(16) + simd(0x86) + simd(0x0C) + bytes(16) + simd(0x66)
 
 # dtype in memory -> (load, store, log2 of the alignment hint)
 SCALAR_MEMORY: dict[str, tuple[bytes, bytes, int]] = {
