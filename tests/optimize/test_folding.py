@@ -5,6 +5,8 @@ import pytest
 from intab.optimize.fold_batch_norm import FOLD_BATCH_NORM
 from intab.optimize.fold_bias import FOLD_BIAS
 from intab.optimize.fold_scale import FOLD_SCALE
+from intab.optimize.fold_transpose import FOLD_TRANSPOSE
+from intab.optimize.sink_scale import SINK_SCALE
 from tests.optimize.check import apply, operators
 
 WEIGHTS = """
@@ -102,6 +104,43 @@ def test_everything_after_a_convolution_folds() -> None:
 def test_what_does_not_fit_stays(statements: tuple[str, ...]) -> None:
     graph = apply(graph_text_of(*statements), FOLD_BIAS, FOLD_SCALE, FOLD_BATCH_NORM, sizes={"N": 2})
     assert len(graph.nodes) == len(statements)
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (("%t = Transpose(%a) {perm=[0, 2, 1]}", "%y = MatMul(%a, %t)"), {"transpose_a": False, "transpose_b": True}),
+        (("%t = Transpose(%a) {perm=[0, 2, 1]}", "%y = MatMul(%t, %a)"), {"transpose_a": True, "transpose_b": False}),
+        (
+            ("%t = Transpose(%a) {perm=[0, 2, 1]}", "%y = MatMul(%t, %t) {transpose_b=true}"),
+            {"transpose_a": True, "transpose_b": False},
+        ),
+    ],
+)
+def test_transpositions_go_into_the_product(statements: tuple[str, ...], expected: dict[str, bool]) -> None:
+    (node,) = apply(graph_text_of(*statements), FOLD_TRANSPOSE, sizes={"N": 2}).nodes
+    assert node.op == "MatMul" and node.attributes == expected
+
+
+def test_other_transpositions_stay() -> None:
+    statements = ("%t = Transpose(%a) {perm=[2, 1, 0]}", "%u = Reshape(%t) {shape=[N, 2, 3]}", "%y = MatMul(%a, %u)")
+    graph = apply(graph_text_of(*statements), FOLD_TRANSPOSE, sizes={"N": 2})
+    assert operators(graph) == ["Transpose", "Reshape", "MatMul"]
+
+
+@pytest.mark.parametrize(
+    ("statements", "expected"),
+    [
+        (("%p = Mul(%a, %s)", "%y = MatMul(%p, %a) {transpose_b=true}"), ["MatMul", "Mul"]),
+        (("%p = Div(%a, %s)", "%y = MatMul(%a, %p) {transpose_b=true}"), ["MatMul", "Mul"]),
+        (("%p = Mul(%s, %a)", "%y = MatMul(%p, %m)"), ["MatMul"]),
+        (("%p = Mul(%a, %s)", "%y = MatMul(%p, %m, %r)"), ["Mul", "MatMul"]),
+        (("%p = Mul(%a, %s)", "%y = MatMul(%p, %p) {transpose_b=true}"), ["Mul", "MatMul"]),
+    ],
+)
+def test_factors_go_through_the_product(statements: tuple[str, ...], expected: list[str]) -> None:
+    graph = apply(graph_text_of(*statements), SINK_SCALE, sizes={"N": 2}, tolerance=1e-5)
+    assert operators(graph) == expected
 
 
 def test_a_result_that_leaves_the_graph_keeps_its_value() -> None:

@@ -70,7 +70,7 @@ def test_fused_nodes_are_fused_again() -> None:
 
 def test_equal_work_gives_equal_bodies() -> None:
     first = ("%a = Mul(%x, %s)", "%b = Relu(%a)")
-    second = ("%e = Mul(%z, %s)", "%f = Relu(%e)")
+    second = ("%e = Mul(%s, %z)", "%f = Relu(%e)")
     graph = apply(text_of(*first, *second, outputs="b = %b, f = %f"), FUSE_ELEMENTWISE, sizes=SIZES)
     one, two = (n.attributes["body"] for n in graph.nodes)
     assert isinstance(one, Graph) and isinstance(two, Graph)

@@ -10,7 +10,7 @@ import pytest
 
 from intab.backends.reference import evaluate
 from intab.formats import read
-from intab.graph.ir import Graph
+from intab.graph.ir import Array, Graph
 from intab.graph.parse import parse_graph
 from intab.graph.storage import MemoryStorage
 from intab.graph.text import graph_text, storages_of
@@ -27,9 +27,9 @@ SIZES = {
     "cls": [(1, 3, 48, 192), (3, 3, 48, 192), (1, 3, 64, 96)],
 }
 # Nodes left after optimising. A new pass may make it less, never more.
-MOST_NODES = {"det": 122, "rec": 119, "cls": 77}
+MOST_NODES = {"det": 122, "rec": 115, "cls": 77}
 
-TOLERANCE = 1e-4
+TOLERANCE = 5e-5
 
 MODELS = pytest.mark.parametrize("name", ["det", "rec", "cls"])
 
@@ -77,11 +77,23 @@ def test_results_agree_with_onnxruntime(
     ocr_models: Mapping[str, Path], graphs: Mapping[str, Graph], optimized: Mapping[str, Graph], name: str
 ) -> None:
     session = onnxruntime.InferenceSession(str(ocr_models[name]), providers=["CPUExecutionProvider"])
-    rng = np.random.default_rng(5)
     for size in SIZES[name]:
-        feeds = {graphs[name].inputs[0].name: rng.random(size, np.float32) * 2 - 1}
+        feeds = {graphs[name].inputs[0].name: _line_of_strokes(size)}
         (expected,) = session.run(None, feeds)
         (before,) = evaluate(graphs[name], feeds).values()
         (after,) = evaluate(optimized[name], feeds).values()
         far = {"before": agreement(before, expected), "after": agreement(after, expected)}
         assert max(far.values()) <= TOLERANCE, (size, far)
+
+
+def _line_of_strokes(size: tuple[int, int, int, int]) -> Array:
+    """Something like a line of text, black on white, in -1 .. 1 with some noise.
+
+    On pure noise the detector's results are so near 0 that onnxruntime's own sigmoid, which is a polynomial, is
+    wrong by more than 1e-3 of them: with and without its optimiser it differs from itself as much.
+    """
+    rng = np.random.default_rng(5)
+    batch, _, height, width = size
+    picture = np.ones(size) + 0.1 * rng.standard_normal(size)
+    picture[:, :, height // 2 - 8 : height // 2 + 8] -= 2.0 * (rng.random((batch, 1, 16, width)) < 0.5)
+    return picture.astype(np.float32)

@@ -8,6 +8,7 @@ from intab.optimize.fold_batch_norm import FOLD_BATCH_NORM
 from intab.optimize.fold_bias import FOLD_BIAS
 from intab.optimize.fold_constants import FOLD_CONSTANTS
 from intab.optimize.fold_scale import FOLD_SCALE
+from intab.optimize.fold_transpose import FOLD_TRANSPOSE
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
 from intab.optimize.passes import Effect, Pass, run_passes
@@ -18,6 +19,7 @@ from intab.optimize.remove_dead import REMOVE_DEAD
 from intab.optimize.remove_identities import REMOVE_IDENTITIES
 from intab.optimize.share_common import SHARE_COMMON
 from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
+from intab.optimize.sink_scale import SINK_SCALE
 from intab.target import WASM_SIMD, Target
 
 # In this order: first what makes patterns visible, then patterns, then weights, then layout, then fusion.
@@ -34,8 +36,10 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FOLD_BATCH_NORM,
     FOLD_SCALE,
     FOLD_BIAS,
+    SINK_SCALE,
     CHOOSE_LAYOUT,
     REMOVE_IDENTITIES,
+    FOLD_TRANSPOSE,
     FUSE_ELEMENTWISE,
     FUSE_EPILOGUE,
 )

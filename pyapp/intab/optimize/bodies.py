@@ -7,6 +7,9 @@ from intab.graph.ir import Constant, Graph, Node, Value
 from intab.ops.elementwise import Elementwise
 from intab.ops.registry import OPERATORS
 
+# Operands of these change places in bodies, so that x + y and y + x are one kernel. Exact.
+COMMUTATIVE = frozenset({"Add", "Mul", "Minimum", "Maximum"})
+
 
 def is_elementwise(node: Node) -> bool:
     """Does a node compute each element from the elements at the same place?"""
@@ -34,13 +37,19 @@ def body_of(
         if isinstance(inner, Graph):
             body.inline(inner, node.inputs, node.output)
         else:
-            body.add(node.op, node.inputs, node, node.output)
+            body.add(node)
     return body.graph(result), tuple(body.outer)
 
 
 def prepend(epilogue: Graph, extra: Iterable[Value], produced: Value, placeholder: Value) -> Node:
     """An epilogue as the Fused node that it would be, from what is produced before it to `placeholder`."""
     return Node("Fused", (produced, *extra), (placeholder,), {"body": epilogue})
+
+
+def _rank(value: Value | None) -> tuple[int, str]:
+    """Values that nodes made first, then inputs, then numbers."""
+    name = "" if value is None else value.name
+    return "txc".index(name[0]), name
 
 
 class _Body:
@@ -65,11 +74,10 @@ class _Body:
                 self.outer.append(outer)
         return self._known[outer]
 
-    def add(self, op: str, inputs: Iterable[Value | None], like: Node, output: Value) -> None:
-        arguments = tuple(None if v is None else self.value(v) for v in inputs)
-        made = Value(f"t{len(self._nodes)}", output.dtype, ())
-        self._nodes.append(Node(op, arguments, (made,), like.attributes))
-        self._known[output] = made
+    def add(self, node: Node) -> None:
+        """Write a node of the graph around."""
+        arguments = tuple(None if v is None else self.value(v) for v in node.inputs)
+        self._known[node.output] = self._append(node, arguments)
 
     def inline(self, inner: Graph, inputs: Iterable[Value | None], output: Value) -> None:
         """Write another body's nodes into this one. Each inlining gets values of its own, as bodies are shared."""
@@ -81,9 +89,7 @@ class _Body:
             known[value] = self._number(inner.constants[value.name])
         for node in inner.nodes:
             arguments = tuple(None if v is None else known[v] for v in node.inputs)
-            made = Value(f"t{len(self._nodes)}", node.output.dtype, ())
-            self._nodes.append(Node(node.op, arguments, (made,), node.attributes))
-            known[node.output] = made
+            known[node.output] = self._append(node, arguments)
         self._known[output] = known[inner.outputs[0]]
 
     def graph(self, result: Value) -> Graph:
@@ -96,6 +102,13 @@ class _Body:
             tuple(self._constant_values),
             ("result",),
         )
+
+    def _append(self, node: Node, arguments: tuple[Value | None, ...]) -> Value:
+        if node.op in COMMUTATIVE:
+            arguments = tuple(sorted(arguments, key=_rank))
+        made = Value(f"t{len(self._nodes)}", node.output.dtype, ())
+        self._nodes.append(Node(node.op, arguments, (made,), node.attributes))
+        return made
 
     def _number(self, constant: Constant) -> Value:
         value = Value(f"c{len(self._constant_values)}", constant.dtype, ())
