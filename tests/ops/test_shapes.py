@@ -1,16 +1,19 @@
 """Shape rules with symbols, shape arithmetic through `elements`, and the errors that shapes end in."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from intab import dtypes
 from intab.dtypes import DType, float32, int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
 from intab.graph.dims import Dim, Shape, symbol
 from intab.graph.ir import Attribute, Graph, Value
-from intab.ops.broadcast import broadcast, broadcast_to
+from intab.ops.broadcast import broadcast, broadcast_to, numbers
 from intab.ops.builder import Builder
 from intab.ops.move import resolve_reshape
 from intab.ops.registry import Result, operator_of
@@ -243,3 +246,24 @@ def test_axes_that_all_operands_pass_in_one_go_are_merged() -> None:
 
 def test_sizes_taken_for_equal_count_as_the_targets() -> None:
     assert broadcast_strides((M, 1, 4), (N, H, 4)) == (4, 0, 1)
+
+
+def offsets(walk: Walk) -> list[tuple[int, ...]]:
+    """Where each operand is at each place of a walk, in order."""
+    sizes, strides = numbers(walk.sizes), [numbers(own) for own in walk.strides]
+    return [tuple(int(np.dot(index, own)) for own in strides) for index in np.ndindex(*sizes)]
+
+
+@given(st.lists(st.integers(0, 4), max_size=4), st.data())
+def test_collapsing_visits_the_same_places_in_the_same_order(sizes: list[int], data: st.DataObject) -> None:
+    shape = tuple(sizes)
+    narrow = tuple(data.draw(st.sampled_from([1, size])) for size in shape)
+    first = data.draw(st.integers(0, len(shape)))
+    perm = data.draw(st.permutations(range(len(shape))))
+    dense = dense_strides(tuple(shape[axis] for axis in perm))
+    permuted = tuple(dense[perm.index(axis)] for axis in range(len(shape)))
+    strides = (dense_strides(shape), permuted, broadcast_strides(narrow[first:], shape))
+    walk = collapse(shape, strides)
+    assert walk.rank <= max(len(shape), 1)
+    assert walk.count == math.prod(shape)
+    assert offsets(walk) == offsets(Walk(shape, strides))
