@@ -84,7 +84,7 @@ def render_pages() -> list[RenderedPage]:
     return [RenderedPage(name, np.array(draw().convert("RGB")), tuple(truth)) for name, draw, truth in drawers]
 
 
-def _font(size: int, *, chinese: bool) -> ImageFont.FreeTypeFont:
+def page_font(size: int, *, chinese: bool) -> ImageFont.FreeTypeFont:
     """Pillow's own Latin font, or the machine's Chinese one."""
     if chinese:
         path = find_font()
@@ -99,7 +99,7 @@ def _lines(
     lines: Sequence[str], *, size: int, ink: str = "#1a1a1a", paper: str = "white", chinese: bool = False
 ) -> Image.Image:
     """Lines one below the other, with a margin."""
-    font = _font(size, chinese=chinese)
+    font = page_font(size, chinese=chinese)
     margin, step = 2 * size, round(size * 1.7)
     width = max(round(font.getlength(line)) for line in lines)
     page = Image.new("RGB", (width + 2 * margin, step * len(lines) + 2 * margin), paper)
