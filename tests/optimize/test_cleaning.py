@@ -3,6 +3,11 @@
 import numpy as np
 import pytest
 
+from intab.dtypes import float32
+from intab.errors import ShapeError
+from intab.graph.ir import Constant
+from intab.optimize import optimize
+from intab.optimize.constants import EAGER_NBYTES, derive
 from intab.optimize.fold_constants import FOLD_CONSTANTS
 from intab.optimize.remove_dead import REMOVE_DEAD
 from intab.optimize.remove_identities import REMOVE_IDENTITIES
@@ -167,12 +172,20 @@ def test_constants_do_not_grow_without_bound() -> None:
     assert operators(apply(text.format(count=20000), FOLD_CONSTANTS)) == ["Expand", "Add"]
 
 
+def test_constants_that_cannot_be_computed_name_the_node() -> None:
+    text = """
+    graph g(%x: f32[2]) -> (y = %y) {
+      %c = const f32[2] {1.0, 2.0}
+      %i = const i64[1, 1] {7}
+      %t = Gather(%c, %i) {axis=0} "picking"
+      %y = Add(%x, %t)
+    }"""
+    with pytest.raises(ShapeError, match="g: node 'picking'"):
+        optimize(graph_of(text), [FOLD_CONSTANTS])
+
+
 def test_large_constants_are_computed_when_they_are_read() -> None:
     calls: list[int] = []
-
-    from intab.dtypes import float32
-    from intab.graph.ir import Constant
-    from intab.optimize.constants import EAGER_NBYTES, derive
 
     def doubled(numbers: np.ndarray) -> np.ndarray:
         calls.append(1)

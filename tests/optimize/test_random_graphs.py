@@ -100,7 +100,11 @@ class _Random:
 
     def transpose(self) -> Value:
         x = self.pick()
-        perms = {4: [(0, 2, 3, 1), (0, 3, 1, 2), (3, 1, 0, 2)], 3: [(0, 2, 1), (1, 0, 2)], 2: [(1, 0)]}
+        perms: dict[int, list[tuple[int, ...]]] = {
+            4: [(0, 2, 3, 1), (0, 3, 1, 2), (3, 1, 0, 2)],
+            3: [(0, 2, 1), (1, 0, 2)],
+            2: [(1, 0)],
+        }
         choices = perms.get(x.rank, [tuple(range(x.rank))])
         return self.builder.emit("Transpose", x, perm=choices[self.number(len(choices))])
 

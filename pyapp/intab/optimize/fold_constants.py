@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from intab.errors import IntabError
 from intab.graph.ir import Array, Constant, Graph, Node, Value
 from intab.ops.registry import operator_of_node
 from intab.optimize.constants import derive, nbytes_of, reshaped
@@ -51,14 +52,17 @@ def _folded(editor: Editor, node: Node) -> Constant | None:
     shape = tuple(d for d in output.shape if isinstance(d, int))
     given = [s for s in sources if s is not None]
     allowed = GROWTH * sum(s.nbytes for s in given) + GROWTH_NBYTES
-    if len(shape) != output.rank or nbytes_of(output.dtype, shape) > allowed:
+    if len(shape) != output.rank or nbytes_of(output.dtype, shape) > allowed or output.dtype.kind == "string":
         return None
     if node.op == "Reshape":
         return reshaped(given[0], shape)
-    return derive(_meaning(node, node.inputs), output.dtype, shape, output.name, *given)
+    try:
+        return derive(_Meaning(node, node.inputs), output.dtype, shape, output.name, *given)
+    except IntabError as error:
+        raise type(error)(f"{editor.graph.name}: node {node.name!r} ({node!r}): {error}") from error
 
 
-class _meaning:
+class _Meaning:
     """The numpy meaning of a node, as a function of the inputs that are there."""
 
     def __init__(self, node: Node, inputs: tuple[Value | None, ...]) -> None:
