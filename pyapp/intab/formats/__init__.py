@@ -16,8 +16,8 @@ def read(storage: Storage, *, resolve: Resolve | None = None, dims: Mapping[str,
     """The graph of a model file, whose weights stay where they are.
 
     `resolve(location)` opens the files that hold external weights; locations are relative paths inside the
-    model's folder. `dims` gives inputs' symbols numbers from the start. Raises ModelFormatError when the bytes are no model that intab reads, UnsupportedOpError,
-    ShapeError or DTypeError when they are one that it cannot run.
+    model's folder. `dims` gives inputs' symbols numbers from the start. Raises ModelFormatError when the bytes
+    are no model that intab reads, UnsupportedOpError, ShapeError or DTypeError when they are one that it cannot run.
     """
     if is_onnx(storage):
         return read_onnx(storage, resolve, dims)

@@ -14,11 +14,13 @@ from intab.ops.broadcast import (
     NO_PAIRS,
     Pairs,
     agree,
+    at_most,
     broadcast,
     normal_axis,
     numbers,
     shape_text,
 )
+from intab.ops.builder import KNOWN_ELEMENTS
 from intab.ops.kernel_steps import checked, copy_step, moved, size_step, transpose_step, value_word
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
@@ -90,7 +92,9 @@ class Concat:
             pairs += more
         rows = [value.elements for value in inputs]
         known = [row for row in rows if row is not None]
-        elements = tuple(number for row in known for number in row) if len(known) == len(rows) else None
+        # A chain of Concat nodes can double what is known again and again.
+        few = len(known) == len(rows) and sum(map(len, known)) <= KNOWN_ELEMENTS
+        elements = tuple(number for row in known for number in row) if few else None
         return Result(first.dtype, tuple(shape), elements, pairs)
 
     def reference(self, *inputs: Numbers) -> Numbers:
@@ -133,9 +137,15 @@ class Slice:
                 f"Slice of {x} needs one start, size and step an axis, not {shape_text(self.starts)}, "
                 f"{shape_text(self.sizes)} and {self.steps}."
             )
+        pairs = NO_PAIRS
         for dim, start, size, step in zip(x.shape, self.starts, self.sizes, self.steps, strict=True):
             self._check_axis(x, dim, start, size, step)
-        return Result(x.dtype, self.sizes, self._elements(x))
+            # What a kernel cannot check is assumed here, and checked when sizes are known.
+            last = start + (size - 1) * step
+            lowest, highest = (start, last) if step > 0 else (last, start)
+            pairs += at_most(highest + 1, dim) if size != 0 else ()
+            pairs += at_most(-lowest, 0) if size != 0 else ()
+        return Result(x.dtype, self.sizes, self._elements(x), pairs)
 
     def _elements(self, x: Value) -> tuple[Dim, ...] | None:
         if x.elements is None or x.rank == 0:
@@ -182,7 +192,7 @@ class Expand:
         shape, pairs = broadcast(x.shape, self.shape)
         elements = None
         if x.elements is not None and len(x.elements) == 1 and len(shape) == 1 and isinstance(shape[0], int):
-            elements = x.elements * shape[0]
+            elements = x.elements * shape[0] if shape[0] <= KNOWN_ELEMENTS else None
         elif x.shape == shape:
             elements = x.elements
         return Result(x.dtype, shape, elements, pairs)
@@ -216,12 +226,16 @@ class Pad:
             )
         if x.dtype.kind == "string":
             raise DTypeError(f"Pad takes numbers, not {x}.")
-        shape = []
+        shape, pairs = [], NO_PAIRS
         for i, dim in enumerate(x.shape):
             begin, end = self.pads[i], self.pads[x.rank + i]
             self._check_axis(x, dim, (begin, end))
             shape.append(dim + begin + end)
-        return Result(x.dtype, tuple(shape))
+            for pad in (begin, end):
+                # A reflection has no element beyond the other end; an edge needs one element.
+                needed = {"constant": 0, "reflect": pad + 1, "edge": 1}[self.mode] if pad != 0 else 0
+                pairs += at_most(needed, dim) if needed != 0 else ()
+        return Result(x.dtype, tuple(shape), equal=tuple(dict.fromkeys(pairs)))
 
     def _check_axis(self, x: Value, dim: Dim, pads: tuple[Dim, Dim]) -> None:
         # A reflection has no element beyond the other end; an edge needs one element.
@@ -310,7 +324,11 @@ class Gather:
         for index in indices.elements or ():
             if isinstance(index, int) and isinstance(size, int) and not -size <= index < size:
                 raise ShapeError(f"Gather of element {index} from axis {axis} of {x}, which has {size}.")
-        return Result(x.dtype, shape, self._elements(x, indices) if len(shape) < 2 else None)
+        # A kernel cannot raise for an index outside the axis; of known ones it is known what they need.
+        pairs = NO_PAIRS
+        for needed in {i + 1 if i >= 0 else -i for i in indices.elements or () if isinstance(i, int)}:
+            pairs += at_most(needed, size)
+        return Result(x.dtype, shape, self._elements(x, indices) if len(shape) < 2 else None, pairs)
 
     def _elements(self, x: Value, indices: Value) -> tuple[Dim, ...] | None:
         if x.elements is None or x.rank != 1 or indices.elements is None:

@@ -70,7 +70,8 @@ class Call:
 
     def constant_like(self, x: Value, number: float) -> Value:
         """`number` as a scalar of x's element type."""
-        return self.constant(np.array(number, dtype=x.dtype.numpy))
+        with np.errstate(over="ignore"):  # what float16 cannot hold is infinite
+            return self.constant(np.array(number, dtype=x.dtype.numpy))
 
     def tensor_constant(self, tensor: TensorRecord) -> Constant:
         """The constant of a tensor attribute."""

@@ -1,10 +1,13 @@
 """Values that are known without running anything, and operators that do nothing in inference."""
 
+from math import prod
+
 import numpy as np
 
 from intab.formats.onnx.call import Call
+from intab.formats.onnx.limits import MOST_AXES
 from intab.formats.onnx.registry import onnx_op
-from intab.graph.dims import Dim, Shape, product
+from intab.graph.dims import Shape
 from intab.graph.ir import Array, Constant, Value
 
 # What a made-up constant may take; beyond that it is computed when the model runs, or refused.
@@ -72,8 +75,10 @@ def constant_of_shape(call: Call, shape: Value) -> Value:
         number = call.tensor_constant(call.tensor("value")).numpy().reshape(-1)
         if number.size != 1:
             raise call.malformed(f"attribute 'value' has {number.size} numbers, but one is expected")
-    if shape.elements is None and shape.rank == 1 and isinstance(shape.shape[0], int):
-        symbols = tuple(f"{call.label}:{axis}" for axis in range(shape.shape[0]))
+    rank = shape.shape[0] if shape.rank == 1 else None
+    if shape.elements is None and isinstance(rank, int) and rank <= MOST_AXES:
+        # The output's name, since no input has the same, and inputs name symbols in this way too.
+        symbols = tuple(f"{call.node.outputs[0]}:{axis}" for axis in range(rank))
         return call.result("Fill", shape, call.constant(number.reshape(())), symbols=symbols)
     sizes = call.known_sizes(shape, "the shape")
     if any(isinstance(size, int) and size < 0 for size in sizes):
@@ -84,8 +89,9 @@ def constant_of_shape(call: Call, shape: Value) -> Value:
 def _filled(call: Call, number: Array, shape: Shape) -> Value:
     """One number everywhere: a constant where it is small, since shape arithmetic can look into those."""
     sizes = tuple(size for size in shape if isinstance(size, int))
-    count: Dim = product(sizes)
-    if len(sizes) == len(shape) and isinstance(count, int) and count <= _LARGEST_MADE_CONSTANT:
+    # A size of 0 beside a huge one makes nothing, but numpy refuses such a shape.
+    count = prod(size for size in sizes if size)
+    if len(sizes) == len(shape) and count <= _LARGEST_MADE_CONSTANT:
         return call.constant(np.full(sizes, number[0]))
     scalar = call.constant(number.reshape(()))
     return call.result("Expand", scalar, shape=shape)

@@ -8,7 +8,7 @@ from intab.errors import ModelFormatError
 from intab.graph.dims import Call, Dim, DimExpr
 from intab.graph.ir import Value
 
-_MOST_AXES = 32
+MOST_AXES = 32
 _LARGEST_SIZE = 1 << 63
 _MOST_PARTS = 256
 _DEEPEST_CALL = 32
@@ -16,8 +16,8 @@ _DEEPEST_CALL = 32
 
 def check_sizes(value: Value, where: str) -> None:
     """Raise ModelFormatError unless all sizes of a value are ones that a real model could have."""
-    if len(value.shape) > _MOST_AXES:
-        raise ModelFormatError(f"{where}: its result has {len(value.shape)} axes; at most {_MOST_AXES} are possible.")
+    if len(value.shape) > MOST_AXES:
+        raise ModelFormatError(f"{where}: its result has {len(value.shape)} axes; at most {MOST_AXES} are possible.")
     for dim in (*value.shape, *(value.elements or ())):
         if isinstance(dim, int):
             if not -_LARGEST_SIZE <= dim <= _LARGEST_SIZE:

@@ -10,6 +10,7 @@ from math import prod
 from intab import dtypes
 from intab.dtypes import DType
 from intab.errors import DTypeError, ModelFormatError
+from intab.formats.onnx.limits import MOST_AXES
 from intab.formats.onnx.schema import Piece, TensorRecord
 from intab.formats.onnx.varints import VarintStorage
 from intab.formats.onnx.wire import Span, WireReader
@@ -52,7 +53,6 @@ _OTHER_DATA_TYPES = {
 
 # numpy and the kernels index with 64-bit signed numbers; a file of 2**48 bytes is 256 TB.
 _MOST_NBYTES = 1 << 48
-_MOST_AXES = 32
 _EXTERNAL = 1
 
 
@@ -144,8 +144,8 @@ class TensorReader:
 
 def _shape(tensor: TensorRecord, dtype: DType, where: str) -> tuple[int, ...]:
     dims = tensor.dims
-    if len(dims) > _MOST_AXES:
-        raise _damaged(where, f"it has {len(dims)} axes; at most {_MOST_AXES} are possible")
+    if len(dims) > MOST_AXES:
+        raise _damaged(where, f"it has {len(dims)} axes; at most {MOST_AXES} are possible")
     if any(dim < 0 for dim in dims):
         raise _damaged(where, f"its shape {list(dims)} has a negative size")
     if prod(dim for dim in dims if dim) * dtype.itemsize > _MOST_NBYTES:
