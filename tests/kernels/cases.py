@@ -13,9 +13,10 @@ from intab.kernels.families import arg, elementwise, matmul, move, pool, reduce,
 from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
 from intab.kernels.families.reduce import Reduction
 from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, pack_panels, pad_columns
-from intab.kernels.ir import BOOL, F32, I32, I64, Binary, Cast, Kernel, Select
+from intab.kernels.ir import BOOL, F32, I32, I64, Cast, Kernel, Select
 from intab.kernels.scalar import ScalarFunction
 from intab.ops.resize import COORDINATES, ROUNDINGS
+from tests.kernels.operations import operations
 
 Array = NDArray[Any]
 LANES = 4
@@ -79,7 +80,7 @@ def case(
     spare: int = 3,
 ) -> KernelCase:
     """A case of one output, which starts `spare` elements into its buffer and has as many behind it."""
-    result = np.concatenate([np.ones(spare), np.asarray(expected).reshape(-1), np.ones(spare)]).astype(expected.dtype)
+    result = np.ones(expected.size + 2 * spare, expected.dtype)
     result[spare : spare + expected.size] = expected.reshape(-1)
     before = np.ones(result.size, expected.dtype)
     buffers = {n: np.ascontiguousarray(a).reshape(-1) for n, a in inputs.items()}
@@ -444,21 +445,10 @@ def matmuls() -> Iterator[KernelCase]:
         yield case(name, kernel, inputs, words, items, wanted, tolerance=1e-5, output="out")
 
 
-def integer_arithmetic() -> Iterator[KernelCase]:
-    m = np.array([7, -7, 2**31 - 1, -(2**31), 0, 13], np.int32)
-    n = np.array([3, 3, 2, 7, -5, -4], np.int32)
-    quotient = (np.abs(m.astype(np.int64)) // np.abs(n)) * np.sign(m) * np.sign(n)
-    meanings: dict[str, Array] = {
-        "div": quotient.astype(np.int32),
-        "rem": (m - quotient * n).astype(np.int32),
-        "min": np.minimum(m, n),
-        "shr": m >> (n & 31),
-        "xor": m ^ n,
-    }
-    for op, wanted in meanings.items():
-        function = functions.scalar_function(lambda _, a, b, op=op: Binary(op, a, b), I32, I32)
-        kernel = elementwise.flat(function, (Operand("i32"), Operand("i32")), "i32", lanes=LANES)
-        yield case(f"integer-{op}", kernel, {"x0": m, "x1": n}, {"count": 6}, 1, wanted)
+def single_operations() -> Iterator[KernelCase]:
+    for name, kernel, inputs, expected, edges in operations():
+        words = {"count": expected.size}
+        yield replace(case(name, kernel, inputs, words, ceil_div(expected.size, 4096), expected), needs_nan=edges)
 
 
 CASES: list[KernelCase] = [
@@ -474,7 +464,7 @@ CASES: list[KernelCase] = [
         pools,
         resizes,
         matmuls,
-        integer_arithmetic,
+        single_operations,
     )
     for case in family()
 ]

@@ -18,9 +18,14 @@ def test_family_is_right(case: KernelCase) -> None:
         assert buffers[name].tobytes() == case.buffers[name].tobytes(), f"{name} is read only and was written"
 
 
-def test_kernels_are_sound_and_few() -> None:
+def test_kernels_are_sound() -> None:
     kernels = {id(case.kernel): case.kernel for case in CASES}
     for kernel in kernels.values():
         verify(kernel)
-    # A kernel serves every size: far fewer kernels than cases.
-    assert len({kernel_text(kernel) for kernel in kernels.values()}) <= len(kernels) < len(CASES) / 2
+
+
+def test_a_kernel_serves_every_size() -> None:
+    for name in ("softmax", "transpose", "reduce_middle_sum", "pool_max", "resize_linear"):
+        kernels = {kernel_text(case.kernel) for case in CASES if case.kernel.name == name}
+        cases = [case for case in CASES if case.kernel.name == name]
+        assert len(kernels) < len(cases) / 2, name

@@ -51,6 +51,8 @@ _FUNCTIONS = {"abs": "abs", "floor": "floor", "ceil": "ceil", "trunc": "trunc", 
 # Constant expressions must be finite in WGSL, so that infinity and NaN are made at run time from these bits.
 NOT_FINITE = {"infinity_bits": 0x7F800000, "minus_infinity_bits": 0xFF800000, "nan_bits": 0x7FC00000}
 
+LARGEST = {"i32": 2**31 - 1, "u32": 2**32 - 1}
+
 
 def type_text(type: Type) -> str:
     """A register's type. Raises UnsupportedOpError for one that WGSL does not have."""
@@ -86,7 +88,7 @@ def expr_text(expr: Expr) -> str:
             otherwise, then = expr_text(expr.otherwise), expr_text(expr.then)
             return f"select({otherwise}, {then}, {expr_text(expr.condition)})"
         case Cast():
-            return f"{type_text(expr.type)}({expr_text(expr.operand)})"
+            return f"{_conversion(expr)}({expr_text(expr.operand)})"
         case Bitcast():
             return f"bitcast<{type_text(expr.type)}>({expr_text(expr.operand)})"
         case Splat():
@@ -101,6 +103,27 @@ def expr_text(expr: Expr) -> str:
             return place_text(expr.buffer, expr.index, 0)
         case Moved():
             return f"({expr_text(expr.pointer)} + {expr_text(expr.elements)})"
+
+
+def _conversion(cast: Cast) -> str:
+    """The function that converts: WGSL's own, but for floats to integers."""
+    if cast.operand.type.scalar == "f32" and cast.type.scalar in LARGEST:
+        return saturating_function(cast.type)
+    return type_text(cast.type)
+
+
+def saturating_function(type: Type) -> str:
+    """The name of the function from f32 to i32 or u32."""
+    return f"to_{type.scalar}x{type.lanes}"
+
+
+def saturating_text(type: Type) -> str:
+    """That function. WGSL's own conversion ends at the largest f32 below the largest integer."""
+    floats, wanted = type_text(Type("f32", type.lanes)), type_text(type)
+    largest = _const_text(Const(LARGEST[type.scalar], type))
+    limit = _const_text(Const(LARGEST[type.scalar] + 1.0, Type("f32", type.lanes)))
+    body = f"return select({wanted}(x), {largest}, x >= {limit});"
+    return f"fn {saturating_function(type)}(x: {floats}) -> {wanted} {{ {body} }}"
 
 
 def place_text(buffer: str, index: Expr, offset: int) -> str:

@@ -17,7 +17,16 @@ from intab.kernels.ir import (
     walk,
     walk_expr,
 )
-from intab.kernels.wgsl.expressions import NOT_FINITE, expr_text, load_function, place_text, type_text
+from intab.kernels.wgsl.expressions import (
+    LARGEST,
+    NOT_FINITE,
+    expr_text,
+    load_function,
+    place_text,
+    saturating_function,
+    saturating_text,
+    type_text,
+)
 from intab.kernels.wgsl.layout import WORKGROUP_SIZE, Shader
 
 # WebGPU's default for maxStorageBuffersPerShaderStage, of which the words take one.
@@ -45,6 +54,11 @@ def _text(kernel: Kernel) -> str:
     main = "\n".join(printer.lines)
     lines = [*_declarations(kernel), *_vector_accesses(kernel)]
     # Only what is used is declared, so that the text stays readable.
+    lines += [
+        saturating_text(type)
+        for type in (Type(scalar, lanes) for scalar in LARGEST for lanes in (1, 2, 3, 4))
+        if f"{saturating_function(type)}(" in main
+    ]
     lines += [f"var<private> {name}: u32 = {bits:#x}u;" for name, bits in NOT_FINITE.items() if name in main]
     return "\n".join([*lines, *_entry(kernel), main, "}", ""])
 
