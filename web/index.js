@@ -93,7 +93,7 @@ async function read(file) {
     );
     if (reading === mine) showAnswer(answer);
   } catch (error) {
-    if (reading === mine) showError(error, { fatal: false });
+    if (reading === mine) showError(error, { fatal: kernel.gone !== null || report.opened === null });
   } finally {
     if (reading === mine) {
       reading = null;

@@ -37,6 +37,8 @@ export class Kernel {
     this.lastId = 0;
     /** @type {Map<number, Pending>} */
     this.pending = new Map();
+    /** @type {KernelError | null} why the worker is gone, once it is */
+    this.gone = null;
     this.worker = new Worker(new URL(`./worker.js?${query}`, import.meta.url), { type: "module", name: "kernel" });
     this.worker.addEventListener("message", (event) => this.receive(event.data));
     this.worker.addEventListener("error", (event) => this.fail(event.message || "its script could not be loaded"));
@@ -57,6 +59,7 @@ export class Kernel {
   call(method, args, { progress, signal } = {}) {
     const id = ++this.lastId;
     return new Promise((resolve, reject) => {
+      if (this.gone) return reject(this.gone);
       this.pending.set(id, { resolve, reject, progress });
       this.send({ kind: "call", id, method, arguments: args });
       signal?.addEventListener("abort", () => this.send({ kind: "cancel", id }), { once: true });
@@ -82,8 +85,8 @@ export class Kernel {
 
   /** The worker itself is gone. @param {string} reason */
   fail(reason) {
-    const error = new KernelError("WorkerError", `The kernel worker stopped: ${reason}. Reload the page.`, "");
-    for (const { reject } of this.pending.values()) reject(error);
+    this.gone = new KernelError("WorkerError", `The kernel worker stopped: ${reason}. Reload the page.`, "");
+    for (const { reject } of this.pending.values()) reject(this.gone);
     this.pending.clear();
   }
 }

@@ -110,7 +110,9 @@ async function start(call) {
     MARKS[name] = now();
     post({ kind: "progress", id: call.id, stage: "start", done: step, total: 4 });
   };
-  const site = /** @type {Site} */ (await (await fetch("./site.json")).json());
+  const described = await fetch("./site.json");
+  if (!described.ok) throw new Error(`site.json: the server answered ${described.status}`);
+  const site = /** @type {Site} */ (await described.json());
   const models = PREFETCHED.map((name) => ({ ...site.models[name] }));
   tally.total = (site.pyodide.snapshot?.nbytes ?? 0) + models.reduce((sum, model) => sum + model.nbytes, 0);
   warm(site.wheels);
@@ -150,9 +152,10 @@ function absolute(url) {
 self.addEventListener("message", (event) => {
   const message = /** @type {ToWorker} */ (event.data);
   if (message.kind === "call" && message.method === "start") {
-    start(message).catch((error) =>
-      post({ kind: "failure", id: message.id, error: "StartError", message: String(error), trace: String(error?.stack) }),
-    );
+    start(message).catch((error) => {
+      const words = `Python could not start (${error?.message ?? error}). Check the connection and reload the page.`;
+      post({ kind: "failure", id: message.id, error: "StartError", message: words, trace: String(error?.stack) });
+    });
   } else if (receive) {
     receive(message);
   } else {

@@ -29,7 +29,7 @@ class Host:
         self._driver = driver
         driver.set_script_timeout(START_SECONDS)
         driver.get(f"{address}host.html")
-        self.started: dict[str, Any] = _value(self._wait(STARTED))
+        self.started: dict[str, Any] = outcome_value(self._wait(STARTED))
 
     def call(self, method: str, arguments: Mapping[str, Any], *, seconds: float) -> dict[str, Any]:
         """What the worker answers, as in intab.browser.messages. Raises the error that it failed with.
@@ -37,7 +37,7 @@ class Host:
         seconds: how long to wait, since a page that hangs must not hang the command.
         """
         self._driver.set_script_timeout(seconds)
-        return _value(self._wait(CALL, method, dict(arguments)))
+        return outcome_value(self._wait(CALL, method, dict(arguments)))
 
     def _wait(self, script: str, *arguments: object) -> Any:
         try:
@@ -49,7 +49,7 @@ class Host:
             raise BackendUnavailableError(f"the browser went away: {(error.msg or '').strip()}") from error
 
 
-def _value(outcome: Mapping[str, Any]) -> dict[str, Any]:
+def outcome_value(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """The value of an outcome of web/host.js, or the error that it carries raised here."""
     error = outcome.get("error")
     if error is None:
