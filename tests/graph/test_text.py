@@ -1,7 +1,11 @@
 """Graphs as text and back."""
 
+import re
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from intab.dtypes import float32, int64
 from intab.errors import ModelFormatError
@@ -112,6 +116,22 @@ def test_a_constant_that_is_too_short_prints_as_a_byte_range() -> None:
 def test_malformed_text_is_refused_with_its_line(text: str, message: str) -> None:
     with pytest.raises(ModelFormatError, match=message):
         parse_graph(text)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.integers(0, len(EVERYTHING) - 1),
+    st.integers(0, 20),
+    st.text(st.sampled_from(sorted(set(EVERYTHING))), max_size=5),
+)
+def test_damaged_text_is_read_or_refused(at: int, cut: int, put: str) -> None:
+    damaged = EVERYTHING[:at] + put + EVERYTHING[at + cut :]
+    storage = MemoryStorage("weights.bin", bytes(100))
+    try:
+        graph = parse_graph(damaged, {"weights.bin": storage})
+        graph_text(graph)
+    except ModelFormatError as error:
+        assert re.search(r"line \d+|weights.bin", str(error))
 
 
 def test_inference_errors_name_the_line() -> None:
