@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from intab import dtypes
 from intab.dtypes import DType, float32, int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, symbol
+from intab.graph.dims import Dim, Shape, evaluate, symbol
 from intab.graph.ir import Attribute, Graph, Value
 from intab.ops.broadcast import broadcast, broadcast_to, numbers
 from intab.ops.builder import Builder
@@ -267,3 +267,30 @@ def test_collapsing_visits_the_same_places_in_the_same_order(sizes: list[int], d
     assert walk.rank <= max(len(shape), 1)
     assert walk.count == math.prod(shape)
     assert offsets(walk) == offsets(Walk(shape, strides))
+
+
+@pytest.mark.parametrize(
+    ("op", "inputs", "attributes", "small", "enough"),
+    [
+        ("Slice", [value(H)], {"starts": (2,), "sizes": (3,), "steps": (1,)}, 4, 5),
+        ("Slice", [value(H)], {"starts": (H - 4,), "sizes": (2,), "steps": (1,)}, 3, 4),
+        ("Slice", [value(H)], {"starts": (H - 1,), "sizes": (3,), "steps": (-2,)}, 4, 5),
+        ("Pad", [value(H)], {"pads": (2, 1), "mode": "reflect"}, 2, 3),
+        ("Pad", [value(H)], {"pads": (2, 1), "mode": "edge"}, 0, 1),
+        ("Gather", [value(H), value(2, dtype=int64, elements=(3, -2))], {"axis": 0}, 3, 4),
+        ("ArgMax", [value(H)], {"axis": 0, "keepdims": True}, 0, 1),
+        ("Resize", [value(H)], {"sizes": (7,)}, 0, 1),
+    ],
+)
+def test_sizes_that_kernels_cannot_check_are_checked_when_they_are_known(
+    op: str, inputs: Sequence[Value], attributes: dict[str, Attribute], small: int, enough: int
+) -> None:
+    pairs = infer(op, *inputs, **attributes).equal
+    assert any(evaluate(a, {"H": small}) != evaluate(b, {"H": small}) for a, b in pairs)
+    assert all(evaluate(a, {"H": enough}) == evaluate(b, {"H": enough}) for a, b in pairs)
+
+
+def test_what_is_known_is_not_assumed() -> None:
+    assert infer("Slice", value(H), starts=(2,), sizes=(H - 2,), steps=(1,)).equal == ()
+    assert infer("Slice", value(H), starts=(0,), sizes=(H,), steps=(1,)).equal == ()
+    assert infer("Resize", value(N, H // 2), sizes=(N, H // 2 * 4)).equal == ()

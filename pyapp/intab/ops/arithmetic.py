@@ -10,6 +10,7 @@ from intab.kernels import functions, ir
 from intab.kernels.block import Block
 from intab.kernels.ir import Const, Expr, Select, Unary
 from intab.ops.arrays import Numbers, convert
+from intab.ops.broadcast import not_negative
 from intab.ops.elementwise import ANYTHING, FLOATS, NUMBERS, Elementwise, register_type
 from intab.ops.registry import op
 from intab.ops.special import erf
@@ -385,20 +386,3 @@ def _float_remainder(block: Block, a: Expr, b: Expr, *, of_dividend: bool) -> Ex
     whole = block.let("whole", Unary("trunc" if of_dividend else "floor", a / b))
     # An infinite b goes into a no times, and 0 * inf would be NaN.
     return Select(whole.equal(0.0), a, a - whole * b)
-
-
-def not_negative(dim: Dim) -> bool:
-    """Whether a dim is known to be 0 or more, its symbols being sizes."""
-    if isinstance(dim, int):
-        return dim >= 0
-    return all(factor >= 0 and all(_atom_not_negative(a) for a in monomial) for monomial, factor in dim.terms)
-
-
-def _atom_not_negative(atom: dims.Atom) -> bool:
-    if isinstance(atom, dims.Symbol):
-        return True
-    if atom.function == "max":
-        return not_negative(atom.left) or not_negative(atom.right)
-    if atom.function == "%":
-        return not_negative(atom.right)
-    return not_negative(atom.left) and not_negative(atom.right)

@@ -7,7 +7,7 @@ hands the pair on (`Result.equal`); they are compared when the symbols get their
 from collections.abc import Iterable
 
 from intab.errors import ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, DimExpr, Shape, dim_text, evaluate
+from intab.graph.dims import Atom, Dim, DimExpr, Shape, Symbol, dim_text, evaluate, maximum
 from intab.graph.ir import Value
 
 Pairs = tuple[tuple[Dim, Dim], ...]
@@ -36,6 +36,28 @@ def agree(left: Dim, right: Dim, what: str) -> tuple[Dim, Pairs]:
     if isinstance(left - right, int):
         raise ShapeError(f"{what}: {left} and {right} differ.")
     return simpler(left, right), ((left, right),)
+
+
+def at_most(less: Dim, more: Dim) -> Pairs:
+    """The assumption that one size is not above another, as a pair that is equal just then; none if it is known."""
+    return () if not_negative(more - less) else ((maximum(less, more), more),)
+
+
+def not_negative(dim: Dim) -> bool:
+    """Whether a dim is known to be 0 or more, its symbols being sizes."""
+    if isinstance(dim, int):
+        return dim >= 0
+    return all(factor >= 0 and all(_atom_not_negative(a) for a in monomial) for monomial, factor in dim.terms)
+
+
+def _atom_not_negative(atom: Atom) -> bool:
+    if isinstance(atom, Symbol):
+        return True
+    if atom.function == "max":
+        return not_negative(atom.left) or not_negative(atom.right)
+    if atom.function == "%":
+        return not_negative(atom.right)
+    return not_negative(atom.left) and not_negative(atom.right)
 
 
 def broadcast(*shapes: Shape) -> tuple[Shape, Pairs]:

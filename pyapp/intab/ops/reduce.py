@@ -12,7 +12,7 @@ from intab.graph.ir import Value
 from intab.kernels.families import reduce as family
 from intab.kernels.families.arg import arg_last
 from intab.ops.arrays import Numbers, highest, lowest
-from intab.ops.broadcast import normal_axes, normal_axis
+from intab.ops.broadcast import at_most, normal_axes, normal_axis
 from intab.ops.elementwise import NUMBERS
 from intab.ops.kernel_steps import fill_step, transpose_step
 from intab.ops.lowering import Lowering, Place
@@ -157,7 +157,8 @@ class ArgExtreme:
         axis = normal_axis(self.axis, x.rank)
         if x.shape[axis] == 0:
             raise ShapeError(f"{type(self).__name__} over axis {axis} of {x}: there is nothing to pick from.")
-        return Result(int64, reduced_shape(x.shape, (axis,), self.keepdims))
+        shape = reduced_shape(x.shape, (axis,), self.keepdims)
+        return Result(int64, shape, equal=at_most(1, x.shape[axis]))
 
     def reference(self, x: Numbers) -> Numbers:
         axis = normal_axis(self.axis, x.ndim)

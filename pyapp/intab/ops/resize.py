@@ -6,11 +6,11 @@ import numpy as np
 
 from intab.dtypes import dtype_of
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, product
+from intab.graph.dims import Dim, DimExpr, Shape, minimum, product, remainder
 from intab.graph.ir import Value
 from intab.kernels.families import resize as family
 from intab.ops.arrays import Numbers, convert
-from intab.ops.broadcast import numbers, shape_text
+from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
 from intab.ops.elementwise import NUMBERS
 from intab.ops.kernel_steps import checked, need_floats
 from intab.ops.lowering import Lowering, Place
@@ -47,7 +47,12 @@ class Resize:
         for size, wanted in zip(x.shape, self.sizes, strict=True):
             if size == 0 and wanted != 0:
                 raise ShapeError(f"Resize of {x} to {shape_text(self.sizes)}: an empty axis cannot grow.")
-        return Result(x.dtype, self.sizes)
+        pairs = NO_PAIRS
+        for size, wanted in zip(x.shape, self.sizes, strict=True):
+            # A multiple of nothing is nothing; only other sizes could grow out of it.
+            multiple = isinstance(size, DimExpr) and remainder(wanted, size) == 0
+            pairs += () if multiple else at_most(minimum(wanted, 1), size)
+        return Result(x.dtype, self.sizes, equal=pairs)
 
     def _check_modes(self) -> None:
         for name, value, known in (

@@ -6,7 +6,7 @@ the assumption, and it is checked when sizes are bound.
 
 from intab.formats.onnx.call import Call
 from intab.graph.dims import Dim, ceil_div, maximum, minimum
-from intab.ops.arithmetic import not_negative
+from intab.ops.broadcast import not_negative
 
 # Exporters write "to the end" as the largest int32 or int64, or a little less.
 _FAR = 1 << 30
