@@ -108,6 +108,7 @@ def test_a_constant_that_is_too_short_prints_as_a_byte_range() -> None:
         ),
         ("graph g(%x: f32[]) -> () {\n  %y: f32[] = Relu(%x\n}", "line 3: expected ',', found '}'"),
         ("graph g() -> () {\n  ?\n}", "line 2: '.*' cannot be read"),
+        ("graph g(%x: f32[" + "9" * 5000 + "]) -> () {}", "line 1: expected ','"),
         ("graph g() -> () {\n}\nmore", "line 3: expected the end"),
         ('graph g() -> () {\n  metadata "a\\x" = "b"\n}', "line 2: .* is not a well-formed string"),
         (f"graph g(%x: f32[]) -> () {{\n%y: f32[] = Relu(%x) {{a={'[' * 60}}}\n}}", "line 2: nested too deeply"),

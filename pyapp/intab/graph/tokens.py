@@ -15,7 +15,7 @@ TOKEN = re.compile(
     |(?P<string>"(?:[^"\\\n]|\\.)*")
     |(?P<quoted>`(?:[^`\\\n]|\\.)*`)
     |(?P<float>\d+(?:\.\d*(?:e[+-]?\d+)?|e[+-]?\d+)|\binf\b|\bnan\b)
-    |(?P<int>\d{1,40})
+    |(?P<int>\d{{1,40}})
     |(?P<word>[A-Za-z_]\w*)
     |(?P<sign>->|//|==|[()\[\]{{}}<>=:,+*%@-])""",
     re.VERBOSE,
