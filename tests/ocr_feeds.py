@@ -20,7 +20,7 @@ Floats = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
 SEED = 7
-"""With this one the detector sees text in the smallest noise, too; tests/runtime/test_models.py says why that matters."""
+"""With this one the detector takes some of the smallest noise for text: tests/runtime/test_models.py says why."""
 INPUT = "x"  # of all three models
 LOGITS = "det-logits"
 """The detector without its last Sigmoid."""

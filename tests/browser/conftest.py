@@ -15,6 +15,7 @@ from pytest_pyodide.runner import BrowserWorkerChromeRunner
 from selenium.webdriver import Chrome
 
 from tests.browser.chromium import start_chromium
+from tests.browser.proofs import Proofs
 from tests.browser.served import load_script, make_served_folder, serve
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,12 @@ def selenium(request: pytest.FixtureRequest, selenium_session: Runner) -> Iterat
     with _script_timeout(selenium_session, LOAD_TIMEOUT_S if marker is None else marker.args[0]):
         yield selenium_session
     print(selenium_session.logs)
+
+
+@pytest.fixture(scope="session")
+def proofs(selenium_session: Runner) -> Proofs:
+    """Files that the browser can fetch, and modules to import inside Pyodide (tests/browser/inside)."""
+    return Proofs(selenium_session, SERVED)
 
 
 @pytest.fixture

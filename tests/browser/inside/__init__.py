@@ -1,0 +1,1 @@
+"""Modules that run inside Pyodide, beside intab: tests/browser/proofs.py puts them there."""

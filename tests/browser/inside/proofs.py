@@ -1,0 +1,114 @@
+"""Inside Pyodide: models loaded, run and watched, so that only numbers come out to the test."""
+
+import gc
+import io
+import sys
+from contextlib import contextmanager
+
+import js
+import numpy as np
+import pyodide_js
+from agreement import agreement
+
+from intab.backends.wasm.browser import BrowserMachine
+from intab.backends.wasm.pool import Pool
+from intab.browser import net, proxies
+from intab.runtime import load
+from intab.runtime.device import wasm_pool
+from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
+
+INPUT = "x"
+
+
+async def fetched(url):
+    """The bytes at `url`."""
+    storage = await net.fetch(url)
+    try:
+        return bytes(storage.read(0, storage.nbytes))
+    finally:
+        storage.dispose()
+
+
+async def arrays(url):
+    """The arrays of an .npz file, each under its name."""
+    with np.load(io.BytesIO(await fetched(url))) as archive:
+        return dict(archive)
+
+
+@contextmanager
+def plain_simd():
+    """A pool that generates for plain SIMD128, in place of this tab's, which has relaxed SIMD."""
+    assert wasm_pool().machine.target == WASM_RELAXED_SIMD, "this browser was to have relaxed SIMD"
+    machine = BrowserMachine()
+    machine.target = WASM_SIMD
+    pool = Pool(machine)
+    module = sys.modules["intab.runtime.load"]
+    module.wasm_pool = lambda: pool
+    try:
+        yield
+    finally:
+        module.wasm_pool = wasm_pool
+        machine.dispose()
+
+
+async def disagreements(model_url, cases):
+    """How far a model is from what is expected of it, and how many kernels it has.
+
+    cases: name -> URL of an .npz with `feed` and `expected`.
+    """
+    far = {}
+    async with await load(model_url, backend="wasm") as session:
+        output = session.outputs[0].name
+        for name, url in cases.items():
+            case = await arrays(url)
+            found = await session.run({INPUT: case["feed"]})
+            far[name] = agreement(found[output], case["expected"])
+        return far, session.stats().kernels
+
+
+@contextmanager
+def counted_modules():
+    """A list that grows by one whenever this tab's machine is given a module to compile."""
+    machine = wasm_pool().machine
+    made = []
+
+    async def instantiate(module):
+        made.append(len(module))
+        return await BrowserMachine.instantiate(machine, module)
+
+    machine.instantiate = instantiate
+    try:
+        yield made
+    finally:
+        del machine.instantiate
+
+
+def held():
+    """What is held now, after a collection: of every kind that could leak, by name."""
+    gc.collect()
+    pool = wasm_pool()
+    return {
+        "pool bytes in use": pool.used_nbytes,
+        "kernel memory": pool.machine.memory.nbytes,
+        "Python's memory": pyodide_js._module.HEAPU8.byteLength,
+        "JavaScript objects held by Python": pyodide_js._module.hiwire.num_keys(),
+        "Python objects held by JavaScript": pyodide_js._module.pyproxy_alloc_map.size,
+        "Python objects": len(gc.get_objects()),
+        **{f"open: {kind}": count for kind, count in proxies.live().items()},
+    }
+
+
+@contextmanager
+def counted_proxies():
+    """Have Pyodide count the Python objects that JavaScript holds."""
+    pyodide_js._module.enable_pyproxy_allocation_tracing()
+    try:
+        yield
+    finally:
+        pyodide_js._module.disable_pyproxy_allocation_tracing()
+
+
+def javascript_heap():
+    """Bytes of this worker's JavaScript heap right after a collection."""
+    js.gc()
+    return js.performance.memory.usedJSHeapSize
