@@ -371,6 +371,8 @@ def pools() -> Iterator[KernelCase]:
         ((3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),
         ((3, 2), (2, 1), (2, 3), (2, 0, 1, 3)),
         ((2, 2), (1, 1), (1, 1), (0, 0, 1, 1)),
+        ((3, 3), (3, 2), (1, 1), (2, 2, 2, 2)),
+        ((1, 6), (1, 5), (1, 1), (0, 4, 0, 4)),
     ]
     for window, stride, dilation, pads in problems:
         x = normal(2, 6, 7, 5)
@@ -378,15 +380,19 @@ def pools() -> Iterator[KernelCase]:
         _, n, out_height, out_width, channels = seen.shape
         values = (6, 7, channels, out_height, out_width, *window, *stride, *dilation, *pads[:2])
         words: dict[str, float] = dict(zip(pool.WORDS, values, strict=True))
-        name = f"{window}-{stride}-{dilation}-{pads}"
         items = n * out_height
-        yield case(f"max-pool-{name}", pool.pool("max", lanes=LANES), {"x": x}, words, items, np.nanmax(seen, axis=0))
+        maximum = np.nanmax(seen, axis=0)
         mean = np.nanmean(seen, axis=0).astype(np.float32)
-        yield case(f"mean-pool-{name}", pool.pool("average", lanes=LANES), {"x": x}, words, items, mean, tolerance=1e-5)
-        kernel = pool.pool("average", lanes=LANES, count_padding=True)
-        mean = np.nan_to_num(seen).mean(axis=0).astype(np.float32)
-        words = {**words, "pad_bottom": pads[2], "pad_right": pads[3]}
-        yield case(f"mean-pool-padded-{name}", kernel, {"x": x}, words, items, mean, tolerance=1e-5)
+        padded = np.nan_to_num(seen).mean(axis=0).astype(np.float32)
+        for known in (None, window):
+            name = f"{window}-{stride}-{dilation}-{pads}{'-unrolled' if known else ''}"
+            kernel = pool.pool("max", lanes=LANES, window=known)
+            yield case(f"max-pool-{name}", kernel, {"x": x}, words, items, maximum)
+            kernel = pool.pool("average", lanes=LANES, window=known)
+            yield case(f"mean-pool-{name}", kernel, {"x": x}, words, items, mean, tolerance=1e-5)
+            kernel = pool.pool("average", lanes=LANES, count_padding=True, window=known)
+            wide = {**words, "pad_bottom": pads[2], "pad_right": pads[3]}
+            yield case(f"mean-pool-padded-{name}", kernel, {"x": x}, wide, items, padded, tolerance=1e-5)
 
 
 def resizes() -> Iterator[KernelCase]:

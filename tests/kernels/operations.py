@@ -125,6 +125,11 @@ def others() -> Iterator[Operation]:
         a, b = pairs(scalar, edges=False)
         function = _function(lambda x, y: Select(x.lt(y), x, y), scalar, scalar)
         yield f"select-{scalar}", function, (a, b), scalar, False
+    for name, build in (
+        ("larger", lambda x, y: Select(x.lt(y), y, x)),
+        ("smaller", lambda x, y: Select(x.lt(y), x, y)),
+    ):
+        yield name, _function(build, "f32", "f32"), pairs("f32", edges=True), "f32", True
     for scalar in FLOATS:
         # Small whole numbers, so that rounding once or twice is the same.
         a = np.arange(-8, 8, dtype=NUMPY[scalar])

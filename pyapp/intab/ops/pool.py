@@ -126,7 +126,9 @@ class Pool:
         words: dict[str, Dim | float] = dict(zip(family.WORDS, values, strict=True))
         if counted:
             words |= {"pad_bottom": pads[1][0], "pad_right": pads[1][1]}
-        kernel = family.pool(self.kind, lanes=lowering.target.lanes, count_padding=counted)
+        height, width = (*line, *self.kernel)
+        window = (height, width) if height * width <= family.MOST_TAPS else None
+        kernel = family.pool(self.kind, lanes=lowering.target.lanes, count_padding=counted, window=window)
         lowering.step(kernel, {"x": x, "y": y}, words, out[0] * product(out[1:-2]))
 
 

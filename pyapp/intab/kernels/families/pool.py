@@ -5,9 +5,9 @@ from functools import cache
 
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
-from intab.kernels.families.loops import check_lanes, widened
+from intab.kernels.families.loops import check_lanes, stream, widened
 from intab.kernels.families.row import larger
-from intab.kernels.ir import F32, Cast, Const, Expr, Kernel, Type, Var, Word
+from intab.kernels.ir import F32, I32, Cast, Const, Expr, Kernel, Select, Var, Word
 
 WORDS = (
     "height",
@@ -26,13 +26,18 @@ WORDS = (
 )
 
 
+# Windows with more taps than this are not worth writing out.
+MOST_TAPS = 16
+
+
 @cache
-def pool(op: str, *, lanes: int, count_padding: bool = False) -> Kernel:
+def pool(op: str, *, lanes: int, count_padding: bool = False, window: tuple[int, int] | None = None) -> Kernel:
     """op "max", or "average": of the elements inside the picture, or with `count_padding` of its padding too.
 
     Buffers: x [N, height, width, channels], y [N, out_height, out_width, channels], contiguous. Words: WORDS, with
     `count_padding` then pad_bottom, pad_right. Items: N * out_height. A window with nothing in it gives -inf or NaN;
-    max does not bother about NaN.
+    max does not bother about NaN. `window` says (window_height, window_width) beforehand, which makes windows that
+    lie inside the picture several times as fast; for small windows, since every tap is written out.
     """
     check_lanes(lanes)
     if op not in ("max", "average"):
@@ -49,15 +54,84 @@ def pool(op: str, *, lanes: int, count_padding: bool = False) -> Kernel:
         y = kernel.let("y_first", out_y * words["stride_y"] - words["pad_top"])
         rows = _Taps(kernel, y, words["height"], words["window_height"], words["dilation_y"], words["pad_top"], bottom)
         row_start = kernel.let("row_start", picture * words["height"] + y)
-        out = kernel.let("out", at("y", kernel.item * words["out_width"] * words["channels"]))
-        with kernel.loop("out_x", 0, words["out_width"]) as out_x:
-            x = kernel.let("x_first", out_x * words["stride_x"] - words["pad_left"])
-            columns = _Taps(
-                kernel, x, words["width"], words["window_width"], words["dilation_x"], words["pad_left"], right
-            )
-            count = kernel.let("count", Cast(rows.counted * columns.counted, F32))
-            _one_place(kernel, op, words, rows, columns, row_start, x, out, count, lanes)
+        out_start = kernel.let("out_start", kernel.item * words["out_width"])
+
+        def any_places(begin: Expr | int, end: Expr | Word) -> None:
+            with kernel.loop("out_x", begin, end) as out_x:
+                x = kernel.let("x_first", out_x * words["stride_x"] - words["pad_left"])
+                columns = _Taps(
+                    kernel, x, words["width"], words["window_width"], words["dilation_x"], words["pad_left"], right
+                )
+                count = kernel.let("count", Cast(rows.counted * columns.counted, F32))
+                out = kernel.let("out", at("y", (out_start + out_x) * words["channels"]))
+                _one_place(kernel, op, words, rows, columns, row_start, x, out, count, lanes)
+
+        if window is None:
+            any_places(0, words["out_width"])
+        else:
+            first, end = _inside(kernel, words, rows, window)
+            with kernel.loop("side", 0, 2) as side:
+                left = side.equal(0)
+                any_places(Select(left, Const(0, I32), end), Select(left, first, words["out_width"]))
+            _whole_windows(kernel, op, words, window, row_start, out_start, first, end, lanes)
     return kernel.kernel()
+
+
+def _inside(kernel: KernelWriter, words: dict[str, Word], rows: "_Taps", window: tuple[int, int]) -> tuple[Expr, Expr]:
+    """The places first .. end of a row whose windows lie inside the picture; 0 .. 0 where there are none."""
+    stride, pad = words["stride_x"], words["pad_left"]
+    whole = kernel.let("whole", (rows.end - rows.begin).equal(window[0]))
+    first = kernel.let("first", (pad + stride - 1) // stride)
+    # Up to here a window may begin so that its last tap is in the picture.
+    room = kernel.let("room", words["width"] - words["dilation_x"] * (window[1] - 1) - 1 + pad)
+    end = kernel.let("end", Select(room.lt(0), Const(0, I32), room // stride + 1).minimum(words["out_width"]))
+    some = kernel.let("some", whole & first.lt(end))
+    zero = Const(0, I32)
+    return kernel.let("first", Select(some, first, zero)), kernel.let("end", Select(some, end, zero))
+
+
+def _whole_windows(
+    kernel: KernelWriter,
+    op: str,
+    words: dict[str, Word],
+    window: tuple[int, int],
+    row_start: Expr,
+    out_start: Expr,
+    first: Expr,
+    end: Expr,
+    lanes: int,
+) -> None:
+    """Places first .. end of a row, every tap written out. At stride 1 all of them are one run of elements."""
+    channels = words["channels"]
+    dense = kernel.let("dense", words["stride_x"].equal(1))
+    runs = kernel.let("runs", Select(dense, (end - first).minimum(1), end - first))
+    length = kernel.let("length", Select(dense, (end - first) * channels, channels))
+    with kernel.loop("run", 0, runs) as run:
+        place = kernel.let("place", first + run)
+        x = kernel.let("x", place * words["stride_x"] - words["pad_left"])
+        taps = [
+            kernel.let(
+                "tap",
+                at(
+                    "x",
+                    ((row_start + words["dilation_y"] * dy) * words["width"] + x + words["dilation_x"] * dx) * channels,
+                ),
+            )
+            for dy in range(window[0])
+            for dx in range(window[1])
+        ]
+        out = kernel.let("out", at("y", (out_start + place) * channels))
+
+        def body(width: int) -> None:
+            seen = [kernel.let("seen", load("x", tap, F32.wide(width))) for tap in taps]
+            while len(seen) > 1:
+                paired = zip(seen[::2], seen[1::2], strict=False)
+                merged = [kernel.let("seen", larger(a, b) if op == "max" else a + b) for a, b in paired]
+                seen = merged + seen[len(seen) - len(seen) % 2 :]
+            result = seen[0] / float(window[0] * window[1]) if op == "average" else seen[0]
+            kernel.store("y", out, result)
+
+        stream(kernel, length, lanes, [*taps, out], body)
 
 
 class _Taps:
@@ -77,11 +151,11 @@ class _Taps:
             """How many taps lie before `limit`."""
             return ((limit - first + dilation - 1).maximum(0) // dilation).minimum(window)
 
-        self.begin = kernel.let("begin", taps_below(Const(0, Type("i32"))))
+        self.begin = kernel.let("begin", taps_below(Const(0, I32)))
         self.end = kernel.let("end", taps_below(size))
         self.counted: Expr = self.end - self.begin
         if after is not None:
-            self.counted = taps_below(size + after) - taps_below(Const(0, Type("i32")) - before)
+            self.counted = taps_below(size + after) - taps_below(Const(0, I32) - before)
 
 
 def _one_place(

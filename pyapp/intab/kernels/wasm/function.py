@@ -377,6 +377,16 @@ class _Writer:
             self.out += table[expr.type.scalar]["add"]
 
     def select(self, expr: ir.Select) -> None:
+        then, otherwise, condition = expr.then, expr.otherwise, expr.condition
+        if expr.type == Type("f32", VECTOR_LANES) and isinstance(condition, ir.Binary) and condition.op == "lt":
+            # x < y ? y : x is one instruction, pmax(x, y), and x < y ? x : y is pmin(y, x).
+            for op, first in (("max", otherwise), ("min", then)):
+                second = then if op == "max" else otherwise
+                if condition.left == first and condition.right == second:
+                    self.expr(otherwise)
+                    self.expr(then)
+                    self.out += code.VECTOR_PSEUDO_EXTREMES[op]
+                    return
         self.expr(expr.then)
         self.expr(expr.otherwise)
         self.expr(expr.condition)
