@@ -37,11 +37,11 @@ function takeDrops(zone, take) {
   let depth = 0; // dragenter and dragleave also come for every element inside
   /** @param {number} change */
   const enter = (change) => {
-    depth = Math.max(0, depth + change);
+    depth += change;
     zone.classList.toggle("dragged", depth > 0);
   };
-  document.addEventListener("dragenter", () => enter(1));
-  document.addEventListener("dragleave", () => enter(-1));
+  document.addEventListener("dragenter", (event) => event.dataTransfer?.types.includes("Files") && enter(1));
+  document.addEventListener("dragleave", (event) => event.dataTransfer?.types.includes("Files") && enter(-1));
   document.addEventListener("dragover", (event) => event.preventDefault());
   document.addEventListener("drop", (event) => {
     event.preventDefault();

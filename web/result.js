@@ -135,7 +135,7 @@ function itemOf(line, index) {
 function factsOf(read) {
   const { timings } = read;
   const summary = document.createElement("summary");
-  summary.textContent = `${seconds(timings.total_ms)} on ${read.backend}`;
+  summary.textContent = `Read in ${seconds(timings.total_ms)} on ${read.backend}`;
   const table = document.createElement("dl");
   const rows = /** @type {[string, number][]} */ ([
     ["Opening the picture", timings.open_ms],
