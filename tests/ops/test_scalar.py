@@ -15,8 +15,9 @@ from intab.ops.elementwise import Elementwise, scalar_function
 from intab.ops.epilogue import body_function, evaluate_body
 from intab.ops.registry import OPERATORS, operator_of
 from tests.agreement import agreement
+from tests.ops.bodies import body
 from tests.ops.case import Numbers
-from tests.ops.cases import SPECIAL, body
+from tests.ops.cases import SPECIAL
 
 FLOATS = np.unique(np.append(SPECIAL, [2.0, 4.0, -4.0, 127.5, 2.0**31, -(2.0**31), 1e38])).astype(np.float32)
 INT32 = np.array([-(2**31), -(2**31) + 1, -7, -2, -1, 0, 1, 2, 3, 8, 2**31 - 1], np.int32)

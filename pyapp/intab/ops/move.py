@@ -1,15 +1,13 @@
 """Operators that move elements and compute nothing."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from intab.dtypes import int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, floor_div, product, total
+from intab.graph.dims import Dim, Shape, floor_div, product
 from intab.graph.ir import Value
 from intab.kernels.families import move as family
-from intab.ops.arrays import Numbers, pad_constant
+from intab.ops.arrays import Numbers
 from intab.ops.broadcast import (
     NO_PAIRS,
     Pairs,
@@ -21,10 +19,10 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.builder import KNOWN_ELEMENTS
-from intab.ops.kernel_steps import checked, copy_step, moved, size_step, transpose_step, value_word
-from intab.ops.lowering import Lowering, Place
+from intab.ops.kernel_steps import checked, copy_step, moved, size_step, transpose_step
+from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
-from intab.ops.strides import broadcast_strides, collapse, dense_strides
+from intab.ops.strides import broadcast_strides, collapse, dense_strides, offset_of
 
 
 @op("Reshape")
@@ -177,7 +175,7 @@ class Slice:
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
         strides = dense_strides(x.shape)
-        source = moved(lowering.place(x), _offset(self.starts, strides))
+        source = moved(lowering.place(x), offset_of(self.starts, strides))
         steps = tuple(stride * step for stride, step in zip(strides, self.steps, strict=True))
         copy_step(lowering, source, steps, lowering.place(y), dense_strides(y.shape), y.shape)
 
@@ -204,106 +202,6 @@ class Expand:
         (x,), (y,) = inputs, outputs
         strides = broadcast_strides(x.shape, y.shape)
         copy_step(lowering, lowering.place(x), strides, lowering.place(y), dense_strides(y.shape), y.shape)
-
-
-@op("Pad")
-class Pad:
-    """x with a border: `pads` elements (all begins, then all ends) of `value`, reflected, or of the edge's element.
-
-    Negative pads cut off; only mode "constant" takes them. Source: ONNX Pad-13.
-    """
-
-    pads: tuple[Dim, ...]
-    value: float = 0.0
-    mode: str = "constant"
-
-    def infer(self, x: Value) -> Result:
-        if len(self.pads) != 2 * x.rank:
-            raise ShapeError(f"Pad of {x} needs {2 * x.rank} pads, not {shape_text(self.pads)}.")
-        if self.mode not in ("constant", "reflect", "edge"):
-            raise UnsupportedOpError(
-                f"Pad with mode {self.mode!r} is not supported; there are constant, reflect, edge."
-            )
-        if x.dtype.kind == "string":
-            raise DTypeError(f"Pad takes numbers, not {x}.")
-        shape, pairs = [], NO_PAIRS
-        for i, dim in enumerate(x.shape):
-            begin, end = self.pads[i], self.pads[x.rank + i]
-            self._check_axis(x, dim, (begin, end))
-            shape.append(dim + begin + end)
-            for pad in (begin, end):
-                # A reflection has no element beyond the other end; an edge needs one element.
-                needed = {"constant": 0, "reflect": pad + 1, "edge": 1}[self.mode] if pad != 0 else 0
-                pairs += at_most(needed, dim) if needed != 0 else ()
-        return Result(x.dtype, tuple(shape), equal=tuple(dict.fromkeys(pairs)))
-
-    def _check_axis(self, x: Value, dim: Dim, pads: tuple[Dim, Dim]) -> None:
-        # A reflection has no element beyond the other end; an edge needs one element.
-        beyond = {"constant": None, "reflect": dim - 1, "edge": dim}[self.mode]
-        size = dim + pads[0] + pads[1]
-        bad = isinstance(size, int) and size < 0
-        for pad in pads:
-            if beyond is not None and pad != 0:
-                room = beyond - pad if self.mode == "reflect" else beyond - 1
-                bad = bad or (isinstance(pad, int) and pad < 0) or (isinstance(room, int) and room < 0)
-        if bad:
-            raise ShapeError(f"Pad of {x} by {pads[0]} and {pads[1]} with mode {self.mode!r} along an axis of {dim}.")
-
-    def reference(self, x: Numbers) -> Numbers:
-        pads = numbers(self.pads)
-        if self.mode == "constant":
-            return pad_constant(x, pads, x.dtype.type(self.value))
-        widths = list(zip(pads[: x.ndim], pads[x.ndim :], strict=True))
-        return np.asarray(np.pad(x, widths, mode="reflect" if self.mode == "reflect" else "edge"))
-
-    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
-        (x,), (y,) = inputs, outputs
-        target = lowering.place(y)
-        if self.mode == "constant":
-            self._constant_border(lowering, lowering.place(x), x.shape, target)
-            return
-        inside = moved(target, _offset(self.pads[: x.rank], dense_strides(y.shape)))
-        copy_step(lowering, lowering.place(x), dense_strides(x.shape), inside, dense_strides(y.shape), x.shape)
-        self._borders(lowering, target, x.shape, y.shape)
-
-    def _constant_border(self, lowering: Lowering, source: Place, shape: Shape, target: Place) -> None:
-        """One kernel; an axis without a border counts as part of the axis before it."""
-        axes: list[tuple[Dim, Dim, Dim]] = []
-        for size, begin, end in zip(shape, self.pads[: len(shape)], self.pads[len(shape) :], strict=True):
-            if axes and begin == 0 and end == 0:
-                inner, before, outer = axes[-1]
-                axes[-1] = (inner * size, before * size, outer * size)
-            else:
-                axes.append((size, begin, size + begin + end))
-        axes = axes or [(1, 0, 1)]
-        rank, sizes = len(axes), tuple(size for size, _, _ in axes)
-        words: dict[str, Dim | float] = {"value": value_word(source.dtype, self.value)}
-        for i, (size, before, out) in enumerate(axes):
-            words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
-        words |= {f"stride_{i}": stride for i, stride in enumerate(dense_strides(sizes)[:-1])}
-        kernel = family.pad(checked(source.dtype).name, rank, lanes=lowering.target.lanes)
-        lowering.step(kernel, {"x": source, "y": target}, words, product(out for _, _, out in axes[:-1]))
-
-    def _borders(self, lowering: Lowering, target: Place, inner: Shape, outer: Shape) -> None:
-        """Fill the borders axis by axis from what lies inside them already; earlier axes are whole by then."""
-        strides, rank = dense_strides(outer), len(inner)
-        begins = list(self.pads[:rank])
-        for axis in range(rank):
-            begin, end = self.pads[axis], self.pads[rank + axis]
-            beside = 1 if self.mode == "reflect" else 0
-            places = [0 if i <= axis else begins[i] for i in range(rank)]
-            # Each border runs outwards from the picture's edge, its source inwards.
-            for pad, first, from_, out in (
-                (begin, begin - 1, begin + beside, -strides[axis]),
-                (end, begin + inner[axis], begin + inner[axis] - 1 - beside, strides[axis]),
-            ):
-                sizes = tuple(outer[i] if i < axis else inner[i] if i > axis else pad for i in range(rank))
-                source_strides = tuple(s if i != axis else -out * beside for i, s in enumerate(strides))
-                target_strides = tuple(s if i != axis else out for i, s in enumerate(strides))
-                if pad != 0:
-                    at = _offset([from_ if i == axis else p for i, p in enumerate(places)], strides)
-                    to = _offset([first if i == axis else p for i, p in enumerate(places)], strides)
-                    copy_step(lowering, moved(target, at), source_strides, moved(target, to), target_strides, sizes)
 
 
 @op("Gather")
@@ -372,11 +270,6 @@ class ShapeOf:
         (x,), (y,) = inputs, outputs
         for i, size in enumerate(x.shape[self.start : self.end]):
             size_step(lowering, moved(lowering.place(y), i), size)
-
-
-def _offset(places: Sequence[Dim], strides: Shape) -> Dim:
-    """Where the element at these places lies."""
-    return total(place * stride for place, stride in zip(places, strides, strict=True))
 
 
 def resolve_reshape(shape: Shape, elements: tuple[Dim, ...], allow_zero: bool = False) -> Shape:

@@ -7,7 +7,7 @@ that is right whatever the symbols are.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intab.graph.dims import Dim, Shape, product
+from intab.graph.dims import Dim, Shape, product, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +46,11 @@ def broadcast_strides(shape: Shape, target: Shape) -> Shape:
     full = tuple(1 if dim == 1 else target[missing + i] for i, dim in enumerate(shape))
     strides = (0 if dim == 1 else stride for dim, stride in zip(full, dense_strides(full), strict=True))
     return ((0,) * missing) + tuple(strides)
+
+
+def offset_of(places: Sequence[Dim], strides: Shape) -> Dim:
+    """Where the element at these places lies."""
+    return total(place * stride for place, stride in zip(places, strides, strict=True))
 
 
 def collapse(sizes: Shape, strides: Sequence[Shape]) -> Walk:
