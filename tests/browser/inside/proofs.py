@@ -112,3 +112,28 @@ def javascript_heap():
     """Bytes of this worker's JavaScript heap right after a collection."""
     js.gc()
     return js.performance.memory.usedJSHeapSize
+
+
+async def open_reader():
+    """The OCR pipeline over the site's models."""
+    import intab
+    from intab.browser.packages import load_packages
+
+    await load_packages("pillow")  # which the page of the site does, too
+    return await intab.pipeline("ocr", detector="/site/models/ocr/det.onnx", recogniser="/site/models/ocr/rec.onnx")
+
+
+async def read_pages(urls):
+    """The lines in each picture as (text, score, box), and the sizes of the modules that were compiled meanwhile."""
+    with counted_modules() as modules:
+        reader = await open_reader()
+        try:
+            lines = [[plain(line) for line in await reader(url)] for url in urls]
+        finally:
+            reader.dispose()
+    return {"lines": lines, "modules": modules}
+
+
+def plain(line):
+    """A line of text without numpy's types."""
+    return line.text, float(line.score), [[float(x), float(y)] for x, y in line.box]
