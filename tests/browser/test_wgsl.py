@@ -6,7 +6,8 @@ from pytest_pyodide import run_in_pyodide
 
 from intab.errors import UnsupportedOpError
 from intab.kernels.wgsl import generate, pack_words, workgroups
-from tests.kernels.cases import CASES, KernelCase, agreement
+from tests.kernels.case import KernelCase, far
+from tests.kernels.cases import CASES
 
 
 @run_in_pyodide
@@ -89,6 +90,6 @@ def test_kernels_compute_the_same_on_webgpu(selenium):
     wrong = []
     for case, result in zip(cases, results, strict=True):
         expected = next(iter(case.expected.values()))
-        if not agreement(np.frombuffer(result, expected.dtype), expected) <= case.tolerance:
+        if not far(np.frombuffer(result, expected.dtype), expected) <= case.tolerance:
             wrong.append(case.name)
     assert not wrong

@@ -1,0 +1,122 @@
+"""Cases of windows over pictures, of resizing and of matrix products."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from intab.kernels import functions
+from intab.kernels.families import matmul, pool, resize
+from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, pack_panels, pad_columns
+from intab.kernels.ir import F32
+from intab.ops.resize import COORDINATES, ROUNDINGS
+from tests.kernels.case import (
+    LANES,
+    Array,
+    KernelCase,
+    case,
+    ceil_div,
+    integers,
+    normal,
+)
+
+
+def pooled(
+    x: Array, window: tuple[int, int], stride: tuple[int, int], dilation: tuple[int, int], pads: tuple[int, ...]
+) -> Array:
+    """What each tap sees, NaN outside the picture: [taps, N, out_y, out_x, C]."""
+    top, left, bottom, right = pads
+    wide = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=np.nan)
+    out = [(wide.shape[axis + 1] - dilation[axis] * (window[axis] - 1) - 1) // stride[axis] + 1 for axis in (0, 1)]
+    return np.stack(
+        [
+            wide[:, dy * dilation[0] :: stride[0]][:, : out[0]][:, :, dx * dilation[1] :: stride[1]][:, :, : out[1]]
+            for dy in range(window[0])
+            for dx in range(window[1])
+        ]
+    )
+
+
+def pools() -> Iterator[KernelCase]:
+    problems = [
+        ((2, 2), (2, 2), (1, 1), (0, 0, 0, 0)),
+        ((3, 3), (1, 1), (1, 1), (1, 1, 1, 1)),
+        ((3, 2), (2, 1), (2, 3), (2, 0, 1, 3)),
+        ((2, 2), (1, 1), (1, 1), (0, 0, 1, 1)),
+        ((3, 3), (3, 2), (1, 1), (2, 2, 2, 2)),
+        ((1, 6), (1, 5), (1, 1), (0, 4, 0, 4)),
+    ]
+    for window, stride, dilation, pads in problems:
+        x = normal(2, 6, 7, 5)
+        seen = pooled(x, window, stride, dilation, pads)
+        _, n, out_height, out_width, channels = seen.shape
+        values = (6, 7, channels, out_height, out_width, *window, *stride, *dilation, *pads[:2])
+        words: dict[str, float] = dict(zip(pool.WORDS, values, strict=True))
+        items = n * out_height
+        maximum = np.nanmax(seen, axis=0)
+        mean = np.nanmean(seen, axis=0).astype(np.float32)
+        padded = np.nan_to_num(seen).mean(axis=0).astype(np.float32)
+        for known in (None, window):
+            name = f"{window}-{stride}-{dilation}-{pads}{'-unrolled' if known else ''}"
+            kernel = pool.pool("max", lanes=LANES, window=known)
+            yield case(f"max-pool-{name}", kernel, {"x": x}, words, items, maximum)
+            kernel = pool.pool("average", lanes=LANES, window=known)
+            yield case(f"mean-pool-{name}", kernel, {"x": x}, words, items, mean, tolerance=1e-5)
+            kernel = pool.pool("average", lanes=LANES, count_padding=True, window=known)
+            wide = {**words, "pad_bottom": pads[2], "pad_right": pads[3]}
+            yield case(f"mean-pool-padded-{name}", kernel, {"x": x}, wide, items, padded, tolerance=1e-5)
+
+
+def resizes() -> Iterator[KernelCase]:
+    x = normal(2, 4, 5, 6)
+    for coordinates in resize.COORDINATES:
+        for out in ((8, 10), (3, 7), (1, 1)):
+            for given in (False, True):
+                scales = (out[0] / 4 * 1.01, out[1] / 5 * 0.99) if given else (out[0] / 4, out[1] / 5)
+                words: dict[str, float] = dict(
+                    zip(("height", "width", "channels", "out_height", "out_width"), (4, 5, 6, *out), strict=True)
+                )
+                if given:
+                    words.update({"scale_y": scales[0], "scale_x": scales[1]})
+                at = [
+                    COORDINATES[coordinates](np.arange(o, dtype=np.float32), s, size, o).astype(np.float64)
+                    for o, s, size in zip(out, scales, (4, 5), strict=True)
+                ]
+                name = f"{coordinates}-{out[0]}x{out[1]}{'-scaled' if given else ''}"
+                for rounding in resize.ROUNDINGS:
+                    if rounding in ("floor", "ceil") and coordinates == "half_pixel_symmetric" and given:
+                        continue  # places fall on whole numbers but for the last bit, so either side is right
+                    y, z = (
+                        np.clip(ROUNDINGS[rounding](a), 0, s - 1).astype(int) for a, s in zip(at, (4, 5), strict=True)
+                    )
+                    kernel = resize.resize_nearest("f32", coordinates, rounding, given_scales=given, lanes=LANES)
+                    items = 2 * out[0]
+                    yield case(f"nearest-{rounding}-{name}", kernel, {"x": x}, words, items, x[:, y][:, :, z])
+                kernel = resize.resize_linear(coordinates, given_scales=given, lanes=LANES)
+                wanted = _linear(_linear(x.astype(np.float64), at[0], 1), at[1], 2).astype(np.float32)
+                yield case(f"linear-{name}", kernel, {"x": x}, words, 2 * out[0], wanted, tolerance=1e-4)
+    m = integers("uint8", 1, 2, 2, 3)
+    kernel = resize.resize_nearest("u8", "asymmetric", "floor", given_scales=False, lanes=LANES)
+    words = {"height": 2, "width": 2, "channels": 3, "out_height": 4, "out_width": 4}
+    yield case("nearest-u8", kernel, {"x": m}, words, 4, m.repeat(2, axis=1).repeat(2, axis=2))
+
+
+def _linear(x: Array, at: Array, axis: int) -> Array:
+    below = np.floor(at)
+    last = x.shape[axis] - 1
+    first, second = (np.take(x, np.clip(below + step, 0, last).astype(int), axis) for step in (0, 1))
+    fraction = (at - below).reshape([-1 if a == axis else 1 for a in range(x.ndim)])
+    return np.asarray(first + (second - first) * fraction)
+
+
+def matmuls() -> Iterator[KernelCase]:
+    relu = functions.scalar_function(lambda _, v: functions.at_least(v, 0.0), F32)
+    for rows, depth, columns, by_panels in ((13, 29, 19, False), (5, 7, 40, True)):
+        a, b, bias = normal(2, rows, depth), normal(depth, columns), normal(columns)
+        kernel = matmul.matmul(Epilogue(bias=True, function=relu), by_panels=by_panels)
+        inputs = {"a": a, "b": pack_panels(b), "bias": pad_columns(bias)}
+        words = {"rows": rows, "depth": depth, "columns": columns, "a_row": depth, "out_row": columns}
+        words.update({"a_batch": rows * depth, "b_batch": 0, "out_batch": rows * columns})
+        items = 2 * (ceil_div(columns, TILE_COLUMNS) if by_panels else ceil_div(rows, TILE_ROWS))
+        wanted = np.maximum(a.astype(np.float64) @ b + bias, 0).astype(np.float32)
+        name = f"matmul-{rows}x{depth}x{columns}"
+        yield case(name, kernel, inputs, words, items, wanted, tolerance=1e-5, output="out")
