@@ -6,7 +6,7 @@ import numpy as np
 
 from intab.kernels import functions
 from intab.kernels.families import matmul, pool, resize
-from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, pack_panels, pad_columns
+from intab.kernels.families.register_tile import Epilogue, pack_panels, pad_columns
 from intab.kernels.ir import F32
 from intab.ops.resize import COORDINATES, ROUNDINGS
 from tests.kernels.case import (
@@ -110,13 +110,14 @@ def _linear(x: Array, at: Array, axis: int) -> Array:
 
 def matmuls() -> Iterator[KernelCase]:
     relu = functions.scalar_function(lambda _, v: functions.at_least(v, 0.0), F32)
-    for rows, depth, columns, by_panels in ((13, 29, 19, False), (5, 7, 40, True)):
+    for rows, depth, columns, block_rows, block_columns in ((13, 29, 19, 6, 16), (5, 7, 40, 12, 8)):
         a, b, bias = normal(2, rows, depth), normal(depth, columns), normal(columns)
-        kernel = matmul.matmul(Epilogue(bias=True, function=relu), by_panels=by_panels)
+        kernel = matmul.matmul(Epilogue(bias=True, function=relu))
         inputs = {"a": a, "b": pack_panels(b), "bias": pad_columns(bias)}
         words = {"rows": rows, "depth": depth, "columns": columns, "a_row": depth, "out_row": columns}
         words.update({"a_batch": rows * depth, "b_batch": 0, "out_batch": rows * columns})
-        items = 2 * (ceil_div(columns, TILE_COLUMNS) if by_panels else ceil_div(rows, TILE_ROWS))
+        words.update({"block_rows": block_rows, "block_columns": block_columns})
+        items = 2 * ceil_div(rows, block_rows) * ceil_div(columns, block_columns)
         wanted = np.maximum(a.astype(np.float64) @ b + bias, 0).astype(np.float32)
         name = f"matmul-{rows}x{depth}x{columns}"
         yield case(name, kernel, inputs, words, items, wanted, tolerance=1e-5, output="out")

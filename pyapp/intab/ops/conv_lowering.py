@@ -16,13 +16,12 @@ from intab.ops.dense import (
     EpilogueOperands,
     OutputShape,
     as_matrix,
+    blocking,
     epilogue_operands,
     matmul_words,
     pack_computed,
     panels_shape,
     require_float32,
-    sweeps_by_panels,
-    tile_items,
 )
 from intab.ops.lowering import Lowering, Place
 
@@ -135,12 +134,17 @@ def _lower_pointwise(
 ) -> None:
     """A window of one pixel: a matmul over all pixels."""
     depth, columns = g.channels // g.group, g.features // g.group
-    by_panels = sweeps_by_panels(depth, columns)
+    blocks = blocking(depth)
     lowering.step(
-        matmul(operands.epilogue, by_panels=by_panels),
+        matmul(operands.epilogue),
         {"a": picture, "b": weights, "out": out, **operands.buffers},
-        matmul_words(g.rows, depth, columns) | {"a_row": g.channels, "out_row": g.features, **operands.words},
-        tile_items(g.rows, columns, by_panels),
+        {
+            **matmul_words(g.rows, depth, columns, blocks),
+            "a_row": g.channels,
+            "out_row": g.features,
+            **operands.words,
+        },
+        blocks.items(g.rows, columns),
     )
 
 
@@ -153,9 +157,9 @@ def _lower_windows(
     depth = taps_y * taps_x * run
     if dilation_x == 1 and g.group == 1:  # neighbouring taps lie side by side: one run a line
         taps_x, run = 1, taps_x * run
-    by_panels = sweeps_by_panels(depth, columns)
+    blocks = blocking(depth, tiles_down=1)
     lowering.step(
-        convolution(operands.epilogue, by_panels=by_panels),
+        convolution(operands.epilogue),
         {"a": picture, "b": weights, "out": out, **operands.buffers},
         {
             "rows": g.rows,
@@ -171,9 +175,11 @@ def _lower_windows(
             "tap_x_skip": dilation_x * g.channels - run if taps_x > 1 else 0,
             "tap_y_skip": dilation_y * g.line - (dilation_x * g.channels * taps_x if taps_x > 1 else run),
             "out_row": g.features,
+            "block_rows": blocks.rows,
+            "block_columns": blocks.columns,
             **operands.words,
         },
-        tile_items(g.rows, columns, by_panels),
+        blocks.items(g.rows, columns),
     )
 
 

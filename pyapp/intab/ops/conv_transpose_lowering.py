@@ -16,12 +16,11 @@ from intab.ops.arrays import Numbers
 from intab.ops.dense import (
     EpilogueOperands,
     OutputShape,
+    blocking,
     epilogue_operands,
     matmul_words,
     panels_shape,
     require_float32,
-    sweeps_by_panels,
-    tile_items,
 )
 from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering, Place
@@ -181,11 +180,11 @@ def _window_products(
     rows = product(x.shape[:-1])
     weights = lowering.weight((w,), "panels by tap", panels_shape(g.channels, g.products), pack)
     made = lowering.scratch(float32, rows * g.products)
-    by_panels = sweeps_by_panels(g.channels, g.products)
+    blocks = blocking(g.channels)
     lowering.step(
-        matmul(operands.epilogue, by_panels=by_panels),
+        matmul(operands.epilogue),
         {"a": lowering.place(x), "b": weights, "out": made, **operands.buffers},
-        {**matmul_words(rows, g.channels, g.products), **operands.words},
-        tile_items(rows, g.products, by_panels),
+        {**matmul_words(rows, g.channels, g.products, blocks), **operands.words},
+        blocks.items(rows, g.products),
     )
     return made

@@ -17,8 +17,29 @@ from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.strides import broadcast_strides, dense_strides
 
-# A right side larger than this leaves the second-level cache between one row of tiles and the next.
-CACHED_NBYTES = 256 * 1024
+# Of the second-level cache, what the panels of a block may take, and what its rows may.
+PANELS_NBYTES = 256 * 1024
+ROWS_NBYTES = 128 * 1024
+MOST_TILES_DOWN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Blocking:
+    """How a matrix of rows x columns is cut into items."""
+
+    rows: int
+    columns: int
+
+    def items(self, rows: Dim, columns: Dim) -> Dim:
+        return ceil_div(rows, self.rows) * ceil_div(columns, self.columns)
+
+
+def blocking(depth: Dim, *, tiles_down: int = MOST_TILES_DOWN) -> Blocking:
+    """Blocks whose panels, and whose rows, stay in the second-level cache. A depth not known yet is taken for 256."""
+    row_nbytes = 4 * max(1, depth if isinstance(depth, int) else 256)
+    down = min(tiles_down, max(1, ROWS_NBYTES // (row_nbytes * TILE_ROWS)))
+    across = max(1, PANELS_NBYTES // (row_nbytes * TILE_COLUMNS))
+    return Blocking(down * TILE_ROWS, across * TILE_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +146,7 @@ def packed_batch(depth: Dim, columns: Dim) -> Dim:
     return ceil_div(columns, TILE_COLUMNS) * (depth * TILE_COLUMNS)
 
 
-def matmul_words(rows: Dim, depth: Dim, columns: Dim) -> dict[str, Dim]:
+def matmul_words(rows: Dim, depth: Dim, columns: Dim, blocks: Blocking) -> dict[str, Dim]:
     """The words of one dense matmul without batches."""
     return {
         "rows": rows,
@@ -136,23 +157,14 @@ def matmul_words(rows: Dim, depth: Dim, columns: Dim) -> dict[str, Dim]:
         "a_batch": 0,
         "b_batch": 0,
         "out_batch": 0,
+        "block_rows": blocks.rows,
+        "block_columns": blocks.columns,
     }
 
 
 def panels_shape(depth: int, columns: int) -> tuple[int, int, int]:
     """The shape of a packed constant."""
     return (-(-columns // TILE_COLUMNS), depth, TILE_COLUMNS)
-
-
-def sweeps_by_panels(depth: Dim, columns: Dim) -> bool:
-    """Whether the right side is too large to be read again for every few rows."""
-    nbytes = depth * columns * 4
-    return isinstance(nbytes, int) and nbytes > CACHED_NBYTES
-
-
-def tile_items(rows: Dim, columns: Dim, by_panels: bool) -> Dim:
-    """How many items a matrix of rows x columns makes."""
-    return ceil_div(columns, TILE_COLUMNS) if by_panels else ceil_div(rows, TILE_ROWS)
 
 
 def as_matrix(array: Numbers, depth: int) -> Numbers:

@@ -11,6 +11,7 @@ from intab.ops.arrays import Numbers, accumulator
 from intab.ops.broadcast import Pairs, agree, broadcast, need_rank, shape_text
 from intab.ops.dense import (
     OutputShape,
+    blocking,
     epilogue_operands,
     expanded,
     matmul_words,
@@ -18,8 +19,6 @@ from intab.ops.dense import (
     packed_batch,
     panels_shape,
     require_float32,
-    sweeps_by_panels,
-    tile_items,
 )
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
 from intab.ops.kernel_steps import transpose_step
@@ -100,19 +99,19 @@ def lower_matmul(
     operands = epilogue_operands(lowering, out, bias, op.epilogue, extra)
     a_place = _left_side(op, lowering, a, left, out)
     b_place = _right_side(op, lowering, b, right, out)
-    by_panels = sweeps_by_panels(depth, columns)
+    blocks = blocking(depth)
     a_repeats = bool(out.batch) and all(dim == 1 for dim in left[:-2])
     lowering.step(
-        matmul(operands.epilogue, by_panels=by_panels),
+        matmul(operands.epilogue),
         {"a": a_place, "b": b_place, "out": lowering.place(output), **operands.buffers},
         {
-            **matmul_words(rows, depth, columns),
+            **matmul_words(rows, depth, columns, blocks),
             "a_batch": 0 if a_repeats else rows * depth,
             "b_batch": packed_batch(depth, columns),
             "out_batch": rows * columns,
             **operands.words,
         },
-        batches * tile_items(rows, columns, by_panels),
+        batches * blocks.items(rows, columns),
     )
 
 

@@ -4,12 +4,12 @@ from functools import cache
 
 from intab.kernels.block import KernelWriter, at
 from intab.kernels.families import register_tile as tile
-from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
+from intab.kernels.families.register_tile import PLAIN, TILE_ROWS, Epilogue, ExtraOperands
 from intab.kernels.ir import I32, Const, Expr, Kernel
 
 
 @cache
-def convolution(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kernel:
+def convolution(epilogue: Epilogue = PLAIN) -> Kernel:
     """Padded picture [images, height, width, channels] * weights -> [images, out_height, out_width, columns].
 
     A row of the matmul is an output pixel; its left side is `taps_y` x `taps_x` runs of `run` consecutive
@@ -17,10 +17,10 @@ def convolution(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kerne
     in all), out_width, out_pixels (out_width * out_height), columns; pixel_step, line_step, image_step
     (elements between output pixels, lines and images in the picture); taps_y, taps_x, run; tap_x_skip and
     tap_y_skip (elements from the end of a run to the next in its line, and from the last line's end to the
-    next line); out_row; the epilogue's. Buffers: a, b (panels), bias, e0 ..., out.
-    Items: ceil(rows / TILE_ROWS), or ceil(columns / TILE_COLUMNS) by panels.
+    next line); out_row; block_rows, block_columns (whole tiles); the epilogue's. Buffers: a, b (panels),
+    bias, e0 ..., out. Items: ceil(rows / block_rows) * ceil(columns / block_columns).
     """
-    kernel = KernelWriter(f"convolution{'_by_panels' if by_panels else ''}")
+    kernel = KernelWriter("convolution")
     kernel.buffer("a", "f32", "read")
     kernel.buffer("b", "f32", "read")
     if epilogue.bias:
@@ -32,6 +32,7 @@ def convolution(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kerne
     taps_y, taps_x, run = (kernel.word(n) for n in ("taps_y", "taps_x", "run"))
     tap_x_skip, tap_y_skip = kernel.word("tap_x_skip"), kernel.word("tap_y_skip")
     out_row = kernel.word("out_row")
+    blocks = tile.Blocks(kernel, rows, columns)
     depth = kernel.let("depth", taps_y * taps_x * run)
     no_batch = Const(0, I32)
     starts = extras.starts(kernel, no_batch)
@@ -70,13 +71,9 @@ def convolution(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kerne
         last = rows - 1
         return [kernel.let(f"pixel{i}", pixel_start((first_row + i).minimum(last))) for i in range(TILE_ROWS)]
 
-    if by_panels:
-        column = kernel.let("column", kernel.item * TILE_COLUMNS)
-        with kernel.loop("first_row", 0, rows, TILE_ROWS) as first_row:
-            one_tile(first_row, column, pixels_of(first_row))
-    else:
-        row = kernel.let("first_row", kernel.item * TILE_ROWS)
-        pixels = pixels_of(row)
-        with kernel.loop("column", 0, columns, TILE_COLUMNS) as column_index:
-            one_tile(row, column_index, pixels)
+    # Where pixels lie takes divisions, so they are found once for all columns of the block.
+    with blocks.rows_of_tiles(kernel) as first_row:
+        pixels = pixels_of(first_row)
+        with blocks.columns_of_tiles(kernel) as column:
+            one_tile(first_row, column, pixels)
     return kernel.kernel()

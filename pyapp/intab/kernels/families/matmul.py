@@ -9,14 +9,15 @@ from intab.kernels.ir import F32, Const, Expr, Kernel, Select
 
 
 @cache
-def matmul(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kernel:
+def matmul(epilogue: Epilogue = PLAIN) -> Kernel:
     """[batches, rows, depth] @ [batches, depth, columns] -> [batches, rows, columns] in f32.
 
     Buffers: a, b (panels), bias when the epilogue has one, e0 ..., out. Words: rows, depth, columns; a_row,
-    out_row (elements between rows); a_batch, b_batch, out_batch (between batches; 0 repeats one); the
-    epilogue's. Items: batches * ceil(rows / TILE_ROWS), or batches * ceil(columns / TILE_COLUMNS) by panels.
+    out_row (elements between rows); a_batch, b_batch, out_batch (between batches; 0 repeats one); block_rows,
+    block_columns (whole tiles); the epilogue's.
+    Items: batches * ceil(rows / block_rows) * ceil(columns / block_columns).
     """
-    kernel = KernelWriter(f"matmul{'_by_panels' if by_panels else ''}")
+    kernel = KernelWriter("matmul")
     kernel.buffer("a", "f32", "read")
     kernel.buffer("b", "f32", "read")
     if epilogue.bias:
@@ -27,10 +28,8 @@ def matmul(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kernel:
     a_row, out_row = kernel.word("a_row"), kernel.word("out_row")
     a_batch, b_batch, out_batch = (kernel.word(n) for n in ("a_batch", "b_batch", "out_batch"))
 
-    size, count = (TILE_COLUMNS, columns) if by_panels else (TILE_ROWS, rows)
-    per_batch = kernel.let("per_batch", (count + (size - 1)) // size)
-    batch = kernel.let("batch", kernel.item // per_batch)
-    index = kernel.let("index", kernel.item % per_batch)
+    blocks = tile.Blocks(kernel, rows, columns)
+    batch = blocks.batch
     a_start = kernel.let("a_start", batch * a_batch)
     b_start = kernel.let("b_start", batch * b_batch)
     out_start = kernel.let("out_start", batch * out_batch)
@@ -58,7 +57,9 @@ def matmul(epilogue: Epilogue = PLAIN, *, by_panels: bool = False) -> Kernel:
                 out_row=out_row,
             )
 
-    tile.sweep(kernel, index, rows=rows, columns=columns, by_panels=by_panels, body=one_tile)
+    # A panel serves all rows of the block before the next: it stays in the first-level cache.
+    with blocks.columns_of_tiles(kernel) as column, blocks.rows_of_tiles(kernel) as first_row:
+        one_tile(first_row, column)
     return kernel.kernel()
 
 

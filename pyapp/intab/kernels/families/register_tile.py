@@ -8,7 +8,7 @@ for the operands; measured best of 4x8, 6x8, 8x8 and 4x12 on WebAssembly.
 Rows past the last repeat the last: the same numbers are computed and stored again, so that no tile is partial.
 """
 
-from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
@@ -164,20 +164,29 @@ def store_sums(
             block.store("out", place, extras.apply(block, value, starts, row, edge_column))
 
 
-TileBody = Callable[[Expr, Expr], None]
+class Blocks:
+    """Which part of a matrix an item computes: `block_rows` x `block_columns`, whole tiles but at the edges.
 
-
-def sweep(kernel: KernelWriter, index: Expr, *, rows: Expr, columns: Expr, by_panels: bool, body: TileBody) -> None:
-    """Call body(first row, first column) for every tile of an item.
-
-    `by_panels`: an item is a panel of columns and sweeps over the rows (for right sides too large for the
-    cache: each panel is read once); else an item is TILE_ROWS rows and sweeps over the panels.
+    Items that share their columns come one after the other, so that these columns' panels stay in the
+    second-level cache while all rows pass by.
     """
-    if by_panels:
-        column = kernel.let("column", index * TILE_COLUMNS)
-        with kernel.loop("first_row", 0, rows, TILE_ROWS) as first_row:
-            body(first_row, column)
-    else:
-        row = kernel.let("first_row", index * TILE_ROWS)
-        with kernel.loop("column", 0, columns, TILE_COLUMNS) as column_index:
-            body(row, column_index)
+
+    def __init__(self, kernel: KernelWriter, rows: Expr, columns: Expr) -> None:
+        self._rows, self._columns = rows, columns
+        self._block_rows, self._block_columns = kernel.word("block_rows"), kernel.word("block_columns")
+        down = kernel.let("blocks_down", (rows + self._block_rows - 1) // self._block_rows)
+        across = kernel.let("blocks_across", (columns + self._block_columns - 1) // self._block_columns)
+        self.batch = kernel.let("batch", kernel.item // (down * across))
+        block = kernel.let("block", kernel.item % (down * across))
+        self.first_row = kernel.let("block_row", block % down * self._block_rows)
+        self.first_column = kernel.let("block_column", block // down * self._block_columns)
+
+    def rows_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
+        """A loop over the first rows of the item's tiles."""
+        end = self._rows.minimum(self.first_row + self._block_rows)
+        return block.loop("first_row", self.first_row, end, TILE_ROWS)
+
+    def columns_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
+        """A loop over the first columns of the item's tiles."""
+        end = self._columns.minimum(self.first_column + self._block_columns)
+        return block.loop("column", self.first_column, end, TILE_COLUMNS)
