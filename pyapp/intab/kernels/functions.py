@@ -113,7 +113,7 @@ def _between(block: Block, x: Expr, low: float, high: float) -> Expr:
 
 
 def exp(block: Block, x: Expr) -> Expr:
-    """e^x. 1 ulp; results below 2^-125.5 are 0.
+    """e^x. 1.2 ulp; results below 2^-125.5 are 0.
 
     e^x = 2 e^r 2^(n - 1) with n = round(x / ln 2). The factor 2 in the polynomial lets n = 128 keep within the
     exponents of f32, and n = -126, where the clamped x ends, comes out as the exponent field 0: a plain 0.
