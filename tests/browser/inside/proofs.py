@@ -137,3 +137,46 @@ async def read_pages(urls):
 def plain(line):
     """A line of text without numpy's types."""
     return line.text, float(line.score), [[float(x), float(y)] for x, y in line.box]
+
+
+# Feeds so small that a run is mostly what surrounds the kernels, where a leak would be.
+SMALL = {"det": ((1, 3, 32, 32), (1, 3, 64, 32)), "rec": ((1, 3, 48, 16), (2, 3, 48, 24)), "cls": ((1, 3, 48, 32),)}
+
+
+def small_feeds(name):
+    """Feeds of the model `name`, of more than one size where it takes them."""
+    return [{INPUT: np.full(shape, 0.25, np.float32)} for shape in SMALL[name]]
+
+
+async def many_runs(urls, count):
+    """What is held before and after `count` runs of the models at `urls` (name -> URL), all sizes in turn."""
+    sessions = {name: await load(url, backend="wasm") for name, url in urls.items()}
+    feeds = [(sessions[name], feed) for name in sessions for feed in small_feeds(name)]
+    try:
+        with counted_proxies():
+            for session, feed in feeds * 3:
+                await session.run(feed)
+            before = held()
+            for number in range(count):
+                session, feed = feeds[number % len(feeds)]
+                await session.run(feed)
+            return before, held()
+    finally:
+        for session in sessions.values():
+            session.dispose()
+
+
+async def many_loads(urls, *, warm_up):
+    """What is held before and after the models at `urls` were loaded, run and disposed of, one after the other.
+
+    The first `warm_up` of them come before the count: memory grows to its size then.
+    """
+    storages = {url: await fetched(url) for url in set(urls)}
+    with counted_proxies():
+        for number, url in enumerate(urls):
+            if number == warm_up:
+                before = held()
+            async with await load(storages[url], backend="wasm") as session:
+                name = url.rpartition("/")[2].removesuffix(".onnx")
+                await session.run(small_feeds(name)[0])
+        return before, held()
