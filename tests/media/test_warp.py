@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 
 from intab.errors import ShapeError
-from intab.media.warp import Warper, perspective_from
+from intab.media.warp import perspective_from, straighten
 
 NOISE = np.random.default_rng(3).integers(0, 256, (200, 300, 3), dtype=np.uint8)
 TILTED = np.array([[10, 20], [280, 30], [278, 70], [8, 55]], np.float32)
@@ -31,7 +31,7 @@ def opencv(picture: NDArray[np.uint8], corners: NDArray[np.float32], height: int
 def test_against_opencv(name: str, blur: float) -> None:
     picture = np.asarray(cv2.GaussianBlur(NOISE, (0, 0), blur)) if blur else NOISE
     height, width = 38, 265
-    ours = Warper(picture).straighten(CASES[name], height=height, width=width)
+    ours = straighten(picture, CASES[name], height=height, width=width)
     difference = np.abs(ours.astype(int) - opencv(picture, CASES[name], height, width))
     assert difference.max() <= 1
     assert (difference > 0).mean() < 0.003
@@ -39,20 +39,20 @@ def test_against_opencv(name: str, blur: float) -> None:
 
 def test_a_level_rectangle_is_copied() -> None:
     corners = np.array([[20, 30], [120, 30], [120, 60], [20, 60]], np.float32)
-    np.testing.assert_array_equal(Warper(NOISE).straighten(corners, height=30, width=100), NOISE[30:60, 20:120])
+    np.testing.assert_array_equal(straighten(NOISE, corners, height=30, width=100), NOISE[30:60, 20:120])
 
 
 def test_one_channel_is_each_of_three() -> None:
     gray = NOISE[..., :1]
-    one = Warper(gray).straighten(TILTED, height=30, width=100)
-    three = Warper(np.repeat(gray, 3, axis=2)).straighten(TILTED, height=30, width=100)
+    one = straighten(gray, TILTED, height=30, width=100)
+    three = straighten(np.repeat(gray, 3, axis=2), TILTED, height=30, width=100)
     np.testing.assert_array_equal(np.repeat(one, 3, axis=2), three)
 
 
 def test_one_pixel_picture() -> None:
     picture = np.full((1, 1, 3), 77, np.uint8)
     corners = np.array([[0, 0], [1, 0], [1, 1], [0, 1]], np.float32)
-    np.testing.assert_array_equal(Warper(picture).straighten(corners, height=4, width=4), np.full((4, 4, 3), 77))
+    np.testing.assert_array_equal(straighten(picture, corners, height=4, width=4), np.full((4, 4, 3), 77))
 
 
 def test_corners_on_one_line_are_refused() -> None:
@@ -61,5 +61,7 @@ def test_corners_on_one_line_are_refused() -> None:
 
 
 def test_no_pixels_is_refused() -> None:
-    with pytest.raises(ShapeError, match="no pixels"):
-        Warper(NOISE).straighten(TILTED, height=0, width=4)
+    with pytest.raises(ShapeError, match="sides of 1 or more"):
+        straighten(NOISE, TILTED, height=0, width=4)
+    with pytest.raises(ShapeError, match="sides of 1 or more"):
+        straighten(NOISE[:0], TILTED, height=4, width=4)

@@ -12,7 +12,7 @@ from intab.media.polygons import mean_inside, widen
 from intab.media.rectangles import Rectangles, smallest_rectangles
 from intab.media.regions import dilate_2x2, outlines
 from intab.media.resize import resize
-from intab.pipelines.ocr.feeds import DETECTOR_LEVELS, fill_planes
+from intab.pipelines.ocr.feeds import fill_detector_planes
 from intab.pipelines.ocr.fit import detect_size
 
 Floats = NDArray[np.float32]
@@ -28,7 +28,7 @@ def detector_feed(picture: NDArray[np.uint8]) -> Floats:
     """What the detector is to see of picture [H, W, C]. Returns [1, 3, h, w], h and w multiples of 32."""
     height, width = detect_size(*picture.shape[:2])
     feed = np.empty((1, 3, height, width), np.float32)
-    fill_planes(resize(picture, height=height, width=width), DETECTOR_LEVELS, feed[0])
+    fill_detector_planes(resize(picture, height=height, width=width), feed[0])
     return feed
 
 

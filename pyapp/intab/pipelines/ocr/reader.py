@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from intab.errors import IntabError
 from intab.media.pictures import load_picture
-from intab.media.warp import Warper
 from intab.pipelines._session import ModelSession, run_single
 from intab.pipelines.ocr import classify, ctc, recognise
 from intab.pipelines.ocr.crop import crop_line
@@ -90,8 +89,7 @@ class Reader:
         if not len(boxes):
             return []
         with watch.stage("crop_ms"):
-            warper = Warper(fitted.picture)
-            cut = [crop_line(warper, box) for box in boxes]
+            cut = [crop_line(fitted.picture, box) for box in boxes]
         if self._classifier is not None:
             cut = await self._turn_upright(self._classifier, cut, watch)
         texts = await self._recognise(cut, watch, progress)

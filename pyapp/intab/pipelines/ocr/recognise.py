@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intab.media.resize import resize
-from intab.pipelines.ocr.feeds import LINE_LEVELS, fill_planes
+from intab.pipelines.ocr.feeds import fill_line_planes
 
 LINE_HEIGHT, MIN_LINE_WIDTH = 48, 320  # Rec.rec_img_shape
 GROUP_SIZE = 6  # Rec.rec_batch_num
@@ -53,5 +53,5 @@ def lines_feed(lines: Sequence[NDArray[np.uint8]], width: int) -> NDArray[np.flo
     for row, line in zip(feed, lines, strict=True):
         scaled_width = min(math.ceil(LINE_HEIGHT * (line.shape[1] / line.shape[0])), width)
         scaled = resize(line, height=LINE_HEIGHT, width=scaled_width)
-        fill_planes(scaled, LINE_LEVELS, row[..., :scaled_width])
+        fill_line_planes(scaled, row[..., :scaled_width])
     return feed
