@@ -19,6 +19,7 @@ FLAGS = (
     "--disable-sync",
     "--enable-unsafe-webgpu",  # WebGPU on SwiftShader, where there is no GPU
     "--js-flags=--expose-gc",
+    "--enable-blink-features=ForceEagerMeasureMemory",  # measureUserAgentSpecificMemory answers at once
 )
 
 
