@@ -67,12 +67,6 @@ def test_few_nodes_are_left(optimized: Mapping[str, Graph], name: str) -> None:
 
 
 @MODELS
-def test_optimising_takes_no_time(graphs: Mapping[str, Graph], name: str) -> None:
-    _, effects = run_passes(graphs[name], DEFAULT_PASSES, WASM_SIMD)
-    assert sum(e.elapsed_ms for e in effects) < 400, "\n".join(map(str, effects))
-
-
-@MODELS
 def test_results_agree_with_onnxruntime(
     ocr_models: Mapping[str, Path], graphs: Mapping[str, Graph], optimized: Mapping[str, Graph], name: str
 ) -> None:
