@@ -5,7 +5,7 @@ number or the terms of an expression. Checking every value stops that after one 
 """
 
 from intab.errors import ModelFormatError
-from intab.graph.dims import Call, Dim, DimExpr
+from intab.graph.dims import Call, Dim, DimExpr, Symbol
 from intab.graph.ir import Value
 
 MOST_AXES = 32
@@ -31,6 +31,10 @@ def check_sizes(value: Value, where: str) -> None:
 
 def _is_too_large(dim: DimExpr) -> bool:
     """Whether an expression has too many parts, is too deep or holds too large a number."""
+    if len(dim.terms) == 1 and dim.terms[0][1] == 1 and len(dim.terms[0][0]) == 1:
+        (atom,) = dim.terms[0][0]
+        if isinstance(atom, Symbol):
+            return False  # what most sizes are
     waiting: list[tuple[Dim, int]] = [(dim, 0)]
     parts = 0
     while waiting:

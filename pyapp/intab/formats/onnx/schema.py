@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from intab.formats.onnx.wire import FIXED32, FIXED64, LENGTH, VARINT, Field, Span, WireReader, signed
+from intab.errors import ModelFormatError
+from intab.formats.onnx.wire import FIXED32, FIXED64, LENGTH, VARINT, Span, WireReader, signed
 
 T = TypeVar("T")
 
@@ -22,11 +23,14 @@ Piece = Span | int
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """How a field's payload becomes a value: from wire type `wire_type`, or several from a packed run."""
+    """How a field's payload becomes a value: from wire type `wire_type`, or several from a packed run.
+
+    `read` gets the reader, the field's value and its stop (see `wire.Field`).
+    """
 
     name: str
     wire_type: int
-    read: Callable[[WireReader, Field], object]
+    read: Callable[[WireReader, int, int], object]
     read_packed: Callable[[WireReader, Span], list[object]] | None = None
 
 
@@ -51,49 +55,45 @@ def decode(reader: WireReader, message: Message[T], span: Span) -> T:
     """The record of the message in `span`. Raises ModelFormatError for nonsense."""
     values: dict[str, object] = {}
     lists: dict[str, list[object]] = {}
-    for field in reader.fields(span):
-        slot = message.slots.get(field.number)
+    slots = message.slots
+    for number, wire_type, value, stop in reader.fields(span):
+        slot = slots.get(number)
         if slot is None:
             continue
+        kind = slot.kind
         if slot.many:
             found = lists.setdefault(slot.attribute, [])
-            if field.wire_type == slot.kind.wire_type:
-                found.append(slot.kind.read(reader, field))
+            if wire_type == kind.wire_type:
+                found.append(kind.read(reader, value, stop))
+            elif wire_type == LENGTH and kind.read_packed is not None:
+                found.extend(kind.read_packed(reader, Span(value, stop)))
             else:
-                found.extend(_packed(reader, slot, field))
+                raise _wrong_wire_type(reader, slot, wire_type, stop)
         elif slot.attribute in values:
-            raise reader.error(field.stop, f"{slot.attribute!r} is given twice")
-        elif field.wire_type != slot.kind.wire_type:
-            raise _wrong_wire_type(reader, slot, field)
+            raise reader.error(stop, f"{slot.attribute!r} is given twice")
+        elif wire_type != kind.wire_type:
+            raise _wrong_wire_type(reader, slot, wire_type, stop)
         else:
-            values[slot.attribute] = slot.kind.read(reader, field)
+            values[slot.attribute] = kind.read(reader, value, stop)
     for attribute, items in lists.items():
         values[attribute] = tuple(items)
     return message.record(**values)
 
 
-def _packed(reader: WireReader, slot: Slot, field: Field) -> list[object]:
-    if slot.kind.read_packed is None or field.wire_type != LENGTH:
-        raise _wrong_wire_type(reader, slot, field)
-    return slot.kind.read_packed(reader, Span(field.value, field.stop))
+def _wrong_wire_type(reader: WireReader, slot: Slot, wire_type: int, stop: int) -> ModelFormatError:
+    return reader.error(stop, f"{slot.attribute!r} has wire type {wire_type}, but {slot.kind.name} was expected")
 
 
-def _wrong_wire_type(reader: WireReader, slot: Slot, field: Field) -> Exception:
-    return reader.error(
-        field.stop, f"{slot.attribute!r} has wire type {field.wire_type}, but {slot.kind.name} was expected"
-    )
-
-
-def _read_int(reader: WireReader, field: Field) -> int:
-    return signed(field.value)
+def _read_int(reader: WireReader, value: int, stop: int) -> int:
+    return signed(value)
 
 
 def _read_ints(reader: WireReader, span: Span) -> list[object]:
     return [signed(value) for value in reader.varints(span)]
 
 
-def _read_float(reader: WireReader, field: Field) -> float:
-    (value,) = struct.unpack("<f", reader.copy(Span(field.value, field.stop)))
+def _read_float(reader: WireReader, start: int, stop: int) -> float:
+    (value,) = struct.unpack("<f", reader.copy(Span(start, stop)))
     return float(value)
 
 
@@ -103,26 +103,29 @@ def _read_floats(reader: WireReader, span: Span) -> list[object]:
     return list(struct.unpack(f"<{span.nbytes // 4}f", reader.copy(span)))
 
 
-def _read_text(reader: WireReader, field: Field) -> str:
-    span = Span(field.value, field.stop)
-    if span.nbytes > _LONGEST_TEXT_NBYTES:
-        raise reader.error(span.start, f"a text has {span.nbytes} bytes, more than any name or note may have")
+def _read_text(reader: WireReader, start: int, stop: int) -> str:
+    if stop - start > _LONGEST_TEXT_NBYTES:
+        raise reader.error(start, f"a text has {stop - start} bytes, more than any name or note may have")
     try:
-        return reader.copy(span).decode()
+        return reader.copy(Span(start, stop)).decode()
     except UnicodeDecodeError:
-        raise reader.error(span.start, "a text is not valid UTF-8") from None
+        raise reader.error(start, "a text is not valid UTF-8") from None
 
 
-def _read_bytes(reader: WireReader, field: Field) -> bytes:
-    return reader.copy(Span(field.value, field.stop))
+def _read_bytes(reader: WireReader, start: int, stop: int) -> bytes:
+    return reader.copy(Span(start, stop))
 
 
-def _read_span(reader: WireReader, field: Field) -> Span:
-    return Span(field.value, field.stop)
+def _read_span(reader: WireReader, start: int, stop: int) -> Span:
+    return Span(start, stop)
+
+
+def _read_varint(reader: WireReader, value: int, stop: int) -> int:
+    return value
 
 
 def _message(message: Message[T]) -> Kind:
-    return Kind("a message", LENGTH, lambda reader, field: decode(reader, message, Span(field.value, field.stop)))
+    return Kind("a message", LENGTH, lambda reader, start, stop: decode(reader, message, Span(start, stop)))
 
 
 INT = Kind("an integer", VARINT, _read_int, _read_ints)
@@ -130,7 +133,7 @@ FLOAT = Kind("a float", FIXED32, _read_float, _read_floats)
 TEXT = Kind("a text", LENGTH, _read_text)
 BYTES = Kind("bytes", LENGTH, _read_bytes)
 SPAN = Kind("bytes", LENGTH, _read_span)
-INT_DATA = Kind("integers", VARINT, lambda reader, field: field.value, lambda reader, span: [span])
+INT_DATA = Kind("integers", VARINT, _read_varint, lambda reader, span: [span])
 FLOAT_DATA = Kind("floats", FIXED32, _read_span, lambda reader, span: [span])
 DOUBLE_DATA = Kind("doubles", FIXED64, _read_span, lambda reader, span: [span])
 

@@ -26,7 +26,9 @@ _LONGEST_HEAD_NBYTES = 20
 _ALWAYS_ALLOWED_FIELDS = 500_000
 _NBYTES_PER_FURTHER_FIELD = 32
 
-_LARGEST_FIELD_NUMBER = (1 << 29) - 1
+# Field numbers have 29 bits, wire types three.
+_TAG_LIMIT = 1 << 32
+_TOO_MANY = "there are more fields than a model of this size can have"
 _DAMAGED = "The file is damaged or not an ONNX model; fetch or export it again."
 
 
@@ -41,13 +43,9 @@ class Span(NamedTuple):
         return self.stop - self.start
 
 
-class Field(NamedTuple):
-    """One field as it lies: `value` is the number of a varint, else the offset where the payload starts."""
-
-    number: int
-    wire_type: int
-    value: int
-    stop: int
+# One field as it lies: number, wire type, value, stop. The value is the number of a varint, else the offset where
+# the payload starts. A plain tuple, because a model has tens of thousands.
+Field = tuple[int, int, int, int]
 
 
 class WireReader:
@@ -97,8 +95,10 @@ class WireReader:
                     position = value + self._fixed_nbytes(wire_type, start)
             except IndexError:
                 raise self.error(start, "a field is cut short") from None
-            self._check(tag >> 3, start, position, stop)
-            yield Field(tag >> 3, wire_type, value, position)
+            self._fields_left -= 1
+            if position > stop or not 8 <= tag < _TAG_LIMIT or self._fields_left < 0:
+                raise self._nonsense(tag >> 3, start, position, stop)
+            yield tag >> 3, wire_type, value, position
 
     def copy(self, span: Span) -> bytes:
         """A copy of the bytes in `span`."""
@@ -117,7 +117,9 @@ class WireReader:
                 value, index = self._varint(data, index)
             except IndexError:
                 raise self.error(span.start, "a packed number is cut short") from None
-            self._count_field(span.start)
+            self._fields_left -= 1
+            if self._fields_left < 0:
+                raise self.error(span.start, _TOO_MANY)
             yield value
 
     def error(self, position: int, what: str) -> ModelFormatError:
@@ -152,17 +154,12 @@ class WireReader:
         kind = "the old group encoding" if wire_type in (3, 4) else f"unknown wire type {wire_type}"
         raise self.error(position, f"a field has {kind}")
 
-    def _check(self, number: int, start: int, position: int, stop: int) -> None:
+    def _nonsense(self, number: int, start: int, position: int, stop: int) -> ModelFormatError:
         if position > stop:
-            raise self.error(start, f"a field ends at byte {position}, but what holds it ends at byte {stop}")
-        if not 0 < number <= _LARGEST_FIELD_NUMBER:
-            raise self.error(start, f"a field has number {number}, which is not allowed")
-        self._count_field(start)
-
-    def _count_field(self, position: int) -> None:
-        self._fields_left -= 1
-        if self._fields_left < 0:
-            raise self.error(position, "there are more fields than a model of this size can have")
+            return self.error(start, f"a field ends at byte {position}, but what holds it ends at byte {stop}")
+        if not 0 < number < _TAG_LIMIT >> 3:
+            return self.error(start, f"a field has number {number}, which is not allowed")
+        return self.error(start, _TOO_MANY)
 
 
 def signed(value: int) -> int:
