@@ -18,7 +18,8 @@ from intab.ops.inference import infer
 
 # Beyond twice the file: Python's own objects for the structure of a small file, and windows.
 SPARE_NBYTES = 24 << 20
-LONGEST_READ_S = 5.0
+# Reading takes tens of milliseconds; this only tells a hang from a machine that is busy.
+HANG_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,7 @@ def read_damaged(data: bytes | bytearray, *, watch_memory: bool = False, verifie
         peak_nbytes = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak_nbytes <= 2 * len(data) + SPARE_NBYTES, f"reading {len(data)} bytes took {peak_nbytes}"
-    # Watching memory slows Python down several times.
-    assert watch_memory or seconds < LONGEST_READ_S, f"reading took {seconds:.1f} s"
+    assert seconds < HANG_S, f"reading took {seconds:.1f} s"
     return Outcome(kind, seconds, peak_nbytes)
 
 

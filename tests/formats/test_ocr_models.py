@@ -1,6 +1,5 @@
 """The three OCR models as graphs; what they compute is checked in tests/runtime/test_models.py."""
 
-import time
 from pathlib import Path
 from types import MappingProxyType
 
@@ -53,14 +52,3 @@ def test_weights_stay_in_the_file(ocr_models: Models) -> None:
     large = [constant for constant in graph.constants.values() if constant.nbytes > 1 << 16]
     assert sum(constant.nbytes for constant in large) > 0.9 * len(data)
     assert all(np.shares_memory(constant.numpy(), whole) for constant in large)
-
-
-def test_reading_is_fast(ocr_models: Models) -> None:
-    """About 30 ms on the machine this was written on; ten times that on a busy one is still no parse of weights."""
-    storage = MemoryStorage("rec.onnx", ocr_models["rec"].read_bytes())
-    seconds = []
-    for _ in range(5):
-        start = time.perf_counter()
-        read(storage)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 0.3
