@@ -39,48 +39,58 @@ function post(message, transfer = []) {
 const tally = new Tally((done, total) => post({ kind: "progress", id: 0, stage: "download", done, total }));
 
 /**
- * The memory image that spares Python its own start, or null and why there is none.
- * @param {Site} site
- * @returns {Promise<{ image: Uint8Array | null, note: string }>}
+ * The memory image that spares Python its own start.
+ * @param {Asset} asset
  */
-async function snapshot(site) {
-  const asset = site.pyodide.snapshot;
-  if (!asset) return { image: null, note: "the site has none" };
-  try {
-    const body = await open(asset.url, tally, "high");
-    const unpacked = asset.url.endsWith(".gz") ? body.pipeThrough(new DecompressionStream("gzip")) : body;
-    return { image: await collect(unpacked), note: "used" };
-  } catch (error) {
-    return { image: null, note: String(error) };
-  }
+async function readSnapshot(asset) {
+  const body = await open(asset.url, tally, "high");
+  return collect(asset.url.endsWith(".gz") ? body.pipeThrough(new DecompressionStream("gzip")) : body);
 }
 
 /**
  * @param {Site} site
- * @returns {Promise<{ pyodide: any, note: string }>}
+ * @returns {Promise<{ pyodide: any, note: string }>} note: "used" when the snapshot was, else why not
  */
 async function startPyodide(site) {
-  const module = import(absolute(`${site.pyodide.base}pyodide.mjs`));
-  const { image, note } = await snapshot(site);
-  const { loadPyodide } = await module;
-  const options = { indexURL: absolute(site.pyodide.base), lockFileURL: absolute(site.pyodide.lock) };
-  if (image) {
-    try {
-      return { pyodide: await loadPyodide({ ...options, _loadSnapshot: image }), note };
-    } catch (error) {
-      // Made by another build of Pyodide, say. The plain start takes longer and works; the page is told.
-      return { pyodide: await loadPyodide(options), note: `it did not load: ${error}` };
-    }
+  const { base, snapshot } = site.pyodide;
+  const locked = readLock(site);
+  const { loadPyodide } = await import(absolute(`${base}pyodide.mjs`));
+  const options = { indexURL: absolute(base), packageBaseUrl: absolute(base), lockFileContents: await locked };
+  if (!snapshot) return { pyodide: await loadPyodide(options), note: "the site has none" };
+  try {
+    // A promise, so that the core is fetched beside it.
+    return { pyodide: await loadPyodide({ ...options, _loadSnapshot: readSnapshot(snapshot) }), note: "used" };
+  } catch (error) {
+    // Made by another build of Pyodide, say. The plain start takes longer and works; the page is told.
+    return { pyodide: await loadPyodide(options), note: `not used: ${error}` };
   }
-  return { pyodide: await loadPyodide(options), note };
 }
 
 /**
- * Fetch into the HTTP cache what Python will want in a moment.
- * @param {string[]} urls
+ * Pyodide's lock file. The wheels that it names for the start are fetched from here on, into the HTTP cache, since
+ * Pyodide itself asks for them only once Python is up.
+ * @param {Site} site
+ * @returns {Promise<any>}
  */
+async function readLock(site) {
+  const lock = await (await fetchWell(site.pyodide.lock)).json();
+  const names = new Set(site.packages);
+  for (const name of names) lock.packages[name]?.depends.forEach((/** @type {string} */ needed) => names.add(needed));
+  warm([...names].map((name) => site.pyodide.base + lock.packages[name]?.file_name));
+  return lock;
+}
+
+/** @param {string[]} urls */
 function warm(urls) {
-  for (const url of urls) fetch(url).then((response) => response.arrayBuffer(), () => undefined);
+  // What fails here fails again, with its reason, for whoever wants the file.
+  for (const url of urls) fetch(url).then((response) => response.arrayBuffer()).catch(() => undefined);
+}
+
+/** @param {string} url */
+async function fetchWell(url) {
+  const response = await fetch(url);
+  if (!response.ok) throw new Error(`${url}: the server answered ${response.status} ${response.statusText}`.trimEnd());
+  return response;
 }
 
 /**
@@ -110,9 +120,7 @@ async function start(call) {
     MARKS[name] = now();
     post({ kind: "progress", id: call.id, stage: "start", done: step, total: 4 });
   };
-  const described = await fetch("./site.json");
-  if (!described.ok) throw new Error(`site.json: the server answered ${described.status}`);
-  const site = /** @type {Site} */ (await described.json());
+  const site = /** @type {Site} */ (await (await fetchWell("./site.json")).json());
   const models = PREFETCHED.map((name) => ({ ...site.models[name] }));
   tally.total = (site.pyodide.snapshot?.nbytes ?? 0) + models.reduce((sum, model) => sum + model.nbytes, 0);
   warm(site.wheels);

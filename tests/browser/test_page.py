@@ -279,7 +279,7 @@ def site_with(folder: Path, *, snapshot: bytes | None) -> Path:
     [
         (None, "the server answered 404"),
         (b"not gzip", "TypeError"),
-        (gzip.compress(bytes(1 << 16)), "it did not load"),
+        (gzip.compress(bytes(1 << 16)), "not used: "),
     ],
 )
 def test_a_snapshot_that_does_not_load_is_told_and_done_without(
