@@ -12,7 +12,6 @@ from PIL import Image
 
 from intab.media.resize import resize
 from intab.pipelines.ocr.classify import classifier_feed
-from intab.pipelines.ocr.feeds import DETECTOR_LEVELS, fill_planes
 from intab.pipelines.ocr.recognise import LINE_HEIGHT, lines_feed
 from tests.pipelines.pages import render_pages
 
@@ -78,9 +77,9 @@ def _open(path: Path) -> Picture:
 
 
 def _detector_feed(picture: Picture, height: int, width: int) -> Floats:
-    feed = np.empty((1, 3, height, width), np.float32)
-    fill_planes(resize(picture, height=height, width=width), DETECTOR_LEVELS, feed[0])
-    return feed
+    """Levels 0 .. 255 as -1 .. 1, planes in the order blue, green, red: [1, 3, height, width]."""
+    levels = resize(picture, height=height, width=width)[..., ::-1].astype(np.float32)
+    return np.ascontiguousarray((levels / 127.5 - 1).transpose(2, 0, 1))[None]
 
 
 def _times(shape: tuple[int, ...]) -> str:

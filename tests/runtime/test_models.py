@@ -7,19 +7,17 @@ variance). So besides the whole detector its logits are compared, where no such 
 """
 
 import asyncio
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
-from intab.backends.wasm.pool import Pool
 from intab.runtime import Session, load
 from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
 from tests.agreement import agreement
 from tests.ocr_feeds import INPUT, LOGITS, Native, model_files, picture_feeds, random_feeds
 from tests.running import pool_of
+from tests.runtime.pools import on
 
 TOLERANCE = 1e-3
 MOST_KERNELS = 40
@@ -33,15 +31,6 @@ BACKENDS = {
 @pytest.fixture(scope="module")
 def files(ocr_models: Mapping[str, Path]) -> dict[str, bytes]:
     return model_files(ocr_models)
-
-
-@contextmanager
-def on(pool: Pool | None) -> Iterator[str]:
-    """The back end's name, with `pool` as that of this process."""
-    module = sys.modules["intab.runtime.load"]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "wasm_pool", lambda: pool)
-        yield "reference" if pool is None else "wasm"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from agreement import agreement
 from intab.backends.wasm.browser import BrowserMachine
 from intab.backends.wasm.pool import Pool
 from intab.browser import net, proxies
+from intab.errors import IntabError
 from intab.runtime import load
 from intab.runtime.device import wasm_pool
 from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
@@ -180,3 +181,56 @@ async def many_loads(urls, *, warm_up):
                 name = url.rpartition("/")[2].removesuffix(".onnx")
                 await session.run(small_feeds(name)[0])
         return before, held()
+
+
+async def damage(url, changes):
+    """What becomes of a model that is cut or changed: "ran", or the error's name, and what it says.
+
+    changes: ("cut", place, 0) keeps what comes before a place; ("flip", place, mask) flips bits of one byte.
+    """
+    data = bytearray(await fetched(url))
+    outcomes = []
+    feed = small_feeds(url.rpartition("/")[2].removesuffix(".onnx"))[0]
+    for kind, place, mask in changes:
+        if kind == "cut":
+            outcomes.append(await outcome(memoryview(data)[:place], feed))
+            continue
+        data[place] ^= mask
+        outcomes.append(await outcome(data, feed))
+        data[place] ^= mask
+    return outcomes
+
+
+async def outcome(data, feed):
+    """("ran", "") or the name and the words of the IntabError; any other exception is a bug and passes."""
+    try:
+        async with await load(data, backend="wasm") as session:
+            await session.run({info.name: feed[INPUT] for info in session.inputs})
+    except IntabError as error:
+        return type(error).__name__, str(error)
+    return "ran", ""
+
+
+async def feed_errors(url):
+    """The errors of wrong feeds: what is wrong -> the error's name and words."""
+    height = 48 if "/rec" in url else 64
+    right = np.zeros((1, 3, height, 64), np.float32)
+    wrong = {
+        "name": ({"picture": right}, None),
+        "none": ({}, None),
+        "fetch": ({INPUT: right}, ["text"]),
+        "order": (None, {INPUT: right}),
+        "dtype": ({INPUT: right.astype(np.float64)}, None),
+        "rank": ({INPUT: right[0]}, None),
+        "channels": ({INPUT: right[:, :2]}, None),
+        "object": ({INPUT: np.full(right.shape, None)}, None),
+    }
+    errors = {}
+    async with await load(url, backend="wasm") as session:
+        for what, (feeds, fetches) in wrong.items():
+            try:
+                await session.run(feeds, fetches)
+            except IntabError as error:
+                errors[what] = type(error).__name__, str(error)
+        await session.run({INPUT: right})
+    return errors
