@@ -24,7 +24,11 @@ async def open_source(source: Source, progress: Progress = no_progress) -> Stora
     """The bytes of a model, left where they are. Raises DownloadError or ModelFormatError when there are none."""
     if isinstance(source, (bytes, bytearray, memoryview)):
         return MemoryStorage("model", source)
-    if isinstance(source, Path) or (isinstance(source, str) and not in_browser()):
+    if isinstance(source, Path):
+        return _open_file(source)
+    if isinstance(source, str) and not in_browser():
+        if "://" in source:  # a Path would keep only one of the slashes
+            raise DownloadError(f"{source}: on the desktop a model is a file. Download it first and give its path.")
         return _open_file(Path(source))
     if isinstance(source, str):
         return await net.fetch(source, progress)
@@ -46,8 +50,6 @@ def close_source(storage: Storage, source: Source) -> None:
 
 def _open_file(path: Path) -> Storage:
     """A file, mapped into memory: only what is read is loaded."""
-    if "://" in str(path):
-        raise DownloadError(f"{path}: on the desktop a model is a file. Download it first and give its path.")
     try:
         with path.open("rb") as file:
             if path.stat().st_size == 0:

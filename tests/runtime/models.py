@@ -1,0 +1,28 @@
+"""A small model of two inputs, as bytes."""
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from tests.formats.small_models import model_of
+
+WEIGHT = np.arange(12, dtype=np.float32).reshape(4, 3)
+
+
+def added() -> bytes:
+    """sum = x @ weight + y, cut = relu(sum); x [N, 4], y [M, 3]: N and M are the same, or one of them is 1."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "weight"], ["product"], name="multiply"),
+        helper.make_node("Add", ["product", "y"], ["sum"], name="add"),
+        helper.make_node("Relu", ["sum"], ["cut"], name="relu"),
+    ]
+    inputs = [
+        helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 4]),
+        helper.make_tensor_value_info("y", TensorProto.FLOAT, ["M", 3]),
+    ]
+    outputs = [onnx.ValueInfoProto(name=name) for name in ("sum", "cut")]
+    graph = helper.make_graph(nodes, "added", inputs, outputs, [numpy_helper.from_array(WEIGHT, "weight")])
+    model = model_of(graph, 17)
+    helper.set_model_props(model, {"author": "tests", "words": "eins zwei 三"})
+    data: bytes = model.SerializeToString()
+    return data
