@@ -135,7 +135,7 @@ def test_one_pixel() -> None:
     "source, error, words",
     [
         (b"", MediaError, "no bytes"),
-        (b"not a picture", MediaError, "not a picture that can be read"),
+        (b"not a picture", MediaError, "this is not a picture"),
         (file_of(Image.fromarray(RGB))[:2000], MediaError, "damaged or cut short"),
         (file_of(Image.fromarray(RGB), "JPEG")[:700], MediaError, "damaged or cut short"),
         ("there/is/no.png", MediaError, "it cannot be read"),

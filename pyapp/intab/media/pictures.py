@@ -62,8 +62,10 @@ def decode(data: bytes | bytearray | memoryview, name: str = "picture") -> Pictu
         image = images.open(io.BytesIO(data))
     except images.DecompressionBombError as error:
         raise _too_large(name, str(error)) from error
+    except images.UnidentifiedImageError as error:
+        raise MediaError(f"{name}: this is not a picture, or of no format known here. Give a PNG or JPEG.") from error
     except DECODE_ERRORS as error:
-        raise MediaError(f"{name}: this is not a picture that can be read ({error}). Give a PNG or JPEG.") from error
+        raise MediaError(f"{name}: the picture's head is damaged ({error}). Get it again.") from error
     return _from_pil(image, name)
 
 
