@@ -46,7 +46,7 @@ export class Status {
   paintReadying() {
     const download = this.stages.get("download");
     const downloading = download !== undefined && download.done < download.total;
-    const last = [...this.stages.keys()].filter((stage) => stage in READYING).pop() ?? "start";
+    const last = this.stages.has("compile") ? "compile" : "start";
     const { say } = READYING[downloading ? "download" : last];
     const counted = downloading ? ` (${megabytes(download.done)} of ${megabytes(download.total)} MB)` : "";
     this.show(say, counted, this.readyingShare());

@@ -80,6 +80,16 @@ class Handler(SimpleHTTPRequestHandler):
         pass  # a line for each file would hide what the command prints
 
 
+class Server(ThreadingHTTPServer):
+    """A server that takes it calmly when a browser closes in mid-download."""
+
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
 @contextmanager
 def serving(
     site: Path, *, mounts: Mapping[str, Path] | None = None, put: Path | None = None, port: int = 0
@@ -89,7 +99,7 @@ def serving(
     mounts: NAME -> file or folder, found under `-/NAME`. put: a file that a page may write, as `-/` and its name.
     """
     handler = partial(Handler, site=site, mounts=mounts or {}, put=put)
-    with ThreadingHTTPServer(("127.0.0.1", port), handler) as server:
+    with Server(("127.0.0.1", port), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(STOP_SECONDS,), name="site", daemon=True)
         thread.start()
         try:
