@@ -92,7 +92,7 @@ class _RecordingReader(WireReader):
             start = stop
             yield number, wire_type, value, stop
 
-    def copy(self, span: Span) -> bytes:
-        if span.nbytes < 256:  # long texts are metadata
-            self.seen.append(span)
-        return super().copy(span)
+    def copy(self, start: int, stop: int) -> bytes:
+        if stop - start < 256:  # long texts are metadata
+            self.seen.append(Span(start, stop))
+        return super().copy(start, stop)

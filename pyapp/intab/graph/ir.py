@@ -11,6 +11,7 @@ them, `graph.verify` states what a well-formed graph is.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import prod
 from typing import Union
 
 import numpy as np
@@ -91,7 +92,7 @@ class Constant:
 
     def numpy(self) -> Array:
         """The numbers, read-only and copied only if the storage must. Raises ModelFormatError when cut short."""
-        expected_nbytes = int(np.prod(self.shape, dtype=np.int64)) * self.dtype.itemsize
+        expected_nbytes = prod(self.shape) * self.dtype.itemsize
         if expected_nbytes != self.nbytes:
             raise ModelFormatError(
                 f"{self.storage.name}: a {self.dtype} constant of shape {list(self.shape)} takes {expected_nbytes} "

@@ -1,8 +1,7 @@
 """Building graphs node by node, with inference at each: importers and passes use nothing else."""
 
 from collections.abc import Iterable, Mapping
-
-import numpy as np
+from math import prod
 
 from intab.dtypes import DType
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
@@ -105,6 +104,6 @@ class Builder:
 
 def _known_elements(constant: Constant) -> tuple[int, ...] | None:
     """The numbers of a small integer constant of rank 0 or 1, else None."""
-    if not constant.dtype.is_integer or len(constant.shape) > 1 or np.prod(constant.shape) > KNOWN_ELEMENTS:
+    if not constant.dtype.is_integer or len(constant.shape) > 1 or prod(constant.shape) > KNOWN_ELEMENTS:
         return None
     return tuple(int(i) for i in constant.numpy().reshape(-1))

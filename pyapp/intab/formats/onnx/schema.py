@@ -93,27 +93,27 @@ def _read_ints(reader: WireReader, span: Span) -> list[object]:
 
 
 def _read_float(reader: WireReader, start: int, stop: int) -> float:
-    (value,) = struct.unpack("<f", reader.copy(Span(start, stop)))
+    (value,) = struct.unpack("<f", reader.copy(start, stop))
     return float(value)
 
 
 def _read_floats(reader: WireReader, span: Span) -> list[object]:
     if span.nbytes % 4:
         raise reader.error(span.start, f"{span.nbytes} bytes do not hold whole 4-byte numbers")
-    return list(struct.unpack(f"<{span.nbytes // 4}f", reader.copy(span)))
+    return list(struct.unpack(f"<{span.nbytes // 4}f", reader.copy(span.start, span.stop)))
 
 
 def _read_text(reader: WireReader, start: int, stop: int) -> str:
     if stop - start > _LONGEST_TEXT_NBYTES:
         raise reader.error(start, f"a text has {stop - start} bytes, more than any name or note may have")
     try:
-        return reader.copy(Span(start, stop)).decode()
+        return reader.copy(start, stop).decode()
     except UnicodeDecodeError:
         raise reader.error(start, "a text is not valid UTF-8") from None
 
 
 def _read_bytes(reader: WireReader, start: int, stop: int) -> bytes:
-    return reader.copy(Span(start, stop))
+    return reader.copy(start, stop)
 
 
 def _read_span(reader: WireReader, start: int, stop: int) -> Span:

@@ -117,7 +117,7 @@ class TensorReader:
         spans = [piece for piece in pieces if isinstance(piece, Span)]
         if len(spans) == 1:
             return self._reader.storage, spans[0].start, spans[0].nbytes
-        data = b"".join(self._reader.copy(span) for span in spans)
+        data = b"".join(self._reader.copy(span.start, span.stop) for span in spans)
         return MemoryStorage(self._reader.storage.name, data), 0, len(data)
 
     def _external_place(self, tensor: TensorRecord, nbytes: int, where: str) -> tuple[Storage, int, int]:

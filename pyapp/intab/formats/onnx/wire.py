@@ -100,17 +100,16 @@ class WireReader:
                 raise self._nonsense(tag >> 3, start, position, stop)
             yield tag >> 3, wire_type, value, position
 
-    def copy(self, span: Span) -> bytes:
-        """A copy of the bytes in `span`."""
-        start = span.start - self._base
-        stop = span.stop - self._base
-        if 0 <= start and stop <= len(self._window):
-            return self._window[start:stop]
-        return bytes(self.storage.read(span.start, span.nbytes))
+    def copy(self, start: int, stop: int) -> bytes:
+        """A copy of the bytes start .. stop."""
+        base = self._base
+        if base <= start and stop <= base + len(self._window):
+            return self._window[start - base : stop - base]
+        return bytes(self.storage.read(start, stop - start))
 
     def varints(self, span: Span) -> Iterator[int]:
         """The numbers of a packed field, each 0 .. 2**64 - 1."""
-        data = self.copy(span)
+        data = self.copy(span.start, span.stop)
         index = 0
         while index < len(data):
             try:
