@@ -22,7 +22,7 @@ from intab.errors import BackendUnavailableError, IntabError, MediaError
 
 READY_SECONDS = 120
 READ_SECONDS = 300
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.2
 STATE = """
 const failure = document.getElementById("error");
 const message = ["error-title", "error-message", "error-trace"].map((id) => document.getElementById(id).textContent);
