@@ -7,24 +7,26 @@ from typing import Any
 
 import numpy as np
 
-HERE = Path(__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
 FOLDER = "proofs"
-INSIDE = {"proofs": HERE / "inside" / "proofs.py", "agreement": HERE.parent / "agreement.py"}
+INSIDE = ("tests/agreement.py", "tests/browser/inside/proofs.py")
 WRITE = """
-const [name, text] = {arguments};
-pyodide.FS.writeFile(`/home/pyodide/${{name}}.py`, text);
+const [path, text] = {arguments};
+const file = "/home/pyodide/" + path;
+pyodide.FS.mkdirTree(file.slice(0, file.lastIndexOf("/")));
+pyodide.FS.writeFile(file, text);
 return null;
 """
 
 
 class Proofs:
-    """Files under `/proofs/` of the test server, and `import proofs`, `import agreement` inside Pyodide."""
+    """Files under `/proofs/` of the test server, and a few modules of `tests` inside Pyodide, to import there."""
 
     def __init__(self, runner: Any, served: Path) -> None:
         self._folder = served / FOLDER
         self._folder.mkdir(exist_ok=True)
-        for name, path in INSIDE.items():
-            runner.run_js(WRITE.format(arguments=json.dumps([name, path.read_text()])))
+        for path in INSIDE:
+            runner.run_js(WRITE.format(arguments=json.dumps([path, (ROOT / path).read_text()])))
 
     def serve(self, name: str, data: bytes) -> str:
         """The address at which a page of the test server finds `data`."""

@@ -35,21 +35,21 @@ async def load_error(selenium, source):
 
 @run_in_pyodide
 async def damage(selenium, url, changes):
-    import proofs
+    from tests.browser.inside import proofs
 
     return await proofs.damage(url, changes)
 
 
 @run_in_pyodide
 async def feed_errors(selenium, url):
-    import proofs
+    from tests.browser.inside import proofs
 
     return await proofs.feed_errors(url)
 
 
 @run_in_pyodide
 async def read_pages(selenium, urls):
-    import proofs
+    from tests.browser.inside import proofs
 
     return (await proofs.read_pages(urls))["lines"]
 
@@ -154,9 +154,8 @@ def test_what_is_no_picture(selenium, proofs: Proofs):
 
 @run_in_pyodide
 async def picture_error(selenium, url):
-    import proofs
-
     import intab
+    from tests.browser.inside import proofs
 
     reader = await proofs.open_reader()
     try:

@@ -21,14 +21,14 @@ performance.measureUserAgentSpecificMemory().then((found) => done(JSON.stringify
 
 @run_in_pyodide
 async def many_runs(selenium, urls, count):
-    import proofs
+    from tests.browser.inside import proofs
 
     return await proofs.many_runs(urls, count)
 
 
 @run_in_pyodide
 async def many_loads(selenium, urls, warm_up):
-    import proofs
+    from tests.browser.inside import proofs
 
     return await proofs.many_loads(urls, warm_up=warm_up)
 

@@ -20,7 +20,7 @@ MOST_KERNELS = 40
 async def disagreements(selenium, model_url, cases, plain):
     from contextlib import nullcontext
 
-    import proofs
+    from tests.browser.inside import proofs
 
     with proofs.plain_simd() if plain else nullcontext():
         return await proofs.disagreements(model_url, cases)

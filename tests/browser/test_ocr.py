@@ -34,7 +34,7 @@ class Page:
 
 @run_in_pyodide
 async def read_pages(selenium, urls):
-    import proofs
+    from tests.browser.inside import proofs
 
     return await proofs.read_pages(urls)
 

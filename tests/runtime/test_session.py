@@ -8,7 +8,7 @@ import pytest
 
 from intab.backends.wasm.desktop import WasmtimeMachine
 from intab.backends.wasm.pool import Pool
-from intab.dtypes import F32
+from intab.dtypes import DTYPES
 from intab.errors import DTypeError, FeedError, IntabError, ShapeError
 from intab.runtime import Session, load
 from tests.agreement import assert_agree
@@ -39,12 +39,12 @@ def expected(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 def test_what_a_model_takes_and_gives(session: Session) -> None:
     assert [(one.name, one.dtype, str(one.shape[0]), one.shape[1]) for one in session.inputs] == [
-        ("x", F32, "N", 4),
-        ("y", F32, "M", 3),
+        ("x", DTYPES["f32"], "N", 4),
+        ("y", DTYPES["f32"], "M", 3),
     ]
     assert [(one.name, one.dtype, one.shape[1]) for one in session.outputs] == [
-        ("sum", F32, 3),
-        ("cut", F32, 3),
+        ("sum", DTYPES["f32"], 3),
+        ("cut", DTYPES["f32"], 3),
     ]
     assert session.metadata == {"author": "tests", "words": "eins zwei 三"}
 
@@ -82,7 +82,7 @@ def test_feeds_need_not_be_contiguous(session: Session) -> None:
 
 def test_onnxruntimes_order_is_met_with_the_right_one(session: Session) -> None:
     with pytest.raises(FeedError, match=r"not NoneType\. intab's order is run\(feeds, fetches\): session\.run"):
-        session.run_sync(None, feeds())  # type: ignore[arg-type]
+        session.run_sync(None, feeds())
 
 
 @pytest.mark.parametrize(

@@ -19,9 +19,9 @@ async function open() {
   await pyodide.loadPackage(site.packages, { messageCallback: () => undefined });
   const wheels = site.wheels.map((/** @type {string} */ wheel) => new URL(wheel, SITE).href);
   await pyodide.pyimport("micropip").install.callKwargs(wheels, { deps: false });
-  for (const file of ["../agreement.py", "./ours.py"]) {
-    pyodide.runPython(new TextDecoder().decode(await fetchBytes(file)), { filename: file });
-  }
+  pyodide.FS.mkdirTree("/home/pyodide/tests");
+  pyodide.FS.writeFile("/home/pyodide/tests/agreement.py", await fetchBytes("../agreement.py"));
+  pyodide.runPython(new TextDecoder().decode(await fetchBytes("./ours.py")), { filename: "ours.py" });
   python = (/** @type {string} */ name, /** @type {any[]} */ ...args) => pyodide.globals.get(name)(...args);
   return python("about").toJs({ dict_converter: Object.fromEntries });
 }

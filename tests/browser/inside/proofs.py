@@ -4,11 +4,11 @@ import gc
 import io
 import sys
 from contextlib import contextmanager
+from typing import Any
 
 import js
 import numpy as np
 import pyodide_js
-from agreement import agreement
 
 from intab.backends.wasm.browser import BrowserMachine
 from intab.backends.wasm.pool import Pool
@@ -17,6 +17,7 @@ from intab.errors import IntabError
 from intab.runtime import load
 from intab.runtime.device import wasm_pool
 from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
+from tests.agreement import agreement
 
 INPUT = "x"
 
@@ -43,7 +44,7 @@ def plain_simd():
     machine = BrowserMachine()
     machine.target = WASM_SIMD
     pool = Pool(machine)
-    module = sys.modules["intab.runtime.load"]
+    module: Any = sys.modules["intab.runtime.load"]
     module.wasm_pool = lambda: pool
     try:
         yield
@@ -70,7 +71,7 @@ async def disagreements(model_url, cases):
 @contextmanager
 def counted_modules():
     """A list that grows by one whenever this tab's machine is given a module to compile."""
-    machine = wasm_pool().machine
+    machine: Any = wasm_pool().machine
     made = []
 
     async def instantiate(module):
