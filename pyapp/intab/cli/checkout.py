@@ -11,9 +11,7 @@ def checkout() -> Path:
     """The folder of the checkout. Raises IntabError when the package was installed without one."""
     root = Path(__file__).resolve().parents[3]
     if not (root / "web" / "index.html").is_file():
-        raise IntabError(
-            f"{root}: this intab was installed without its site. Run it from a checkout of the project."
-        )
+        raise IntabError(f"{root}: this intab was installed without its site. Run it from a checkout of the project.")
     return root
 
 

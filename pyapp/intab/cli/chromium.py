@@ -24,9 +24,8 @@ FLAGS = (
 )
 
 
-@contextmanager
-def chromium(extra_flags: Sequence[str] = ()) -> Iterator[Chrome]:
-    """A driver over a fresh profile, quit on leaving. Raises BackendUnavailableError when it does not start."""
+def start_chromium(extra_flags: Sequence[str] = ()) -> Chrome:
+    """A driver over a fresh profile; whoever calls this quits it. Raises BackendUnavailableError without one."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     driver_path = shutil.which("chromedriver")
     if browser is None or driver_path is None:
@@ -42,9 +41,15 @@ def chromium(extra_flags: Sequence[str] = ()) -> Iterator[Chrome]:
     for flag in (*FLAGS, *sandbox, *extra_flags):
         options.add_argument(flag)
     try:
-        driver = Chrome(options=options, service=Service(driver_path))
+        return Chrome(options=options, service=Service(driver_path))
     except WebDriverException as error:
         raise BackendUnavailableError(f"{browser} did not start: {(error.msg or '').strip()}") from error
+
+
+@contextmanager
+def chromium(extra_flags: Sequence[str] = ()) -> Iterator[Chrome]:
+    """`start_chromium`, quit on leaving."""
+    driver = start_chromium(extra_flags)
     try:
         yield driver
     finally:
