@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from intab.errors import IntabError
     from intab.pipelines import pipeline
-    from intab.runtime import Session, TensorInfo, load
+    from intab.runtime.load import load
+    from intab.runtime.session import Session, TensorInfo
 
 __version__ = "0.1.0"
 
