@@ -9,7 +9,7 @@ from typing import Any
 
 from selenium.webdriver import Chrome
 
-from benchmark.tensors import Case
+from benchmark.tensors import Case, native_answer
 from intab.cli.chromium import chromium
 from intab.cli.serve import serving
 from intab.errors import IntabError
@@ -29,13 +29,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Times of one case in milliseconds, round by round; `theirs` and `agreement` only beside a peer."""
+    """Times of one case in milliseconds, round by round; `theirs_ms` is empty without a peer.
+
+    agreement: how far outputs are from each other, "ours_native", "ours_theirs" and "theirs_native".
+    """
 
     case: Case
     first_ms: Mapping[str, float]
     ours_ms: tuple[float, ...]
     theirs_ms: tuple[float, ...]
-    agreement: float | None
+    agreement: Mapping[str, float]
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -57,16 +60,14 @@ class Comparison:
     their_memory_nbytes: int
 
     @property
-    def job(self) -> tuple[Measured, ...]:
-        return tuple(one for one in self.results if one.case.job)
-
-    @property
-    def job_sums(self) -> list[tuple[float, float]]:
-        """Per round: the job's model runs added up, ours and theirs."""
-        return [
-            (sum(one.ours_ms[i] for one in self.job), sum(one.theirs_ms[i] for one in self.job))
-            for i in range(len(self.job[0].ours_ms) if self.job else 0)
-        ]
+    def job(self) -> Measured | None:
+        """The main job's model runs added up, round by round; None when none of them was measured."""
+        parts = [one for one in self.results if one.case.job]
+        if not parts:
+            return None
+        ours = tuple(map(sum, zip(*(one.ours_ms for one in parts), strict=True)))
+        theirs = tuple(map(sum, zip(*(one.theirs_ms for one in parts), strict=True)))  # none without a peer
+        return Measured(parts[0].case, {}, ours, theirs, {})
 
 
 class Page:
@@ -92,9 +93,13 @@ def compare(
 ) -> Comparison:
     """Measure every case: ours, theirs, ours, theirs, with nothing else going on in the browser."""
     sides = {"ours": "./ours.js"} | ({"theirs": "./theirs.js"} if peers else {})
+    natives: list[Mapping[str, Any]] = []
     with tempfile.TemporaryDirectory() as folder:
         for number, case in enumerate(cases):
             (Path(folder) / f"{number}.bin").write_bytes(case.feed.tobytes())
+            output, expected = native_answer(models[case.model], case.feed)
+            (Path(folder) / f"{number}.native.bin").write_bytes(expected.tobytes())
+            natives.append({"name": output, "shape": expected.shape, "url": f"../tensors/{number}.native.bin"})
         mounts = {"bench": PAGE, "tensors": Path(folder), "peer": PEER} | {
             f"{name}.onnx": path for name, path in models.items()
         }
@@ -108,7 +113,7 @@ def compare(
             loads = {name: {side: page.ask(side, "load", name, f"../{name}.onnx") for side in sides} for name in names}
             results = []
             for number, case in enumerate(cases):
-                results.append(_measure(page, sides, number, case, rounds))
+                results.append(_measure(page, sides, number, case, natives[number], rounds))
                 say(f"{case.model} {case.title}: {median(results[-1].ours_ms):.1f} ms")
             for name in names:
                 loads[name]["ours"] |= page.ask("ours", "stats", name)  # the peak is known only now
@@ -116,7 +121,9 @@ def compare(
     return Comparison(versions, loads, tuple(results), memory)
 
 
-def _measure(page: Page, sides: Mapping[str, str], number: int, case: Case, rounds: int) -> Measured:
+def _measure(
+    page: Page, sides: Mapping[str, str], number: int, case: Case, native: Mapping[str, Any], rounds: int
+) -> Measured:
     feed = {"name": INPUT, "shape": list(case.feed.shape), "url": f"../tensors/{number}.bin"}
     for side in sides:
         page.ask(side, "feed", case.model, feed)
@@ -128,5 +135,5 @@ def _measure(page: Page, sides: Mapping[str, str], number: int, case: Case, roun
     for _ in range(rounds):
         for side in sides:
             times[side].append(page.ask(side, "run", case.model))
-    agreement = page.call("compare", case.model) if "theirs" in sides else None
+    agreement = page.call("compare", case.model, native)
     return Measured(case, first, tuple(times["ours"]), tuple(times.get("theirs", ())), agreement)

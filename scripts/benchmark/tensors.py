@@ -72,6 +72,14 @@ def job_cases(models: Mapping[str, Path], picture: Path) -> list[Case]:
     return [Case(model, names[model], True, feed) for model, one in recorders.items() for feed in one.fed]
 
 
+def native_answer(path: Path, feed: NDArray[np.float32]) -> tuple[str, NDArray[np.float32]]:
+    """The name of a model's one output, and what native onnxruntime makes of it."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    (output,) = session.get_outputs()
+    (found,) = session.run(None, {session.get_inputs()[0].name: feed})
+    return output.name, np.asarray(found, np.float32)
+
+
 def fixed_cases() -> list[Case]:
     """Each model at one well-known size."""
     random = np.random.default_rng(SEED)

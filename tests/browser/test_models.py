@@ -1,4 +1,4 @@
-"""The OCR models on WebAssembly in Chromium, against native onnxruntime on the host.
+"""The OCR models in Chromium, on the reference back end and on WebAssembly, against native onnxruntime on the host.
 
 tests/runtime/test_models.py does the same without a browser and says why the detector's logits are compared too.
 """
@@ -17,13 +17,13 @@ MOST_KERNELS = 40
 
 
 @run_in_pyodide
-async def disagreements(selenium, model_url, cases, plain):
+async def disagreements(selenium, model_url, cases, place):
     from contextlib import nullcontext
 
     from tests.browser.inside import proofs
 
-    with proofs.plain_simd() if plain else nullcontext():
-        return await proofs.disagreements(model_url, cases)
+    with proofs.plain_simd() if place == "plain" else nullcontext():
+        return await proofs.disagreements(model_url, cases, "reference" if place == "reference" else "wasm")
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +44,14 @@ def models(
 
 
 @pytest.mark.driver_timeout(300)
-@pytest.mark.parametrize("target", ["relaxed", "plain"])
-@pytest.mark.parametrize("model", ["det", LOGITS, "rec", "cls"])
-def test_agrees_with_native(selenium, models, model, target):
+@pytest.mark.parametrize(
+    ("model", "place"),
+    [(model, "reference") for model in ("det", "rec", "cls")]
+    + [(model, target) for model in ("det", LOGITS, "rec", "cls") for target in ("relaxed", "plain")],
+)
+def test_agrees_with_native(selenium, models, model, place):
     url, cases = models[model]
-    far, kernels = disagreements(selenium, url, cases, target == "plain")
+    far, kernels = disagreements(selenium, url, cases, place)
     assert len(far) == 6
     assert max(far.values()) <= TOLERANCE, far
     assert kernels <= MOST_KERNELS

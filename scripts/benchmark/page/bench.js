@@ -45,10 +45,15 @@ const bench = {
   /** @param {string} side @param {string} method @param {any[]} args */
   ask: (side, method, ...args) => sides[side].ask(method, args),
 
-  /** How far the outputs of one side's last run are from the other's. @param {string} model */
-  async compare(model) {
-    const outputs = await sides.theirs.ask("outputs", [model]);
-    return sides.ours.ask("compare", [model, outputs], outputs.map((/** @type {any} */ one) => one.data.buffer));
+  /**
+   * How far the outputs of the last run are from what is expected, and from the other side's.
+   * @param {string} model
+   * @param {import("./side.js").Feed} expected what native onnxruntime gives, and where its bytes are
+   */
+  async compare(model, expected) {
+    const theirs = sides.theirs ? await sides.theirs.ask("outputs", [model]) : null;
+    const transfer = theirs ? theirs.map((/** @type {any} */ one) => one.data.buffer) : [];
+    return sides.ours.ask("compare", [model, expected, theirs], transfer);
   },
 };
 

@@ -40,5 +40,6 @@ answer({
   run: (model) => call("run", model),
   stats: (model) => call("stats", model),
   dispose: (model) => call("dispose", model),
-  compare: (model, outputs) => call("compare", model, outputs),
+  compare: async (model, expected, theirs) =>
+    call("compare", model, expected.name, expected.shape, await fetchBytes(expected.url), theirs),
 });

@@ -29,7 +29,7 @@ async def load_model(model: str, url: str) -> dict[str, Any]:
 
 def feed(model: str, name: str, shape: Any, data: Any) -> None:
     """Keep a float32 tensor as the feed of the next runs. data: its bytes, a Uint8Array."""
-    FEEDS[model] = {name: np.frombuffer(data.to_bytes(), np.float32).reshape(shape.to_py())}
+    FEEDS[model] = {name: _floats(data, shape)}
 
 
 async def run(model: str) -> float:
@@ -58,10 +58,19 @@ def dispose(model: str) -> None:
     OUTPUTS.pop(model, None)
 
 
-def compare(model: str, theirs: Any) -> float:
-    """The agreement of the last run with the peer's outputs: list of {name, shape, data}, data float32."""
-    far = []
-    for other in theirs:
-        expected = np.frombuffer(other.data.to_bytes(), np.float32).reshape(other.shape.to_py())
-        far.append(agreement(OUTPUTS[model][other.name], expected))
-    return max(far)
+def compare(model: str, name: str, shape: Any, data: Any, theirs: Any) -> dict[str, float]:
+    """How far output `name` of the last run is from native onnxruntime's, whose bytes are `data`.
+
+    theirs: the peer's outputs, a list of {name, shape, data}, or None; then also how far that is from either.
+    """
+    ours, native = OUTPUTS[model][name], _floats(data, shape)
+    far = {"ours_native": agreement(ours, native)}
+    for other in theirs or ():
+        if other.name == name:
+            peer = _floats(other.data, other.shape)
+            far |= {"ours_theirs": agreement(ours, peer), "theirs_native": agreement(peer, native)}
+    return far
+
+
+def _floats(data: Any, shape: Any) -> NDArray[np.float32]:
+    return np.frombuffer(data.to_bytes(), np.float32).reshape(shape.to_py())

@@ -53,13 +53,13 @@ def plain_simd():
         machine.dispose()
 
 
-async def disagreements(model_url, cases):
-    """How far a model is from what is expected of it, and how many kernels it has.
+async def disagreements(model_url, cases, backend):
+    """How far a model on a back end is from what is expected of it, and how many kernels it has.
 
     cases: name -> URL of an .npz with `feed` and `expected`.
     """
     far = {}
-    async with await load(model_url, backend="wasm") as session:
+    async with await load(model_url, backend=backend) as session:
         output = session.outputs[0].name
         for name, url in cases.items():
             case = await arrays(url)
