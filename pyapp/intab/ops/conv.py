@@ -78,22 +78,7 @@ class Conv:
             return apply_epilogue(result, self.epilogue, extra)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        x, w, bias, *extra = (*inputs, None) if len(inputs) < 3 else inputs
-        assert x is not None and w is not None
-        lower_conv(
-            lowering,
-            x,
-            w,
-            bias,
-            tuple(value for value in extra if value is not None),
-            outputs[0],
-            strides=self.strides,
-            pads=self.pads,
-            dilations=self.dilations,
-            group=self.group,
-            layout=self.layout,
-            epilogue=self.epilogue,
-        )
+        lower_conv(self, lowering, inputs, outputs[0])
 
 
 @op("ConvTranspose")
@@ -166,23 +151,7 @@ class ConvTranspose:
             return apply_epilogue(made, self.epilogue, extra)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        x, w, bias, *extra = (*inputs, None) if len(inputs) < 3 else inputs
-        assert x is not None and w is not None
-        lower_conv_transpose(
-            lowering,
-            x,
-            w,
-            bias,
-            tuple(value for value in extra if value is not None),
-            outputs[0],
-            strides=self.strides,
-            pads=self.pads,
-            dilations=self.dilations,
-            output_padding=self.output_padding,
-            group=self.group,
-            layout=self.layout,
-            epilogue=self.epilogue,
-        )
+        lower_conv_transpose(self, lowering, inputs, outputs[0])
 
 
 def window_sizes(

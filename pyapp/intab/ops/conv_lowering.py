@@ -1,7 +1,9 @@
 """Which kernels a convolution becomes. Pictures are NHWC here; the layout pass sees to that."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
@@ -17,6 +19,7 @@ from intab.ops.dense import (
     OutputShape,
     as_matrix,
     blocking,
+    dense_operands,
     epilogue_operands,
     matmul_words,
     pack_computed,
@@ -56,27 +59,32 @@ class Geometry:
         return self.images * self.out_height * self.out_width
 
 
-def lower_conv(
-    lowering: Lowering,
-    x: Value,
-    w: Value,
-    bias: Value | None,
-    extra: tuple[Value, ...],
-    output: Value,
-    *,
-    strides: tuple[int, ...],
-    pads: tuple[Dim, ...],
-    dilations: tuple[int, ...],
-    group: int,
-    layout: str,
-    epilogue: Graph | None,
-) -> None:
+class Convolution(Protocol):
+    """What lowering reads of a Conv."""
+
+    @property
+    def strides(self) -> tuple[int, ...]: ...
+    @property
+    def pads(self) -> tuple[Dim, ...]: ...
+    @property
+    def dilations(self) -> tuple[int, ...]: ...
+    @property
+    def group(self) -> int: ...
+    @property
+    def layout(self) -> str: ...
+    @property
+    def epilogue(self) -> Graph | None: ...
+
+
+def lower_conv(conv: Convolution, lowering: Lowering, operands: Sequence[Value | None], output: Value) -> None:
     """Steps of a convolution over one or two spatial axes."""
+    x, w, bias, extra = dense_operands(operands)
+    strides, pads, dilations = conv.strides, conv.pads, conv.dilations
     require_float32("Conv", x, w, bias, *extra)
     spatial = x.rank - 2
-    if layout != "NHWC" or spatial > 2:
+    if conv.layout != "NHWC" or spatial > 2:
         raise UnsupportedOpError(
-            f"a convolution over {spatial} axes in layout {layout} has no kernel on this back end. "
+            f"a convolution over {spatial} axes in layout {conv.layout} has no kernel on this back end. "
             'Use backend="reference".'
         )
     line_only = spatial == 1  # one axis: a picture of one line
@@ -100,12 +108,12 @@ def lower_conv(
         out_height,
         out_width,
         fixed[-1],
-        group,
+        conv.group,
     )
     picture = _padded(lowering, lowering.place(x), geometry, height, width, (top, left, bottom, right))
     out = OutputShape((), output.shape[:-1], geometry.features)
-    operands = epilogue_operands(lowering, out, bias, epilogue, extra)
-    _lower_geometry(lowering, geometry, picture, w, operands, lowering.place(output))
+    finish = epilogue_operands(lowering, out, bias, conv.epilogue, extra)
+    _lower_geometry(lowering, geometry, picture, w, finish, lowering.place(output))
 
 
 def _lower_geometry(

@@ -1,7 +1,9 @@
 """Which kernels a transposed convolution becomes. Pictures are NHWC here; the layout pass sees to that."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -13,10 +15,12 @@ from intab.kernels.families.gather_windows import gather_windows
 from intab.kernels.families.matmul import matmul
 from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, Epilogue, pack_panels, pad_columns
 from intab.ops.arrays import Numbers
+from intab.ops.conv_lowering import Convolution
 from intab.ops.dense import (
     EpilogueOperands,
     OutputShape,
     blocking,
+    dense_operands,
     epilogue_operands,
     matmul_words,
     panels_shape,
@@ -51,35 +55,31 @@ class TransposedGeometry:
         return self.features * math.prod(self.kernel)
 
 
+class TransposedConvolution(Convolution, Protocol):
+    """What lowering reads of a ConvTranspose."""
+
+    @property
+    def output_padding(self) -> tuple[int, ...]: ...
+
+
 def lower_conv_transpose(
-    lowering: Lowering,
-    x: Value,
-    w: Value,
-    bias: Value | None,
-    extra: tuple[Value, ...],
-    output: Value,
-    *,
-    strides: tuple[int, ...],
-    pads: tuple[Dim, ...],
-    dilations: tuple[int, ...],
-    output_padding: tuple[int, ...],
-    group: int,
-    layout: str,
-    epilogue: Graph | None,
+    conv: TransposedConvolution, lowering: Lowering, operands: Sequence[Value | None], output: Value
 ) -> None:
     """Steps of a transposed convolution: a matmul makes every window, then the windows are put in place."""
+    x, w, bias, extra = dense_operands(operands)
+    strides, pads, dilations = conv.strides, conv.pads, conv.dilations
     require_float32("ConvTranspose", x, w, bias, *extra)
-    if layout != "NHWC" or x.rank != 4 or group != 1:
+    if conv.layout != "NHWC" or x.rank != 4 or conv.group != 1:
         raise UnsupportedOpError(
-            f"a transposed convolution over {x.rank - 2} axes in layout {layout} with {group} groups has no kernel "
-            'on this back end. Use backend="reference".'
+            f"a transposed convolution over {x.rank - 2} axes in layout {conv.layout} with {conv.group} groups has no "
+            'kernel on this back end. Use backend="reference".'
         )
     sizes = (x.shape[3], *w.shape[1:])
     fixed = [size for size in sizes if isinstance(size, int)]
     if len(fixed) != len(sizes) or lowering.constant(w) is None:
         raise UnsupportedOpError("a transposed convolution whose weights are not constant has no kernel here.")
     channels, features, *kernel = fixed
-    apart = tuple(kernel) == strides and set(dilations) == {1} and all(p == 0 for p in (*pads, *output_padding))
+    apart = tuple(kernel) == strides and set(dilations) == {1} and all(p == 0 for p in (*pads, *conv.output_padding))
     geometry = TransposedGeometry(
         x.shape[0],
         x.shape[1],
@@ -96,9 +96,9 @@ def lower_conv_transpose(
         apart,
     )
     if apart and not extra:
-        _lower_apart(lowering, geometry, x, w, bias, epilogue, output)
+        _lower_apart(lowering, geometry, x, w, bias, conv.epilogue, output)
     else:
-        _lower_gathered(lowering, geometry, x, w, bias, epilogue, extra, output)
+        _lower_gathered(lowering, geometry, x, w, bias, conv.epilogue, extra, output)
 
 
 def _lower_apart(

@@ -1,6 +1,6 @@
 """What lowering matmul and convolution share: the packed right side and the epilogue's operands."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,13 @@ def require_float32(name: str, *values: Value | None) -> None:
             raise UnsupportedOpError(
                 f'{name} of {value.dtype} has no kernel on this back end. Cast to float32 or use backend="reference".'
             )
+
+
+def dense_operands(operands: Sequence[Value | None]) -> tuple[Value, Value, Value | None, tuple[Value, ...]]:
+    """The left side, the right side, the bias if there is one, and the epilogue's further operands."""
+    left, right, bias, *extra = (*operands, None) if len(operands) < 3 else operands
+    assert left is not None and right is not None
+    return left, right, bias, tuple(value for value in extra if value is not None)
 
 
 def epilogue_operands(

@@ -1,5 +1,7 @@
 """Matrix products."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from intab.errors import DTypeError, ShapeError
@@ -12,6 +14,7 @@ from intab.ops.broadcast import Pairs, agree, broadcast, need_rank, shape_text
 from intab.ops.dense import (
     OutputShape,
     blocking,
+    dense_operands,
     epilogue_operands,
     expanded,
     matmul_words,
@@ -69,23 +72,13 @@ class MatMul:
             return apply_epilogue(result.astype(a.dtype, copy=False), self.epilogue, extra)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        a, b, bias, *extra = (*inputs, None) if len(inputs) < 3 else inputs
-        assert a is not None and b is not None
-        operands = tuple(value for value in extra if value is not None)
         require_float32("MatMul", *inputs)
-        lower_matmul(self, lowering, a, b, bias, operands, outputs[0])
+        lower_matmul(self, lowering, inputs, outputs[0])
 
 
-def lower_matmul(
-    op: MatMul,
-    lowering: Lowering,
-    a: Value,
-    b: Value,
-    bias: Value | None,
-    extra: tuple[Value, ...],
-    output: Value,
-) -> None:
+def lower_matmul(op: MatMul, lowering: Lowering, inputs: Sequence[Value | None], output: Value) -> None:
     """Steps of a matmul: pack or expand what needs it, then one kernel."""
+    a, b, bias, extra = dense_operands(inputs)
     left, right = op.oriented(a, op.transpose_a), op.oriented(b, op.transpose_b)
     left = (1, *left) if len(left) == 1 else left
     right = (*right, 1) if len(right) == 1 else right
