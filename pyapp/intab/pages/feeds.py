@@ -67,7 +67,8 @@ def check_dims(inputs: Sequence[TensorInfo], feeds: Mapping[str, Array], dims: M
             wanted = dims.get(symbol(dim), size)
             if wanted != size:
                 raise ShapeError(
-                    f"--dim {symbol(dim)}={wanted}: {info.name!r} in the feeds has {size} there. Leave out --dim or the feeds."
+                    f"--dim {symbol(dim)}={wanted}: {info.name!r} in the feeds has {size} there. "
+                    "Leave out --dim or the feeds."
                 )
 
 
