@@ -11,7 +11,7 @@ from intab.graph.dims import Dim, evaluate, product
 from intab.graph.ir import Constant, Graph, Value
 from intab.kernels import interpret
 from intab.kernels.ir import Kernel
-from intab.ops.lowering import Place
+from intab.ops.lowering import Place, Work
 from intab.ops.registry import operator_of_node
 from intab.target import WASM_SIMD, Target
 from tests.ops.case import Numbers
@@ -72,7 +72,15 @@ class InterpretedLowering:
         self._buffers.append(np.full(self._number(count) + spare, odd, dtype.numpy))
         return Place(len(self._buffers) - 1, dtype)
 
-    def step(self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim) -> None:
+    def step(
+        self,
+        kernel: Kernel,
+        buffers: Mapping[str, Place],
+        words: Mapping[str, Dim | float],
+        items: Dim,
+        *,
+        work: Work | None = None,
+    ) -> None:
         assert {*buffers, *words} == {b.name for b in kernel.buffers} | {w.name for w in kernel.words}
         for buffer in kernel.buffers:
             assert buffers[buffer.name].dtype.name == buffer.dtype, f"{kernel.name}: {buffer.name}"

@@ -20,6 +20,8 @@ from intab.kernels.ir import (
     Type,
     Unary,
     Var,
+    expressions,
+    walk_expr,
 )
 
 
@@ -34,6 +36,26 @@ class ScalarFunction:
     @property
     def type(self) -> Type:
         return self.result.type
+
+
+@dataclass(frozen=True, slots=True)
+class Operations:
+    """What a scalar function does: operations on floats (a multiply-add is two), and whether it divides integers."""
+
+    floats: int
+    divides_integers: bool
+
+
+def operations_of(function: ScalarFunction) -> Operations:
+    """Count a function's operations; comparisons, casts and choices are none."""
+    floats, divides_integers = 0, False
+    for root in (function.result, *(expr for stmt in function.body for expr in expressions(stmt))):
+        for expr in walk_expr(root):
+            if isinstance(expr, (Unary, Binary, Fma)):
+                is_float = expr.type.scalar in ("f32", "f64")
+                floats += (1 + isinstance(expr, Fma)) * is_float
+                divides_integers |= not is_float and isinstance(expr, Binary) and expr.op in ("div", "rem")
+    return Operations(floats, divides_integers)
 
 
 def identity(type: Type) -> ScalarFunction:

@@ -20,13 +20,14 @@ from intab.ops.dense import (
     as_matrix,
     blocking,
     dense_operands,
+    dense_work,
     epilogue_operands,
     matmul_words,
     pack_computed,
     panels_shape,
     require_float32,
 )
-from intab.ops.lowering import Lowering, Place
+from intab.ops.lowering import Lowering, Place, Work
 
 # Unrolled windows larger than this make kernels that are slow to compile.
 MAXIMUM_UNROLLED_TAPS = 49
@@ -130,7 +131,7 @@ def _lower_geometry(
         columns = g.features // g.group
         source = Place(picture.buffer, picture.dtype, picture.offset + group * inputs)
         target = Place(out.buffer, out.dtype, out.offset + group * columns)
-        part = operands.shifted(group * columns)
+        part = operands.shifted(group * columns, columns)
         if taps == 1 and g.strides == (1, 1):
             _lower_pointwise(lowering, g, source, weights, part, target)
         else:
@@ -153,6 +154,7 @@ def _lower_pointwise(
             **operands.words,
         },
         blocks.items(g.rows, columns),
+        work=_window_work(g, operands, depth, columns),
     )
 
 
@@ -188,6 +190,7 @@ def _lower_windows(
             **operands.words,
         },
         blocks.items(g.rows, columns),
+        work=_window_work(g, operands, depth, columns),
     )
 
 
@@ -212,7 +215,20 @@ def _lower_depthwise(
             **operands.words,
         },
         g.images * g.out_height,
+        work=dense_work(
+            (2, g.rows, taps, g.channels),
+            operands,
+            (g.images, g.height, g.line),
+            (taps, g.channels),
+            (g.rows, g.channels),
+        ),
     )
+
+
+def _window_work(g: Geometry, operands: EpilogueOperands, depth: int, columns: int) -> Work:
+    """What a group of a convolution must do: a multiply-add for each element of each window and output column."""
+    picture = (g.images, g.height, g.width, g.channels // g.group)
+    return dense_work((2, g.rows, depth, columns), operands, picture, (depth, columns), (g.rows, columns))
 
 
 def _group_weights(lowering: Lowering, g: Geometry, w: Value, group: int) -> Place:
@@ -253,5 +269,9 @@ def _padded(
             "left": left * g.channels,
         },
         g.images * g.height,
+        work=Work(
+            (0,),
+            tuple((float32.itemsize, g.images, *sizes) for sizes in ((height, width, g.channels), (g.height, g.line))),
+        ),
     )
     return larger

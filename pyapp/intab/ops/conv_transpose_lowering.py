@@ -21,6 +21,7 @@ from intab.ops.dense import (
     OutputShape,
     blocking,
     dense_operands,
+    dense_work,
     epilogue_operands,
     matmul_words,
     panels_shape,
@@ -121,7 +122,8 @@ def _lower_apart(
             return pad_columns(np.tile(array, math.prod(g.kernel)))
 
         buffers["bias"] = lowering.weight((bias,), "repeated for each tap", (columns,), repeat)
-        operands = EpilogueOperands(Epilogue(True, operands.epilogue.function), buffers, operands.words)
+        tensors = {"bias": (bias.dtype.itemsize, *bias.shape)}
+        operands = EpilogueOperands(Epilogue(True, operands.epilogue.function), buffers, operands.words, tensors)
     windows = _window_products(lowering, g, x, w, operands)
     taps_y, taps_x = g.kernel
     run = taps_x * g.features
@@ -165,6 +167,7 @@ def _lower_gathered(
             **operands.words,
         },
         product(output.shape[:-1]),
+        work=dense_work((x.shape[0], *x.shape[1:3], g.products), operands, (*x.shape[:3], g.products), output.shape),
     )
 
 
@@ -186,5 +189,12 @@ def _window_products(
         {"a": lowering.place(x), "b": weights, "out": made, **operands.buffers},
         {**matmul_words(rows, g.channels, g.products, blocks), **operands.words},
         blocks.items(rows, g.products),
+        work=dense_work(
+            (2, rows, g.channels, g.products),
+            operands,
+            (rows, g.channels),
+            (g.channels, g.products),
+            (rows, g.products),
+        ),
     )
     return made

@@ -1,7 +1,7 @@
 """What lowering matmul and convolution share: the packed right side and the epilogue's operands."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilog
 from intab.ops.arrays import Numbers
 from intab.ops.epilogue import body_function
 from intab.ops.kernel_steps import copy_step
-from intab.ops.lowering import Lowering, Place
+from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.strides import broadcast_strides, dense_strides
 
 # Of the second-level cache, what the panels of a block may take, and what its rows may.
@@ -57,19 +57,21 @@ class OutputShape:
 
 @dataclass(frozen=True, slots=True)
 class EpilogueOperands:
-    """A kernel's epilogue, and the buffers and words that a step gives for it."""
+    """A kernel's epilogue, and the buffers and words that a step gives for it; `tensors` are their sizes in Work."""
 
     epilogue: Epilogue
     buffers: Mapping[str, Place]
     words: Mapping[str, Dim]
+    tensors: Mapping[str, Shape] = field(default_factory=dict)
 
-    def shifted(self, columns: int) -> "EpilogueOperands":
-        """The operands for columns further right (the next group of a convolution)."""
+    def shifted(self, columns: int, count: int) -> "EpilogueOperands":
+        """The operands for `count` columns further right (the next group of a convolution)."""
         wide = {f"e{i}": w for i, w in enumerate(self.epilogue.wide)} | {"bias": True}
         moved = {
             name: Place(p.buffer, p.dtype, p.offset + columns) if wide[name] else p for name, p in self.buffers.items()
         }
-        return EpilogueOperands(self.epilogue, moved, self.words)
+        cut = {name: (*sizes[:-1], count) if wide[name] else sizes for name, sizes in self.tensors.items()}
+        return EpilogueOperands(self.epilogue, moved, self.words, cut)
 
 
 def require_float32(name: str, *values: Value | None) -> None:
@@ -94,20 +96,29 @@ def epilogue_operands(
     """How a kernel reads the bias and the extra operands. Those that no stride describes are expanded first."""
     buffers: dict[str, Place] = {}
     words: dict[str, Dim] = {}
+    tensors: dict[str, Shape] = {}
     wide = []
     if bias is not None:
         buffers["bias"] = padded_bias(lowering, bias)
+        tensors["bias"] = (bias.dtype.itemsize, *bias.shape)
     for i, value in enumerate(extra):
         strides = _strides(out, value.shape)
         if strides is None:
             buffers[f"e{i}"] = expanded(lowering, lowering.place(value), value.shape, out.shape)
+            tensors[f"e{i}"] = (value.dtype.itemsize, *out.shape)
             strides = (out.columns * product(out.rows), out.columns, True)
         else:
             buffers[f"e{i}"] = lowering.place(value)
+            tensors[f"e{i}"] = (value.dtype.itemsize, *value.shape)
         words[f"e{i}_batch"], words[f"e{i}_row"], is_wide = strides
         wide.append(is_wide)
     function = None if epilogue is None else body_function(epilogue)
-    return EpilogueOperands(Epilogue(bias is not None, function, tuple(wide)), buffers, words)
+    return EpilogueOperands(Epilogue(bias is not None, function, tuple(wide)), buffers, words, tensors)
+
+
+def dense_work(flops: Shape, operands: EpilogueOperands, *tensors: Shape) -> Work:
+    """The work of a kernel of float32 with these operands; `tensors` are the sizes of its other tensors."""
+    return Work(flops, (*((float32.itemsize, *sizes) for sizes in tensors), *operands.tensors.values()))
 
 
 def padded_bias(lowering: Lowering, bias: Value) -> Place:
@@ -137,6 +148,7 @@ def pack_computed(
             "out_batch": size,
         },
         batches * ceil_div(columns, TILE_COLUMNS),
+        work=Work((0,), ((float32.itemsize, 2, batches, depth, columns),)),
     )
     return packed
 

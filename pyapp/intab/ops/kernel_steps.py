@@ -12,10 +12,10 @@ from intab.kernels.families import elementwise as family
 from intab.kernels.families import move
 from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
 from intab.kernels.families.loops import register_type
-from intab.kernels.ir import I64, Binary, Cast, Expr, Kernel, Stmt, expressions, walk, walk_expr
-from intab.kernels.scalar import ScalarFunction, identity
+from intab.kernels.ir import I64, Cast, Kernel
+from intab.kernels.scalar import ScalarFunction, identity, operations_of
 from intab.kernels.verify import REGISTER_OF
-from intab.ops.lowering import Lowering, Place
+from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.strides import Walk, collapse, dense_strides
 
 
@@ -33,11 +33,13 @@ def compute_step(
         Operand(checked(place.dtype).name, _inner(strides[-1]))
         for place, strides in zip((*inputs, output), path.strides, strict=True)
     ]
-    lanes = 1 if _divides_integers(function) else lowering.target.lanes
+    operations = operations_of(function)
+    lanes = 1 if operations.divides_integers else lowering.target.lanes
+    work = _walk_work(path, (*inputs, output), operations.floats)
     flat = path.rank == 1 and operands[-1].inner == CONTIGUOUS and all(o.inner != STRIDED for o in operands)
     if flat:
         kernel = family.flat(function, tuple(operands[:-1]), output.dtype.name, lanes=lanes)
-        lowering.step(kernel, buffers, {"count": path.count}, ceil_div(path.count, family.FLAT_BLOCK))
+        lowering.step(kernel, buffers, {"count": path.count}, ceil_div(path.count, family.FLAT_BLOCK), work=work)
         return
     kernel = family.elementwise(function, path.rank, tuple(operands[:-1]), operands[-1], lanes=lanes)
     words: dict[str, Dim | float] = {"length": path.sizes[-1]}
@@ -45,7 +47,7 @@ def compute_step(
     for name, operand, strides in zip(names, operands, path.strides, strict=True):
         kept = path.rank if operand.inner == STRIDED else path.rank - 1
         words |= {f"{name}_stride_{axis}": strides[axis] for axis in range(kept)}
-    lowering.step(kernel, buffers, words, product(path.sizes[:-1]))
+    lowering.step(kernel, buffers, words, product(path.sizes[:-1]), work=work)
 
 
 def copy_step(
@@ -67,7 +69,8 @@ def transpose_step(lowering: Lowering, source: Place, shape: Shape, perm: tuple[
         words: dict[str, Dim | float] = {"rows": rows, "columns": columns}
         items = batch * ceil_div(rows, move.TRANSPOSE_BLOCK) * ceil_div(columns, move.TRANSPOSE_BLOCK)
         kernel = move.transpose(checked(source.dtype).name, lanes=lowering.target.lanes)
-        lowering.step(kernel, {"x": source, "y": target}, words, items)
+        work = tensor_work((0,), (source, sizes), (target, sizes))
+        lowering.step(kernel, {"x": source, "y": target}, words, items, work=work)
         return
     copy_step(lowering, source, permuted, target, dense, sizes)
 
@@ -76,7 +79,8 @@ def fill_step(lowering: Lowering, target: Place, count: Dim, value: float) -> No
     """`count` elements from `target` on become one number."""
     kernel = move.fill(checked(target.dtype).name, lanes=lowering.target.lanes)
     words: dict[str, Dim | float] = {"count": count, "value": value_word(target.dtype, value)}
-    lowering.step(kernel, {"y": target}, words, ceil_div(count, family.FLAT_BLOCK))
+    work = tensor_work((0,), (target, (count,)))
+    lowering.step(kernel, {"y": target}, words, ceil_div(count, family.FLAT_BLOCK), work=work)
 
 
 def value_word(dtype: DType, value: float) -> Dim | float:
@@ -86,7 +90,7 @@ def value_word(dtype: DType, value: float) -> Dim | float:
 
 def size_step(lowering: Lowering, target: Place, size: Dim) -> None:
     """One int64 element becomes a size."""
-    lowering.step(_write_size(), {"y": target}, {"size": size}, 1)
+    lowering.step(_write_size(), {"y": target}, {"size": size}, 1, work=tensor_work((0,), (target, (1,))))
 
 
 @cache
@@ -102,6 +106,11 @@ def need_floats(*places: Place) -> None:
     for place in places:
         if place.dtype != float32:
             raise UnsupportedOpError(f"There is a kernel for f32 only, not for {place.dtype}. Use backend='reference'.")
+
+
+def tensor_work(flops: Shape, *tensors: tuple[Place, Shape]) -> Work:
+    """The work of a step that reads or writes each of these tensors once; `flops` are factors."""
+    return Work(flops, tuple((place.dtype.itemsize, *shape) for place, shape in tensors))
 
 
 def moved(place: Place, elements: Dim) -> Place:
@@ -122,11 +131,10 @@ def _inner(stride: Dim) -> str:
     return SPLAT if stride == 0 else STRIDED
 
 
-def _divides_integers(function: ScalarFunction) -> bool:
-    """Whether a function divides integers, which vectors cannot."""
-    found: list[Expr] = list(walk_expr(function.result))
-    stmts: tuple[Stmt, ...] = function.body
-    for stmt in walk(stmts):
-        for expr in expressions(stmt):
-            found += walk_expr(expr)
-    return any(isinstance(e, Binary) and e.op in ("div", "rem") and e.type.scalar != "f32" for e in found)
+def _walk_work(path: Walk, places: Sequence[Place], operations: int) -> Work:
+    """The work of a function at every place of a walk; what repeats along an axis is there once."""
+    tensors = (
+        (place.dtype.itemsize, *(size for size, stride in zip(path.sizes, strides, strict=True) if stride != 0))
+        for place, strides in zip(places, path.strides, strict=True)
+    )
+    return Work((operations, *path.sizes), tuple(tensors))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from intab.dtypes import DType
-from intab.graph.dims import Dim
+from intab.graph.dims import Dim, Shape
 from intab.graph.ir import Array, Constant, Value
 from intab.kernels.ir import Kernel
 from intab.target import Target
@@ -18,6 +18,19 @@ class Place:
     buffer: int
     dtype: DType
     offset: Dim = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a step must do, for profiles; a run does not look at it.
+
+    `flops` are the factors of its floating-point operations: a multiply-add counts two, each operation of an
+    elementwise function one, what an epilogue adds nothing. `tensors` are (bytes of an element, *sizes) of each
+    tensor read or written. Both stay factors, since multiplying symbols takes time that only a profile needs.
+    """
+
+    flops: Shape
+    tensors: tuple[Shape, ...]
 
 
 class Lowering(Protocol):
@@ -51,8 +64,16 @@ class Lowering(Protocol):
         """Room for `count` elements that live only within this node."""
         ...
 
-    def step(self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim) -> None:
-        """Run a kernel over `items` items, after all steps before it."""
+    def step(
+        self,
+        kernel: Kernel,
+        buffers: Mapping[str, Place],
+        words: Mapping[str, Dim | float],
+        items: Dim,
+        *,
+        work: Work | None = None,
+    ) -> None:
+        """Run a kernel over `items` items, after all steps before it. `work` is None where nobody has counted it."""
         ...
 
     def read_sizes(self, value: Value, symbols: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from intab.ops.dense import (
     OutputShape,
     blocking,
     dense_operands,
+    dense_work,
     epilogue_operands,
     expanded,
     matmul_words,
@@ -105,6 +106,13 @@ def lower_matmul(op: MatMul, lowering: Lowering, inputs: Sequence[Value | None],
             **operands.words,
         },
         batches * blocks.items(rows, columns),
+        work=dense_work(
+            (2, batches, rows, depth, columns),
+            operands,
+            (1 if a_repeats else batches, rows, depth),
+            (batches, depth, columns),
+            (batches, rows, columns),
+        ),
     )
 
 

@@ -19,7 +19,7 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.builder import KNOWN_ELEMENTS
-from intab.ops.kernel_steps import checked, copy_step, moved, size_step, transpose_step
+from intab.ops.kernel_steps import checked, copy_step, moved, size_step, tensor_work, transpose_step
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
 from intab.ops.strides import broadcast_strides, collapse, dense_strides, offset_of
@@ -249,7 +249,10 @@ class Gather:
         outer, inner = product(x.shape[:axis]), product(x.shape[axis + 1 :])
         kernel = family.gather(checked(x.dtype).name, indices=indices.dtype.name, lanes=lowering.target.lanes)
         buffers = {"x": lowering.place(x), "indices": lowering.place(indices), "y": lowering.place(y)}
-        lowering.step(kernel, buffers, {"size": x.shape[axis], "count": count, "inner": inner}, outer * count)
+        words = {"size": x.shape[axis], "count": count, "inner": inner}
+        picked = (outer, count, inner)
+        tensors = (buffers["x"], picked), (buffers["indices"], indices.shape), (buffers["y"], picked)
+        lowering.step(kernel, buffers, words, outer * count, work=tensor_work((0,), *tensors))
 
 
 @op("Shape")

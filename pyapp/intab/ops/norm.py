@@ -20,7 +20,7 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.elementwise import FLOATS
-from intab.ops.kernel_steps import compute_step, copy_step, need_floats, transpose_step
+from intab.ops.kernel_steps import compute_step, copy_step, need_floats, tensor_work, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 from intab.ops.strides import broadcast_strides, collapse, dense_strides
@@ -109,7 +109,11 @@ class LayerNorm:
                 buffers[name] = _expanded(lowering, value, y.shape[axis:])
         kernel = row.layer_norm(lanes=lowering.target.lanes, scale="scale" in buffers, bias="bias" in buffers)
         words = {"length": product(y.shape[axis:]), "epsilon": self.epsilon}
-        lowering.step(kernel, buffers, words, product(y.shape[:axis]))
+        # Mean, variance and result: an addition, a subtraction and multiply-add, a subtraction and a multiplication.
+        parameters = ((buffers[name], y.shape[axis:]) for name in ("scale", "bias") if name in buffers)
+        flops = (6 + len(buffers) - 2, *y.shape)
+        work = tensor_work(flops, (buffers["x"], y.shape), (buffers["y"], y.shape), *parameters)
+        lowering.step(kernel, buffers, words, product(y.shape[:axis]), work=work)
 
 
 @op("BatchNorm")
@@ -174,14 +178,15 @@ def _softmax_steps(lowering: Lowering, x: Value, y: Value, axis: int, *, logarit
     kernel = row.softmax(lanes=lowering.target.lanes, logarithm=logarithm)
     words: dict[str, Dim | float] = {"length": x.shape[axis]}
     rows = product(x.shape[:axis]) * product(x.shape[axis + 1 :])
+    work = tensor_work((4, *x.shape), (source, x.shape), (target, y.shape))  # subtract, exp, sum, divide
     if product(x.shape[axis + 1 :]) == 1:
-        lowering.step(kernel, {"x": source, "y": target}, words, rows)
+        lowering.step(kernel, {"x": source, "y": target}, words, rows, work=work)
         return
     perm = (*(i for i in range(x.rank) if i != axis), axis)
     back = tuple(perm.index(i) for i in range(x.rank))
     aside = lowering.scratch(x.dtype, product(x.shape))
     transpose_step(lowering, source, x.shape, perm, aside)
-    lowering.step(kernel, {"x": aside, "y": aside}, words, rows)
+    lowering.step(kernel, {"x": aside, "y": aside}, words, rows, work=work)
     transpose_step(lowering, aside, tuple(x.shape[i] for i in perm), back, target)
 
 

@@ -8,7 +8,7 @@ from intab.graph.ir import Value
 from intab.kernels.families import move as family
 from intab.ops.arrays import Numbers, pad_constant
 from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
-from intab.ops.kernel_steps import checked, copy_step, moved, value_word
+from intab.ops.kernel_steps import checked, copy_step, moved, tensor_work, value_word
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 from intab.ops.strides import dense_strides, offset_of
@@ -90,7 +90,8 @@ class Pad:
             words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
         words |= {f"stride_{i}": stride for i, stride in enumerate(dense_strides(sizes)[:-1])}
         kernel = family.pad(checked(source.dtype).name, rank, lanes=lowering.target.lanes)
-        lowering.step(kernel, {"x": source, "y": target}, words, product(out for _, _, out in axes[:-1]))
+        work = tensor_work((0,), (source, sizes), (target, tuple(out for _, _, out in axes)))
+        lowering.step(kernel, {"x": source, "y": target}, words, product(out for _, _, out in axes[:-1]), work=work)
 
     def _borders(self, lowering: Lowering, target: Place, inner: Shape, outer: Shape) -> None:
         """Fill the borders axis by axis from what lies inside them already; earlier axes are whole by then."""

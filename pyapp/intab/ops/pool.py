@@ -14,7 +14,7 @@ from intab.ops.arrays import Numbers, channels_last, in_layout, lowest, pad_cons
 from intab.ops.broadcast import channel_axis, need_rank, numbers, picture_shape, shape_text, spatial_axes
 from intab.ops.conv import tap_slices, window_sizes
 from intab.ops.elementwise import FLOATS, NUMBERS
-from intab.ops.kernel_steps import need_floats, transpose_step
+from intab.ops.kernel_steps import need_floats, tensor_work, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 
@@ -129,7 +129,8 @@ class Pool:
         height, width = (*line, *self.kernel)
         window = (height, width) if height * width <= family.MOST_TAPS else None
         kernel = family.pool(self.kind, lanes=lowering.target.lanes, count_padding=counted, window=window)
-        lowering.step(kernel, {"x": x, "y": y}, words, out[0] * product(out[1:-2]))
+        work = tensor_work((height * width, *out), (x, shape), (y, out))
+        lowering.step(kernel, {"x": x, "y": y}, words, out[0] * product(out[1:-2]), work=work)
 
 
 @op("MaxPool")

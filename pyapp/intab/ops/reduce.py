@@ -14,7 +14,7 @@ from intab.kernels.families.arg import arg_last
 from intab.ops.arrays import Numbers, highest, lowest
 from intab.ops.broadcast import at_most, normal_axes, normal_axis
 from intab.ops.elementwise import NUMBERS
-from intab.ops.kernel_steps import fill_step, transpose_step
+from intab.ops.kernel_steps import fill_step, tensor_work, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 
@@ -56,12 +56,13 @@ class Reduce:
         reduction, lanes = family.Reduction(self.kind, x.dtype.name), lowering.target.lanes
         source, (outer, reduced, inner) = reduced_last(lowering, x, axes)
         buffers = {"x": source, "y": lowering.place(y)}
+        work = tensor_work((1, *x.shape), (source, x.shape), (buffers["y"], y.shape))
         if inner == 1:
-            lowering.step(family.reduce_last(reduction, lanes=lanes), buffers, {"length": reduced}, outer)
+            lowering.step(family.reduce_last(reduction, lanes=lanes), buffers, {"length": reduced}, outer, work=work)
             return
         items = outer * ceil_div(inner, family.middle_block(lanes))
         words: dict[str, Dim | float] = {"reduced": reduced, "inner": inner}
-        lowering.step(family.reduce_middle(reduction, lanes=lanes), buffers, words, items)
+        lowering.step(family.reduce_middle(reduction, lanes=lanes), buffers, words, items, work=work)
 
 
 @op("ReduceSum")
@@ -181,7 +182,9 @@ class ArgExtreme:
             raise UnsupportedOpError(f"{type(self).__name__} has kernels for f32 and i32, not for {x.dtype}.")
         kernel = arg_last(lanes=lowering.target.lanes, dtype=x.dtype.name, largest=self.largest, last=self.select_last)
         source, (outer, length, _) = reduced_last(lowering, x, (axis,), always=True)
-        lowering.step(kernel, {"x": source, "y": lowering.place(y)}, {"length": length}, outer)
+        target = lowering.place(y)
+        work = tensor_work((0,), (source, x.shape), (target, y.shape))
+        lowering.step(kernel, {"x": source, "y": target}, {"length": length}, outer, work=work)
 
 
 @op("ArgMax")

@@ -12,7 +12,7 @@ from intab.kernels.families import resize as family
 from intab.ops.arrays import Numbers, convert
 from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
 from intab.ops.elementwise import NUMBERS
-from intab.ops.kernel_steps import checked, need_floats
+from intab.ops.kernel_steps import checked, need_floats, tensor_work
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 
@@ -128,7 +128,8 @@ class Resize:
         first, end = axes[0], axes[-1] + 1
         (height, width), (out_height, out_width) = _picture(shape[first:end]), _picture(self.sizes[first:end])
         pictures = product(shape[:first])
-        words: dict[str, Dim | float] = {"height": height, "width": width, "channels": product(shape[end:])}
+        channels = product(shape[end:])
+        words: dict[str, Dim | float] = {"height": height, "width": width, "channels": channels}
         words |= {"out_height": out_height, "out_width": out_width}
         if self.scales:
             scales = self.scales[first:end]
@@ -140,7 +141,10 @@ class Resize:
         else:
             name = checked(source.dtype).name
             kernel = family.resize_nearest(name, self.coordinates, self.nearest, given_scales=given, lanes=lanes)
-        lowering.step(kernel, {"x": source, "y": target}, words, pictures * out_height)
+        out = (pictures, out_height, out_width, channels)
+        # Linear: the sum of two by two neighbours, each a multiply-add.
+        work = tensor_work((8 if self.mode == "linear" else 0, *out), (source, shape), (target, out))
+        lowering.step(kernel, {"x": source, "y": target}, words, pictures * out_height, work=work)
 
 
 def _picture(sizes: Shape) -> tuple[Dim, Dim]:

@@ -11,7 +11,7 @@ from intab.graph.dims import Dim, product
 from intab.graph.ir import Array, Constant, Graph, Node, Value
 from intab.kernels.ir import Kernel
 from intab.kernels.text import digest
-from intab.ops.lowering import Place
+from intab.ops.lowering import Place, Work
 from intab.ops.registry import operator_of_node
 from intab.program.ir import (
     ARENA,
@@ -105,7 +105,15 @@ class _Building:
     def scratch(self, dtype: DType, count: Dim) -> Place:
         return Place(self._buffer(ARENA, dtype, count), dtype)
 
-    def step(self, kernel: Kernel, buffers: Mapping[str, Place], words: Mapping[str, Dim | float], items: Dim) -> None:
+    def step(
+        self,
+        kernel: Kernel,
+        buffers: Mapping[str, Place],
+        words: Mapping[str, Dim | float],
+        items: Dim,
+        *,
+        work: Work | None = None,
+    ) -> None:
         number = self._kernel(kernel)
         declared = [b.name for b in kernel.buffers] + [w.name for w in kernel.words]
         given = {*buffers, *words}
@@ -118,7 +126,7 @@ class _Building:
         encoded = [self._buffer_word(buffers[b.name]) for b in kernel.buffers]
         encoded += [self._word(w.type.scalar, words[w.name]) for w in kernel.words]
         label = self.node.name or self.node.op if self.node else ""
-        self.steps.append(Step(number, tuple(encoded), self.dims.number(items), label))
+        self.steps.append(Step(number, tuple(encoded), self.dims.number(items), label, work))
 
     def read_sizes(self, value: Value, symbols: tuple[str, ...]) -> None:
         """End the segment: from here on the elements of an integer value are known as these symbols."""

@@ -18,6 +18,7 @@ from intab.errors import KernelError
 from intab.graph.dims import Dim, Shape
 from intab.graph.ir import Array, Constant, Equality
 from intab.kernels.ir import Kernel
+from intab.ops.lowering import Work
 from intab.target import Target
 
 REGIONS = ("weights", "arena", "inputs", "outputs")
@@ -51,12 +52,16 @@ class Word:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One use of a kernel. `items` is an index into `Program.dims`; `label` names the node it came from."""
+    """One use of a kernel. `items` is an index into `Program.dims`; `label` names the node it came from.
+
+    `work` says what it must do, None where its operator has not counted that.
+    """
 
     kernel: int
     words: tuple[Word, ...]
     items: int
     label: str
+    work: Work | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
