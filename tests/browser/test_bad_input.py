@@ -59,16 +59,19 @@ async def still_works(selenium, url):
     import numpy as np
 
     import intab
+    from intab.browser import proxies
 
     async with await intab.load(url) as session:
         (scores,) = (await session.run({"x": np.zeros((1, 3, 48, 192), np.float32)})).values()
-    return float(scores.sum())
+    return float(scores.sum()), proxies.live()
 
 
 @pytest.fixture(autouse=True)
 def the_tab_is_alive_after(selenium, proofs: Proofs):
     yield
-    assert still_works(selenium, MODELS["cls"]) == pytest.approx(1, abs=1e-3)
+    scores, live = still_works(selenium, MODELS["cls"])
+    assert scores == pytest.approx(1, abs=1e-3)
+    assert live == {"wasm memory": 1}, "something that was opened was not closed"
 
 
 def png(picture: "np.ndarray") -> bytes:

@@ -1,5 +1,6 @@
 """Files that are no models, given to one worker one after the other: each an error in words, the worker alive after."""
 
+import itertools
 import random
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.browser.chromium import start_chromium
 SITE = Path(__file__).resolve().parents[2] / "build" / "site"
 SECONDS = 60
 CUTS, FLIPS = 12, 24
+NUMBERS = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -37,9 +39,11 @@ def run(host: Host, folder: Path) -> Callable[[bytes], str]:
     """Give the worker a model; returns "" when it ran, else the class of the error."""
 
     def run(model: bytes) -> str:
-        (folder / "m.onnx").write_bytes(model)
+        # Each under a name of its own: one written over within the same second may come from the browser's cache.
+        name = f"{next(NUMBERS)}.onnx"
+        (folder / name).write_bytes(model)
         try:
-            host.call("run_model", {"model": "./-/model/m.onnx", "dims": {"x:2": 48, "x:3": 64}}, seconds=SECONDS)
+            host.call("run_model", {"model": f"./-/model/{name}", "dims": {"x:2": 48, "x:3": 64}}, seconds=SECONDS)
         except IntabError as error:
             assert "Traceback" not in str(error), str(error)
             return type(error).__name__

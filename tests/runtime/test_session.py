@@ -9,7 +9,7 @@ import pytest
 from intab.backends.wasm.desktop import WasmtimeMachine
 from intab.backends.wasm.pool import Pool
 from intab.dtypes import DTYPES
-from intab.errors import DTypeError, FeedError, IntabError, ShapeError
+from intab.errors import Cancelled, DTypeError, FeedError, IntabError, ShapeError
 from intab.runtime import Session, load
 from tests.agreement import assert_agree
 from tests.runtime.models import WEIGHT, added
@@ -181,6 +181,17 @@ def test_a_disposed_session_leaves_nothing_in_the_pool() -> None:
         session.run_sync(feeds(3, 1))  # compiles again
         assert pool.used_nbytes > 0
         session.dispose()
+    assert pool.used_nbytes == 0
+
+
+@pytest.mark.wasmtime
+def test_a_load_that_is_cancelled_leaves_nothing_in_the_pool() -> None:
+    def cancel(stage: str, done: float, total: float) -> None:
+        raise Cancelled("enough")
+
+    pool = Pool(WasmtimeMachine())
+    with on(pool), pytest.raises(Cancelled):
+        asyncio.run(load(added(), backend="wasm", progress=cancel))
     assert pool.used_nbytes == 0
 
 

@@ -1,6 +1,6 @@
 """The slow back end that says what a graph means: node by node, with each operator's numpy meaning."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import intab.ops  # noqa: F401  (all families register themselves)
 from intab.backends.engine import MemoryUse
@@ -50,13 +50,17 @@ def _run(graph: Graph, node: Node, arrays: tuple[Array | None, ...]) -> dict[Val
 
 
 class ReferenceExecutable:
-    """A graph behind the `Executable` protocol. It reads its constants from the model's bytes at each run."""
+    """A graph behind the `Executable` protocol. It reads its constants from the model's bytes at each run.
+
+    release: lets go of those bytes, called by `dispose`.
+    """
 
     backend = "reference"
     kernel_count = 0
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, release: Callable[[], None] = lambda: None) -> None:
         self._graph = graph
+        self._release = release
         self.step_count = len(graph.nodes)
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
@@ -67,4 +71,4 @@ class ReferenceExecutable:
         return MemoryUse(sum(c.nbytes for c in self._graph.constants.values()), 0, 0, 0, 0)
 
     def dispose(self) -> None:
-        """Nothing is held."""
+        self._release()

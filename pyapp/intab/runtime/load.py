@@ -5,7 +5,8 @@ source --open--> Storage --formats--> Graph --optimize--> Graph --program.build-
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from intab import formats
 from intab.backends.engine import Executable
@@ -13,6 +14,7 @@ from intab.backends.reference import ReferenceExecutable
 from intab.backends.wasm.executable import prepare
 from intab.errors import UnsupportedOpError
 from intab.graph.ir import Graph
+from intab.graph.storage import Storage
 from intab.optimize import optimize
 from intab.program import build
 from intab.runtime.device import choose, wasm_pool
@@ -36,26 +38,42 @@ async def load(
         raise UnsupportedOpError(f"precision={precision!r} is not one of {', '.join(PRECISIONS)}.")
     begin = time.perf_counter()
     storage = await open_source(source, progress)
-    graph = formats.read(storage)
-    loaded = time.perf_counter()
-    executable = await compile_graph(graph, choice.backend, progress)
-    if executable.backend != "reference":  # which reads its constants at each run
-        close_source(storage, source)
+    graph, executable, loaded = await _make_ready(storage, source, choice.backend, progress)
     times = LoadTimes((loaded - begin) * 1e3, (time.perf_counter() - loaded) * 1e3)
 
     async def specialise(sizes: Mapping[str, int]) -> Executable:
         again = await open_source(source)
-        exact = await compile_graph(formats.read(again, dims=sizes), choice.backend, no_progress)
-        close_source(again, source)
+        _, exact, _ = await _make_ready(again, source, choice.backend, no_progress, sizes)
         return exact
 
     return Session(graph, executable, choice=choice, times=times, specialise=specialise)
 
 
-async def compile_graph(graph: Graph, backend: str, progress: Progress) -> Executable:
-    """Graph -> Executable on a back end of this machine."""
+async def _make_ready(
+    storage: Storage, source: Source, backend: str, progress: Progress, sizes: Mapping[str, int] | None = None
+) -> tuple[Graph, Executable, float]:
+    """Read and compile; returns with the graph and its executable the moment at which reading ended.
+
+    The bytes are closed as soon as nothing needs them: also when the model turns out to be none.
+    """
+    release = partial(close_source, storage, source)
+    try:
+        graph = formats.read(storage, dims=sizes)
+        loaded = time.perf_counter()
+        return graph, await compile_graph(graph, backend, progress, release), loaded
+    except BaseException:
+        release()
+        raise
+
+
+async def compile_graph(
+    graph: Graph, backend: str, progress: Progress, release: Callable[[], None] = lambda: None
+) -> Executable:
+    """Graph -> Executable on a back end of this machine. `release` is called once the model's bytes are done with."""
     if backend == "reference":
-        return ReferenceExecutable(graph)
+        return ReferenceExecutable(graph, release)  # which reads its constants at each run
     pool = wasm_pool()
     program = build(optimize(graph, target=pool.machine.target), pool.machine.target)
-    return await prepare(program, pool, lambda done, total: progress("compile", done, total))
+    executable = await prepare(program, pool, lambda done, total: progress("compile", done, total))
+    release()
+    return executable

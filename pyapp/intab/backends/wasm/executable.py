@@ -161,11 +161,15 @@ class WasmExecutable:
 async def prepare(
     program: Program, pool: Pool, progress: Callable[[float, float], None] = lambda done, total: None
 ) -> WasmExecutable:
-    """Generate the module, instantiate it and write the weights."""
+    """Generate the module, instantiate it and write the weights. What was made is given back when one of them fails."""
     module = generate(program.kernels, program.target)
     instance = await pool.machine.instantiate(module)
     executable = WasmExecutable(program, pool, module, instance)
-    executable.write_weights(progress)
+    try:
+        executable.write_weights(progress)
+    except BaseException:
+        executable.dispose()
+        raise
     return executable
 
 
