@@ -1,6 +1,7 @@
 """Feeds for `intab run`: made up the same every time, or read from a file."""
 
 import io
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,7 +61,7 @@ def test_dimensions_must_agree_with_feeds_that_are_given():
 
 
 def test_arrays_go_into_a_file_and_come_back():
-    arrays = {"file": np.arange(3), "a/b:0": np.ones((2, 0), np.float32), "scalar": np.float32(2.5)}
+    arrays: dict[str, Any] = {"file": np.arange(3), "a/b:0": np.ones((2, 0), np.float32), "scalar": np.float32(2.5)}
     data = write_fetches(arrays)
     back = read_feeds(data, "feeds")
     assert list(back) == list(arrays)
