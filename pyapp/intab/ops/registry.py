@@ -60,7 +60,8 @@ def op(name: str) -> Callable[[_Class], _Class]:
     def register(cls: _Class) -> _Class:
         if name in OPERATORS:
             raise ValueError(f"Operator {name} is defined twice: {OPERATORS[name]} and {cls}.")
-        made: Any = dataclass(frozen=True, slots=True, kw_only=True)(cls)
+        # Methods that nobody calls on operators are left out: writing them takes Pyodide a millisecond a class.
+        made: Any = dataclass(frozen=True, kw_only=True, eq=False, repr=False, match_args=False)(cls)
         OPERATORS[name] = cast(type[Operator], made)
         return cast(_Class, made)
 
