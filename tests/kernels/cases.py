@@ -9,6 +9,7 @@ from tests.kernels.case import (
     ceil_div,
 )
 from tests.kernels.elementwise_cases import copies, elementwise_flat, elementwise_strided, function_edges, moves
+from tests.kernels.integer_cases import integer_convolutions, integer_matmuls, pair_packings, widenings
 from tests.kernels.operations import operations
 from tests.kernels.row_cases import places_of_best, reductions, rows
 from tests.kernels.window_cases import matmuls, pools, resizes
@@ -34,6 +35,10 @@ CASES: list[KernelCase] = [
         pools,
         resizes,
         matmuls,
+        widenings,
+        integer_matmuls,
+        integer_convolutions,
+        pair_packings,
         single_operations,
     )
     for case in family()

@@ -21,6 +21,7 @@ from intab.kernels.ir import (
     Bitcast,
     Cast,
     Const,
+    DotPairs,
     Expr,
     Fma,
     If,
@@ -49,6 +50,7 @@ Array = NDArray[Any]
 
 # Any, since numpy types a dtype known only at run time as object.
 _NUMPY: dict[str, Any] = {
+    "i16": np.dtype(np.int16),
     "i32": np.dtype(np.int32),
     "u32": np.dtype(np.uint32),
     "f32": np.dtype(np.float32),
@@ -181,6 +183,10 @@ class _Machine:
             case Fma():
                 product = np.multiply(self.value(expr.factor, known), self.value(expr.other, known))
                 return np.add(product, self.value(expr.addend, known))
+            case DotPairs():
+                left, right = self.value(expr.left, known), self.value(expr.right, known)
+                products = left.astype(np.int32) * right.astype(np.int32)
+                return products.reshape(-1, 2).sum(1, dtype=np.int32)
             case Select():
                 condition, then = self.value(expr.condition, known), self.value(expr.then, known)
                 otherwise = self.value(expr.otherwise, known)

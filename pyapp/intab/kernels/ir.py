@@ -5,8 +5,8 @@ is a tuple of statements over expressions; sizes, strides and offsets are *words
 arrive at run time, so that one kernel serves every size. Generators print a kernel as WebAssembly, WGSL
 or GLSL; `kernels.interpret` runs it slowly in numpy, which is its meaning.
 
-    types        i32, u32, f32, bool and, for WebAssembly, i64 and f64; each scalar or `lanes` wide
-    expressions  Const Word Var Unary Binary Fma Select Cast Bitcast Splat Lane Load
+    types        i32, u32, f32, bool and, for WebAssembly, i64 and f64; each scalar or `lanes` wide; and i16x8
+    expressions  Const Word Var Unary Binary Fma DotPairs Select Cast Bitcast Splat Lane Load
     statements   Let Assign Store Loop If Tile
 
 A *pointer* is a Var of type pointer: a place in one buffer, counted in elements. It is set by
@@ -17,6 +17,9 @@ shading languages into an index.
 A `Tile` is a block worth a function of its own: V8 swaps in optimised code only between calls, so hot
 loops must lie in functions called many times. Shading languages print it inline. A tile may not assign
 variables from outside itself; what it makes leaves by stores.
+
+Eight i16 in a vector are for integer products alone: loaded from 8- or 16-bit integers, made of four i32 by
+Bitcast, added and subtracted lane by lane (wrapping), and multiplied by `DotPairs`. They exist on WebAssembly only.
 
 Writers of kernels use `kernels.block.Block`, which checks types as it goes.
 """
@@ -30,7 +33,7 @@ from intab.errors import KernelError
 
 @dataclass(frozen=True, slots=True)
 class Type:
-    """A register's type: `scalar` is "i32", "u32", "f32", "i64", "f64", "bool" or "pointer"; `lanes` is 1 or more."""
+    """A register's type: `scalar` is "i32", "u32", "f32", "i64", "f64", "bool", "pointer" or, with 8 `lanes`, "i16"."""
 
     scalar: str
     lanes: int = 1
@@ -49,6 +52,7 @@ I64 = Type("i64")
 F64 = Type("f64")
 BOOL = Type("bool")
 POINTER = Type("pointer")
+I16X8 = Type("i16", 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +212,21 @@ class Fma(Operators):
 
 
 @dataclass(frozen=True, slots=True)
+class DotPairs(Operators):
+    """Four i32: lane i is left[2i] * right[2i] + left[2i + 1] * right[2i + 1] of i16x8 operands, exact.
+
+    Only where all four numbers are -32768 does a lane wrap to -2^31.
+    """
+
+    left: "Expr"
+    right: "Expr"
+
+    @property
+    def type(self) -> Type:
+        return Type("i32", 4)
+
+
+@dataclass(frozen=True, slots=True)
 class Select(Operators):
     """`then` where the condition holds, else `otherwise`; both are computed."""
 
@@ -230,7 +249,7 @@ class Cast(Operators):
 
 @dataclass(frozen=True, slots=True)
 class Bitcast(Operators):
-    """The same bits under another type of equal size."""
+    """The same bits under another type of equal size; i32x4 and i16x8 are of one size, low half first."""
 
     operand: "Expr"
     type: Type
@@ -297,7 +316,7 @@ class Moved(Operators):
         return POINTER
 
 
-Expr = Const | Word | Var | Unary | Binary | Fma | Select | Cast | Bitcast | Splat | Lane | Load | At | Moved
+Expr = Const | Word | Var | Unary | Binary | Fma | DotPairs | Select | Cast | Bitcast | Splat | Lane | Load | At | Moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -427,6 +446,7 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
     Unary: ("operand",),
     Binary: ("left", "right"),
     Fma: ("factor", "other", "addend"),
+    DotPairs: ("left", "right"),
     Select: ("condition", "then", "otherwise"),
     Cast: ("operand",),
     Bitcast: ("operand",),

@@ -20,6 +20,7 @@ from intab.kernels.ir import (
     Bitcast,
     Cast,
     Const,
+    DotPairs,
     Expr,
     Fma,
     If,
@@ -94,6 +95,8 @@ def expr_text(expr: Expr) -> str:
             return f"({left} {symbol} {right})" if symbol else f"{expr.op}({left}, {right})"
         case Fma():
             return f"fma({expr_text(expr.factor)}, {expr_text(expr.other)}, {expr_text(expr.addend)})"
+        case DotPairs():
+            return f"dot_pairs({expr_text(expr.left)}, {expr_text(expr.right)})"
         case Load():
             return f"{_place(expr.buffer, expr.index, expr.offset)}:{expr.type!r}"
         case Word():

@@ -4,6 +4,7 @@
 - Types match everywhere; conditions have as many lanes as what they choose between.
 - A pointer is set from `At`, `Moved` or another pointer, stays in its buffer, and is used only to load, store and move.
 - Loads need a readable buffer, stores a writable one; registers are of the type that the buffer's elements load as.
+- i16 comes as i16x8 only: loaded from 8- or 16-bit integers, and stored nowhere.
 - Loop variables and the item are never assigned; a tile assigns nothing from outside itself.
 """
 
@@ -12,6 +13,7 @@ from intab.kernels.ir import (
     BINARY_OPS,
     BOOL,
     COMPARISONS,
+    I16X8,
     I32,
     POINTER,
     UNARY_OPS,
@@ -21,6 +23,7 @@ from intab.kernels.ir import (
     Bitcast,
     Cast,
     Const,
+    DotPairs,
     Expr,
     Fma,
     If,
@@ -55,6 +58,8 @@ REGISTER_OF = {
     "u8": "i32",
     "bool": "i32",
 }
+# What i16x8 is loaded from.
+_HALVES = frozenset({"i16", "i8", "u8"})
 _FLOATS = frozenset({"f32", "f64"})
 _INTEGERS = frozenset({"i32", "u32", "i64"})
 _NUMBERS = _FLOATS | _INTEGERS
@@ -65,6 +70,8 @@ _UNARY_TAKES = {
     "not": _INTEGERS | {"bool"},
 }
 _BINARY_TAKES = {
+    "add": _NUMBERS | {"i16"},
+    "sub": _NUMBERS | {"i16"},
     "rem": _INTEGERS,
     "shl": _INTEGERS,
     "shr": _INTEGERS,
@@ -187,7 +194,8 @@ class _Checker:
             raise KernelError(f"there is no buffer {name!r}.")
         if access not in buffer.access:
             raise KernelError(f"buffer {name} is declared {buffer.access} and used to {access}.")
-        if register.scalar != REGISTER_OF[buffer.dtype]:
+        halves = register == I16X8 and access == "read" and buffer.dtype in _HALVES
+        if register.scalar != REGISTER_OF[buffer.dtype] and not halves:
             raise KernelError(
                 f"buffer {name} of {buffer.dtype} used with {register}; needs {REGISTER_OF[buffer.dtype]}."
             )
@@ -203,6 +211,8 @@ class _Checker:
         found = self._checked(expr)
         if found.lanes < 1:
             raise KernelError(f"{expr_text(expr)} has {found.lanes} lanes.")
+        if found.scalar == "i16" and found != I16X8:
+            raise KernelError(f"{expr_text(expr)} is {found}; i16 comes eight at a time.")
         return found
 
     def _checked(self, expr: Expr) -> Type:
@@ -216,6 +226,9 @@ class _Checker:
                     raise KernelError(f"{expr.type} word {expr.name!r} is not declared.")
             case Unary() | Binary() | Fma():
                 self._arithmetic(expr)
+            case DotPairs():
+                self._same(self._type(expr.left), I16X8, "the left side of dot_pairs")
+                self._same(self._type(expr.right), I16X8, "the right side of dot_pairs")
             case Select():
                 then, condition = self._number_or_bool(expr.then), self._type(expr.condition)
                 self._same(self._type(expr.otherwise), then, "select")
@@ -272,6 +285,10 @@ class _Checker:
             raise KernelError(f"{op} of {', '.join(map(repr, types))} in {expr_text(expr)}.")
 
     def _conversion(self, expr: Cast | Bitcast) -> None:
+        if isinstance(expr, Bitcast) and I16X8 in (expr.type, expr.operand.type):
+            if {expr.type, self._type(expr.operand)} != {I16X8, I32.wide(4)}:
+                raise KernelError(f"{expr_text(expr)}: i16x8 shares its bits with i32x4 only.")
+            return
         source, target = self._number_or_bool(expr.operand), expr.type
         if source.lanes != target.lanes:
             raise KernelError(f"{expr_text(expr)} changes the count of lanes.")

@@ -171,8 +171,8 @@ class Blocks:
     second-level cache while all rows pass by.
     """
 
-    def __init__(self, kernel: KernelWriter, rows: Expr, columns: Expr) -> None:
-        self._rows, self._columns = rows, columns
+    def __init__(self, kernel: KernelWriter, rows: Expr, columns: Expr, *, tile_rows: int = TILE_ROWS) -> None:
+        self._rows, self._columns, self._tile_rows = rows, columns, tile_rows
         self._block_rows, self._block_columns = kernel.word("block_rows"), kernel.word("block_columns")
         down = kernel.let("blocks_down", (rows + self._block_rows - 1) // self._block_rows)
         across = kernel.let("blocks_across", (columns + self._block_columns - 1) // self._block_columns)
@@ -184,7 +184,7 @@ class Blocks:
     def rows_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
         """A loop over the first rows of the item's tiles."""
         end = self._rows.minimum(self.first_row + self._block_rows)
-        return block.loop("first_row", self.first_row, end, TILE_ROWS)
+        return block.loop("first_row", self.first_row, end, self._tile_rows)
 
     def columns_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
         """A loop over the first columns of the item's tiles."""

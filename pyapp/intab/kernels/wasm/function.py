@@ -78,6 +78,8 @@ def value_type(type: Type) -> int:
     """The WebAssembly type of a register."""
     if type.lanes == 1:
         return code.VALUE_TYPES[type.scalar]
+    if type == ir.I16X8:
+        return wasm.V128
     if type.lanes != VECTOR_LANES or type.scalar not in ("i32", "u32", "f32", "bool"):
         raise KernelError(f"WebAssembly has no register for {type}; its vectors hold {VECTOR_LANES} of 32 bits.")
     return wasm.V128
@@ -214,6 +216,8 @@ class _Writer:
         if expr.type.lanes == 1:
             instruction, _, align = code.SCALAR_MEMORY[dtype]
             self.out += instruction + unsigned(align) + immediate
+        elif expr.type == ir.I16X8:
+            self.out += code.LOAD_HALVES[dtype] + b"\x00" + immediate
         elif dtype in code.WIDEN_BYTES:
             self.out += code.V128_LOAD32_ZERO + b"\x00" + immediate + code.WIDEN_BYTES[dtype]
         else:
@@ -251,6 +255,10 @@ class _Writer:
                 self.binary(expr)
             case ir.Fma():
                 self.fma(expr)
+            case ir.DotPairs(left=left, right=right):
+                self.expr(left)
+                self.expr(right)
+                self.out += code.I32X4_DOT_I16X8_S
             case ir.Select():
                 self.select(expr)
             case ir.Cast():

@@ -39,6 +39,7 @@ VECTOR_BINARY: dict[str, dict[str, bytes]] = {
         _INTEGER_VECTORS | {"shr": 0xAD, "min": 0xB7, "max": 0xB9, "lt": 0x3A, "gt": 0x3C, "le": 0x3E, "ge": 0x40}
     ),
     "bool": _MASKS | _vectors({"eq": 0x37, "ne": 0x38}),
+    "i16": _vectors({"add": 0x8E, "sub": 0x91}),
     "f32": _vectors(
         {"add": 0xE4, "sub": 0xE5, "mul": 0xE6, "div": 0xE7, "min": 0xE8, "max": 0xE9}
         | {"eq": 0x41, "ne": 0x42, "lt": 0x43, "gt": 0x44, "le": 0x45, "ge": 0x46}
@@ -132,6 +133,9 @@ WIDEN_BYTES = {
     "u8": simd(0x89) + simd(0xA9),
     "bool": simd(0x89) + simd(0xA9),
 }
+# Eight elements as i16 lanes: load8x8_s, load8x8_u, load.
+LOAD_HALVES = {"i8": simd(0x01), "u8": simd(0x02), "i16": simd(0x00)}
+I32X4_DOT_I16X8_S = simd(0xBA)
 V128_LOAD, V128_STORE, V128_LOAD32_SPLAT, V128_LOAD32_ZERO, V128_STORE32_LANE = (
     simd(0x00),
     simd(0x0B),

@@ -14,6 +14,7 @@ from intab.kernels.ir import (
     Bitcast,
     Cast,
     Const,
+    DotPairs,
     Expr,
     Fma,
     Lane,
@@ -84,6 +85,8 @@ def expr_text(expr: Expr) -> str:
             return _binary_text(expr)
         case Fma():
             return f"fma({expr_text(expr.factor)}, {expr_text(expr.other)}, {expr_text(expr.addend)})"
+        case DotPairs():
+            raise UnsupportedOpError("WGSL has no products of 16-bit pairs. Use the wasm back end, or i32 products.")
         case Select():
             otherwise, then = expr_text(expr.otherwise), expr_text(expr.then)
             return f"select({otherwise}, {then}, {expr_text(expr.condition)})"

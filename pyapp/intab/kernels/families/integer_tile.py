@@ -1,0 +1,195 @@
+"""The register tile of integer matmul and convolution: exact 32-bit sums of products, on every machine the same.
+
+Both sides are widened to 16 bits with their zero points taken off, and multiplied in *pairs* of neighbouring depths
+(`DotPairs`). The left side is i32 elements that hold a pair each (`widen_lines`); the right side comes in panels:
+for each TILE_COLUMNS columns, all pairs of depths in order, TILE_COLUMNS pairs each, zeros past the last column and
+depth (`pack_pairs`). Panels of single bytes, widened as they are loaded, were measured a seventh slower.
+
+Rows past the last repeat the last, as in the tile for floats. Four rows by two vectors leave registers for the
+products; measured best of four, five and six.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intab.errors import KernelError
+from intab.kernels.block import Block, KernelWriter, load
+from intab.kernels.ir import (
+    F32,
+    I16X8,
+    I32,
+    Bitcast,
+    Cast,
+    Const,
+    DotPairs,
+    Expr,
+    Lane,
+    Select,
+    Splat,
+    Unary,
+    Var,
+    Word,
+)
+from intab.kernels.scalar import ScalarFunction, inline
+
+TILE_ROWS = 4
+TILE_COLUMNS = 8
+LANES = 4
+VECTORS = TILE_COLUMNS // LANES
+UNROLL = 4
+I32X4 = I32.wide(LANES)
+F32X4 = F32.wide(LANES)
+LIMITS = {"u8": (0, 255), "i8": (-128, 127)}
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """What happens to a sum before it is stored in `out`, "i32", "f32", "u8" or "i8".
+
+    An i32 bias a column is where the sums start. The sum times the scale (f32, for each column or one for all) is
+    put through `function` and, for bytes, rounded half to even, moved by the zero point and saturated.
+    """
+
+    out: str = "i32"
+    bias: bool = False
+    scale_a_column: bool = False
+    function: ScalarFunction | None = None
+
+    @property
+    def is_scaled(self) -> bool:
+        return self.out != "i32"
+
+    @property
+    def has_zero(self) -> bool:
+        return self.out in LIMITS
+
+    def __post_init__(self) -> None:
+        if self.out not in ("i32", "f32", *LIMITS):
+            raise KernelError(f"Integer sums end as i32, f32, u8 or i8, not as {self.out}.")
+        if self.out == "i32" and (self.function is not None or self.scale_a_column):
+            raise KernelError("Integer sums stored as they are take no scale and no function.")
+
+
+def pack_pairs(matrix: NDArray[np.integer]) -> NDArray[np.int32]:
+    """[depth, columns] of numbers of 16 bits -> [panels, pairs, TILE_COLUMNS], zeros past the last column and depth."""
+    depth, columns = matrix.shape
+    panels, pairs = -(-columns // TILE_COLUMNS), -(-depth // 2)
+    padded = np.zeros((2 * pairs, panels * TILE_COLUMNS), np.int16)
+    padded[:depth, :columns] = matrix
+    order = padded.reshape(pairs, 2, panels, TILE_COLUMNS).transpose(2, 0, 3, 1)
+    return np.ascontiguousarray(order).view(np.int32).reshape(panels, pairs, TILE_COLUMNS)
+
+
+class Finisher:
+    """The operands of a finish (buffers bias, scale, zero) and what a tile does with them.
+
+    Bias and scales of columns are read up to a whole number of panels.
+    """
+
+    def __init__(self, kernel: KernelWriter, finish: Finish) -> None:
+        self.finish = finish
+        if finish.bias:
+            kernel.buffer("bias", "i32", "read")
+        if finish.is_scaled:
+            kernel.buffer("scale", "f32", "read")
+        if finish.has_zero:
+            kernel.buffer("zero", finish.out, "read")
+        kernel.buffer("out", finish.out, "write")
+
+    def start_sums(self, block: Block, column: Expr) -> list[list[Var]]:
+        """The sums' registers, [row][vector]."""
+        first: list[Expr] = [Const(0, I32X4)] * VECTORS
+        if self.finish.bias:
+            first = [block.let(f"bias{j}", load("bias", column, I32X4, LANES * j)) for j in range(VECTORS)]
+        return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(TILE_ROWS)]
+
+    def finished(self, block: Block, sums: list[list[Var]], column: Expr) -> list[list[Expr]]:
+        """The numbers to store, [vector][row], as registers of the output's elements."""
+        if not self.finish.is_scaled:
+            return [[sums[i][j] for i in range(TILE_ROWS)] for j in range(VECTORS)]
+        bounds: tuple[Expr, ...] = ()
+        if self.finish.has_zero:
+            zero = block.let("zero_point", load("zero", 0, I32))
+            # Saturated while it is a float: adding the zero point to the largest integer would wrap.
+            limits = [Splat(Cast(Const(limit, I32) - zero, F32), LANES) for limit in LIMITS[self.finish.out]]
+            bounds = (*(block.let("limit", limit) for limit in limits), block.let("zeros", Splat(zero, LANES)))
+        values: list[list[Expr]] = []
+        for j in range(VECTORS):
+            if self.finish.scale_a_column:
+                scale = block.let("factor", load("scale", column, F32X4, LANES * j))
+            else:
+                scale = block.let("factor", Splat(load("scale", 0, F32), LANES))
+            values.append([self._scaled(block, sums[i][j], scale, bounds) for i in range(TILE_ROWS)])
+        return values
+
+    def _scaled(self, block: Block, total: Expr, scale: Expr, bounds: tuple[Expr, ...]) -> Expr:
+        value: Expr = block.let("scaled", Cast(total, F32X4) * scale)
+        if self.finish.function is not None:
+            value = block.let("value", inline(block, self.finish.function, (value,)))
+        if not bounds:
+            return value
+        low, high, zeros = bounds
+        value = block.let("above", Select(value.lt(low), low, value))
+        value = block.let("inside", Select(high.lt(value), high, value))
+        return block.let("rounded", Cast(Unary("nearest", value), I32X4) + zeros)
+
+
+def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var, pairs: Expr) -> None:
+    """sums += rows[i][p] * panel[p] for pairs p in 0 .. pairs; the row and panel pointers move on by as much."""
+
+    def halves(value: Expr) -> Expr:
+        return Bitcast(value, I16X8)
+
+    def products(p: int) -> None:
+        places = [TILE_COLUMNS * p + LANES * j for j in range(VECTORS)]
+        columns = [block.let(f"right{j}", halves(load("b", panel, I32X4, place))) for j, place in enumerate(places)]
+        for row, pointer in enumerate(rows):
+            left = block.let("left", halves(Splat(load("a", pointer, I32, p), LANES)))
+            for j in range(VECTORS):
+                block.assign(sums[row][j], sums[row][j] + DotPairs(left, columns[j]))
+
+    def run(name: str, begin: Expr | int, end: Expr, count: int) -> None:
+        with block.loop(name, begin, end, count):
+            for p in range(count):
+                products(p)
+            for pointer in rows:
+                block.advance(pointer, count)
+            block.advance(panel, TILE_COLUMNS * count)
+
+    whole = block.let("whole", pairs - pairs % UNROLL)
+    run("p", 0, whole, UNROLL)
+    run("p_rest", whole, pairs, 1)
+
+
+def store_sums(
+    block: Block,
+    finisher: Finisher,
+    sums: list[list[Var]],
+    *,
+    first_row: Expr,
+    rows: Expr,
+    column: Expr,
+    columns: Expr,
+    out_start: Expr,
+    out_row: Word,
+) -> None:
+    """Store the finished sums: whole vectors where they fit, single columns at the right edge.
+
+    Element (r, c) of the output lies at out_start + r * out_row + c; `rows` and `columns` are its sizes.
+    """
+    last = block.let("last_row", rows - 1)
+    places = [
+        block.let(f"place{i}", out_start + (first_row + i).minimum(last) * out_row + column) for i in range(TILE_ROWS)
+    ]
+    for j, values in enumerate(finisher.finished(block, sums, column)):
+        at = LANES * j
+        with block.when((column + (at + LANES)).le(columns)):
+            for place, value in zip(places, values, strict=True):
+                block.store("out", place, value, at)
+        with block.otherwise():
+            for lane in range(LANES):
+                with block.when((column + (at + lane)).lt(columns)):
+                    for place, value in zip(places, values, strict=True):
+                        block.store("out", place, Lane(value, lane), at + lane)
