@@ -57,7 +57,7 @@ export interface PictureRead {
   timings: ReadTimings;
 }
 
-/** Run the model at URL `model`. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols. */
+/** Run the model at URL `model`. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols. profile: look into the last run afterwards. */
 export interface RunModel {
   model: string;
   feeds?: string | null;
@@ -66,9 +66,10 @@ export interface RunModel {
   threads?: number;
   repeat?: number;
   fetch?: boolean;
+  profile?: boolean;
 }
 
-/** How it went; the keys of `intab run --json`. fetches: an .npz with every output when they were asked for. */
+/** How it went; the keys of `intab run --json`. fetches: an .npz with every output when they were asked for. profile: a table of where the time goes, and trace the same as a Chrome trace, when they were asked for. */
 export interface ModelRun {
   backend: string;
   adapter: string;
@@ -81,6 +82,8 @@ export interface ModelRun {
   steps: number;
   kernels: number;
   fetches: Uint8Array<ArrayBuffer> | null;
+  profile: string | null;
+  trace: string | null;
 }
 
 /** Page to worker: do `method` with `arguments`, an object with the fields of its row in METHODS. */

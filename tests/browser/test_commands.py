@@ -41,6 +41,18 @@ def test_a_model_is_run_timed_and_its_outputs_written(
         assert_agree(dict(got), dict(zip(names, expected, strict=True)), 1e-3)
 
 
+def test_a_run_is_profiled(ocr_models: Mapping[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    trace = tmp_path / "trace.json"
+    options = ["--dim", "x:2=48", "--dim", "x:3=96", "--profile", "--trace", str(trace), "--json"]
+    assert main(["run", str(ocr_models["cls"]), *options]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    report = json.loads(last)
+    assert list(report) == KEYS
+    assert any(line.split()[:2] == ["kernel", "steps"] for line in lines)
+    events = json.loads(trace.read_text())["traceEvents"]
+    assert len(events) == report["steps"] and sum(event["dur"] for event in events) > 0
+
+
 def test_feeds_are_made_up_when_there_are_none(ocr_models: Mapping[str, Path], capsys: pytest.CaptureFixture[str]):
     options = ["--dim", "x:2=48", "--dim", "x:3=96", "--backend", "reference"]
     assert main(["run", str(ocr_models["cls"]), *options]) == 0

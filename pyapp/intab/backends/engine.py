@@ -68,6 +68,20 @@ class MemoryUse:
         return self.weights + self.arena + self.inputs + self.outputs + self.code
 
 
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """How long one step took, in ms, and what it had to do: None where its operator has not counted that.
+
+    `label` names the node that the step came from, `kernel` what ran. What is counted: `intab.ops.lowering.Work`.
+    """
+
+    label: str
+    kernel: str
+    ms: float
+    flops: int | None
+    nbytes: int | None
+
+
 class Executable(Protocol):
     """A model made ready to run on one device."""
 
@@ -82,6 +96,13 @@ class Executable(Protocol):
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
         """Compute the fetches. The feeds are complete, contiguous and of the right dtypes; sizes bind every symbol."""
+        ...
+
+    def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
+        """Run the last run's steps again over its feeds, one by one; the median of `repeats` times for each.
+
+        Raises BackendUnavailableError on a back end that has no steps, IntabError before the first run.
+        """
         ...
 
     def memory(self) -> MemoryUse: ...

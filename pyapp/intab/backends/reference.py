@@ -3,9 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import intab.ops  # noqa: F401  (all families register themselves)
-from intab.backends.engine import MemoryUse
+from intab.backends.engine import MemoryUse, StepTime
 from intab.backends.feeds import checked_feeds, fetch_names
-from intab.errors import IntabError
+from intab.errors import BackendUnavailableError, IntabError
 from intab.graph.bind import bind, bindings_of
 from intab.graph.ir import Array, Graph, Node, Value
 from intab.ops.registry import operator_of_node
@@ -65,6 +65,11 @@ class ReferenceExecutable:
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
         return evaluate(self._graph, feeds, fetches)
+
+    def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
+        raise BackendUnavailableError(
+            f'{self._graph.name}: the reference back end has no kernels to time. Load the model with backend="wasm".'
+        )
 
     def memory(self) -> MemoryUse:
         """Nothing outlives a run but the model's own bytes."""

@@ -135,7 +135,10 @@ class PictureRead:
 
 @dataclass(frozen=True, slots=True)
 class RunModel:
-    """Run the model at URL `model`. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols."""
+    """Run the model at URL `model`. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols.
+
+    profile: look into the last run afterwards.
+    """
 
     model: str
     feeds: str | None = None
@@ -144,11 +147,15 @@ class RunModel:
     threads: int = 1
     repeat: int = 1
     fetch: bool = False
+    profile: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ModelRun:
-    """How it went; the keys of `intab run --json`. fetches: an .npz with every output when they were asked for."""
+    """How it went; the keys of `intab run --json`. fetches: an .npz with every output when they were asked for.
+
+    profile: a table of where the time goes, and trace the same as a Chrome trace, when they were asked for.
+    """
 
     backend: str
     adapter: str
@@ -161,6 +168,8 @@ class ModelRun:
     steps: int
     kernels: int
     fetches: bytes | None
+    profile: str | None
+    trace: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,8 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--backend", choices=BACKENDS, default="auto")
     parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="compute threads")
     parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="timed runs after the first")
+    parser.add_argument("--profile", action="store_true", help="print where the time of a run goes")
+    parser.add_argument("--trace", type=Path, metavar="T.json", help="write the profile as a Chrome trace")
     parser.add_argument("--json", action="store_true", help="print one line of JSON last")
     parser.set_defaults(call=run)
 
@@ -71,8 +73,9 @@ def run(options: argparse.Namespace) -> int:
             raise ModelFormatError(f"{path}: there is no such file. Check the path.")
     if options.feeds is not None and not zipfile.is_zipfile(options.feeds):
         raise ModelFormatError(f"{options.feeds}: this is not an .npz file. Write it with numpy.savez.")
-    if options.fetches is not None and not options.fetches.parent.is_dir():
-        raise IntabError(f"{options.fetches}: there is no folder {options.fetches.parent}. Make it first.")
+    for path in filter(None, (options.fetches, options.trace)):
+        if not path.parent.is_dir():
+            raise IntabError(f"{path}: there is no folder {path.parent}. Make it first.")
     report = measure(
         options.model,
         feeds=options.feeds,
@@ -81,8 +84,13 @@ def run(options: argparse.Namespace) -> int:
         backend=options.backend,
         threads=options.threads,
         repeat=options.repeat,
+        profile=options.profile or options.trace is not None,
     )
     print("\n".join(_table(options.model, report)))
+    if options.profile:
+        print(f"\n{report['profile']}")
+    if options.trace is not None:
+        options.trace.write_text(report["trace"], encoding="utf-8")
     if options.json:
         print(json.dumps({key: report[key] for key in REPORT_KEYS}))
     return 0
@@ -97,6 +105,7 @@ def measure(
     backend: str = "auto",
     threads: int = 1,
     repeat: int = 1,
+    profile: bool = False,
 ) -> dict[str, Any]:
     """Run `model` in a fresh browser; the report has REPORT_KEYS. Raises IntabError for whatever goes wrong."""
     site = built_site()
@@ -113,6 +122,7 @@ def measure(
                 "threads": threads,
                 "repeat": repeat,
                 "fetch": fetches is not None,
+                "profile": profile,
             }
             host = Host(driver, address)
             try:

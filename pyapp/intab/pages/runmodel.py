@@ -24,6 +24,7 @@ async def run_model(arguments: RunModel, progress: ProgressCallback) -> ModelRun
             run_ms.append((await _timed(session, feeds))[1])
             progress("run", number + 1, arguments.repeat)
         stats = session.stats()
+        profile = session.profile() if arguments.profile else None
         return ModelRun(
             backend=stats.backend,
             adapter=stats.adapter,
@@ -36,6 +37,8 @@ async def run_model(arguments: RunModel, progress: ProgressCallback) -> ModelRun
             steps=stats.steps,
             kernels=stats.kernels,
             fetches=write_fetches(outputs) if arguments.fetch else None,
+            profile=str(profile) if profile else None,
+            trace=profile.chrome_trace() if profile else None,
         )
 
 

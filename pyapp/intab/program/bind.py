@@ -5,6 +5,7 @@ Binding happens at every new input size, so the work that does not depend on siz
 a few numpy gathers and, when the arena must grow, its placement.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intab.errors import ShapeError
-from intab.graph.dims import Dim, dim_text, evaluate, substitute, symbol, symbols_of
+from intab.graph.dims import Dim, Shape, dim_text, evaluate, substitute, symbol, symbols_of
 from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program
 from intab.program.memory import Lifetime, Placement, place_apart, place_reused
 
@@ -85,6 +86,15 @@ class Binder:
         return Plan(
             words.astype(np.int32), dims[self._item_dims].astype(np.int32), offsets, nbytes, region_nbytes, dims
         )
+
+    def work(self, sizes: Mapping[str, int]) -> list[tuple[int, int] | None]:
+        """Floating-point operations and bytes of each step at these sizes; None where they are not counted."""
+
+        def number(factors: Shape) -> int:
+            return math.prod(evaluate(factor, sizes) for factor in factors)
+
+        works = (step.work for step in self.program.steps)
+        return [None if w is None else (number(w.flops), sum(map(number, w.tensors))) for w in works]
 
     def check_late(self, sizes: Mapping[str, int]) -> None:
         """Raise ShapeError where sizes computed in mid-run are not what shape inference took them for."""

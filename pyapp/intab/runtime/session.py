@@ -15,6 +15,7 @@ from intab.graph.bind import bindings_of
 from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
 from intab.runtime.device import Choice
+from intab.runtime.profile import PROFILE_REPEATS, Profile
 
 # Compilations for exact sizes that a session keeps: each holds its own weights.
 EXACT_KEPT = 4
@@ -61,6 +62,7 @@ class Session:
     ) -> None:
         self._graph = graph
         self._executable = executable
+        self._last = executable  # what the last run used
         self._times = times
         self._specialise = specialise
         self._exact: dict[tuple[tuple[str, int], ...], Executable] = {}
@@ -85,6 +87,7 @@ class Session:
         names = fetch_names(self._graph, fetches)
         sizes = bindings_of(self._graph.inputs, {name: array.shape for name, array in arrays.items()})
         executable = self._executable if self._assumptions_hold(sizes) else await self._exactly(sizes)
+        self._last = executable
         outputs = executable.run(arrays, sizes, names)
         self._peak_nbytes = max(self._peak_nbytes, self.memory().total)
         return outputs
@@ -102,6 +105,17 @@ class Session:
             waited: dict[str, Array] = wait(self.run(feeds, fetches))
             return waited
         return asyncio.run(self.run(feeds, fetches))
+
+    def profile(self, *, repeats: int = PROFILE_REPEATS) -> Profile:
+        """Where the time of the last run goes: its steps run again, `repeats` times, over the same feeds.
+
+        Raises IntabError before the first run, BackendUnavailableError on the reference back end.
+        """
+        if self._disposed:
+            raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
+        if repeats < 1:
+            raise IntabError(f"{self._graph.name}: profile(repeats={repeats}) times nothing. Use 1 or more.")
+        return Profile(self._graph.name, self._last.time_steps(repeats), repeats)
 
     def memory(self) -> MemoryUse:
         """Bytes that this session holds, by purpose."""

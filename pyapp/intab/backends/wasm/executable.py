@@ -3,12 +3,15 @@
 Between runs at the same sizes nothing is allocated and nothing but feeds and fetches crosses over.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
+from statistics import median
 
 import numpy as np
 
-from intab.backends.engine import Instance, MemoryUse
+from intab.backends.engine import Instance, MemoryUse, StepTime
 from intab.backends.wasm.pool import Pool, Region
+from intab.errors import IntabError
 from intab.graph.ir import Array
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.program.bind import Binder, Plan
@@ -16,6 +19,8 @@ from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Pro
 
 # Plans kept for sizes seen before. A plan of 300 steps is about 30 KB.
 PLANS_KEPT = 16
+# A call that runs nothing still takes time, which a profile takes off each step: found as the median of so many.
+EMPTY_CALLS = 25
 
 
 class WasmExecutable:
@@ -34,6 +39,7 @@ class WasmExecutable:
         self._table = pool.allocate(STEP_NBYTES * len(program.steps) + words_nbytes)
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._loaded: Plan | None = None
+        self._finished: Mapping[str, int] | None = None  # the sizes of the last run, once it has ended well
         self._guessed = {s: 0 for part in program.segments for reading in part.readings for s in reading.symbols}
         self._disposed = False
 
@@ -46,6 +52,7 @@ class WasmExecutable:
         return len(self.program.kernels)
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
+        self._finished = None
         known = {**self._guessed, **sizes}
         plan = self._start(known, feeds)
         number = 0
@@ -62,8 +69,27 @@ class WasmExecutable:
             self._instance.run(self._table.address + STEP_NBYTES * segment.first_step, segment.step_count)
             number += 1
         self._binder.check_late(known)
+        self._finished = known
         by_name = {port.name: port for port in self.program.outputs}
         return {name: self._fetch(plan, by_name[name]) for name in fetches}
+
+    def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
+        if self._finished is None or self._disposed:
+            raise IntabError(
+                f"{self.program.name}: there is no run to look at. Run the model, then ask for its profile."
+            )
+        call_ms = median(self._timed(0, 0) for _ in range(EMPTY_CALLS))
+        rounds = [[self._timed(number, 1) for number in range(self.step_count)] for _ in range(repeats)]
+        counted = self._binder.work(self._finished)
+        return tuple(
+            StepTime(
+                step.label,
+                self.program.kernels[step.kernel].name,
+                max(0.0, median(times) - call_ms),
+                *(work or (None, None)),
+            )
+            for step, work, times in zip(self.program.steps, counted, zip(*rounds, strict=True), strict=True)
+        )
 
     def memory(self) -> MemoryUse:
         sizes = [region.nbytes if region else 0 for region in self._regions]
@@ -91,6 +117,12 @@ class WasmExecutable:
             self._pool.machine.memory.write(region.address + offsets[weight.buffer], _bytes_of(weight.numpy()))
             progress(offsets[weight.buffer], nbytes)
         progress(nbytes, nbytes)
+
+    def _timed(self, first_step: int, step_count: int) -> float:
+        """Run some steps of the table; how many ms that took."""
+        begin = time.perf_counter()
+        self._instance.run(self._table.address + STEP_NBYTES * first_step, step_count)
+        return (time.perf_counter() - begin) * 1e3
 
     def _start(self, sizes: Mapping[str, int], feeds: Mapping[str, Array]) -> Plan:
         """Load the plan for these sizes and write the feeds."""
