@@ -24,7 +24,7 @@ def writing(value: Expr, dtype: str = "i16") -> Kernel:
 def run(kernel: Kernel, x: np.ndarray) -> list[int]:
     buffers = {"x": x, "y": np.zeros(4, np.int32)}
     interpret.run(kernel, buffers, {}, {}, 0, 1)
-    return buffers["y"].tolist()
+    return list(buffers["y"])
 
 
 def test_pairs_are_multiplied_and_summed() -> None:

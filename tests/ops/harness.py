@@ -60,11 +60,16 @@ class InterpretedLowering:
         self._places[output] = self.place(source)
 
     def weight(
-        self, constants: tuple[Value, ...], name: str, shape: tuple[int, ...], pack: Callable[..., Any]
+        self,
+        constants: tuple[Value, ...],
+        name: str,
+        shape: tuple[int, ...],
+        pack: Callable[..., Any],
+        dtype: DType | None = None,
     ) -> Place:
         packed = np.asarray(pack(*map(self._numbers, constants)))
         assert packed.size == math.prod(shape), f"{name}: announced as {shape}, packed as {packed.shape}"
-        return self._filled(constants[0].dtype, packed)
+        return self._filled(dtype or constants[0].dtype, packed)
 
     def scratch(self, dtype: DType, count: Dim) -> Place:
         spare = SPARE_NBYTES // dtype.itemsize

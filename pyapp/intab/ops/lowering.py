@@ -52,11 +52,16 @@ class Lowering(Protocol):
         ...
 
     def weight(
-        self, constants: tuple[Value, ...], name: str, shape: tuple[int, ...], pack: Callable[..., Array]
+        self,
+        constants: tuple[Value, ...],
+        name: str,
+        shape: tuple[int, ...],
+        pack: Callable[..., Array],
+        dtype: DType | None = None,
     ) -> Place:
         """pack(numpy arrays of the constants), computed once at load and of shape `shape`.
 
-        `name` tells one packing of the same constants from another; the dtype is the first constant's.
+        `name` tells one packing of the same constants from another; `dtype` is the first constant's if not given.
         """
         ...
 

@@ -98,9 +98,14 @@ class _Building:
         self.places[output] = replace(self.place(source), dtype=output.dtype)
 
     def weight(
-        self, constants: tuple[Value, ...], name: str, shape: tuple[int, ...], pack: Callable[..., Array]
+        self,
+        constants: tuple[Value, ...],
+        name: str,
+        shape: tuple[int, ...],
+        pack: Callable[..., Array],
+        dtype: DType | None = None,
     ) -> Place:
-        return self._weight(constants, name, shape, pack)
+        return self._weight(constants, name, shape, pack, dtype)
 
     def scratch(self, dtype: DType, count: Dim) -> Place:
         return Place(self._buffer(ARENA, dtype, count), dtype)
@@ -176,10 +181,15 @@ class _Building:
         )
 
     def _weight(
-        self, constants: tuple[Value, ...], name: str, shape: tuple[int, ...], pack: Callable[..., Array] | None
+        self,
+        constants: tuple[Value, ...],
+        name: str,
+        shape: tuple[int, ...],
+        pack: Callable[..., Array] | None,
+        dtype: DType | None = None,
     ) -> Place:
         key = (name, *constants)
-        dtype = constants[0].dtype
+        dtype = dtype or constants[0].dtype
         if key not in self.weights:
             numbers = tuple(c for c in (self.graph.constant_of(v) for v in constants) if c is not None)
             if len(numbers) != len(constants):
