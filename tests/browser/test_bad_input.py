@@ -15,6 +15,7 @@ from tests.formats.damage import structural_places
 from tests.pipelines.edits import joined, sameness
 from tests.pipelines.native import read_natively
 from tests.pipelines.pages import render_pages
+from tests.runtime.models import split
 
 SEED = 41
 CUTS, FLIPS = 8, 24
@@ -93,6 +94,18 @@ def test_a_model_that_is_not_there(selenium):
     kind, message = load_error(selenium, "/site/models/nothing.onnx")
     assert kind == "DownloadError"
     assert "nothing.onnx: the server answered 404" in message
+
+
+def test_weights_in_a_file_beside(selenium, proofs: Proofs):
+    model, weights = split(location="parts of it.bin")
+    url = proofs.serve("split.onnx", model)
+    kind, message = load_error(selenium, url)
+    assert kind == "DownloadError"
+    assert "parts%20of%20it.bin: the server answered 404" in message
+    proofs.serve("parts of it.bin", weights[:-1])
+    assert load_error(selenium, url)[0] == "ModelFormatError"
+    proofs.serve("parts of it.bin", weights)
+    assert load_error(selenium, url + "?version=2") == ("", "")
 
 
 @pytest.mark.driver_timeout(300)

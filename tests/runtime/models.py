@@ -26,3 +26,14 @@ def added() -> bytes:
     helper.set_model_props(model, {"author": "tests", "words": "eins zwei 三"})
     data: bytes = model.SerializeToString()
     return data
+
+
+def split(*, location: str = "added.bin") -> tuple[bytes, bytes]:
+    """The same model with its weight in a file of its own: the model's bytes and that file's."""
+    model = onnx.load_from_string(added())
+    (tensor,) = model.graph.initializer
+    onnx.external_data_helper.set_external_data(tensor, location, offset=0, length=WEIGHT.nbytes)
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    data: bytes = model.SerializeToString()
+    return data, WEIGHT.tobytes()

@@ -10,7 +10,7 @@ import pytest
 from intab.errors import BackendUnavailableError, DownloadError, ModelFormatError, UnsupportedOpError
 from intab.graph.storage import MemoryStorage
 from intab.runtime import Session, device, load
-from tests.runtime.models import WEIGHT, added
+from tests.runtime.models import WEIGHT, added, split
 
 X, Y = np.eye(2, 4, dtype=np.float32), np.ones((2, 3), np.float32)
 
@@ -48,6 +48,37 @@ def test_a_file_may_go_once_it_is_loaded(file: Path) -> None:
     session = loaded(file, backend="wasm")
     file.unlink()
     assert_works(session)
+
+
+@pytest.mark.parametrize("backend", ["reference", pytest.param("wasm", marks=pytest.mark.wasmtime)])
+def test_weights_in_a_file_beside(tmp_path: Path, backend: str) -> None:
+    model, weights = split(location="parts/added 1.bin")
+    path = tmp_path / "split.onnx"
+    path.write_bytes(model)
+    with pytest.raises(ModelFormatError, match=r"added 1\.bin: cannot be read \(No such file or directory\)"):
+        loaded(path, backend=backend)
+    (tmp_path / "parts").mkdir()
+    (tmp_path / "parts" / "added 1.bin").write_bytes(weights)
+    assert_works(loaded(path, backend=backend))
+    assert_works(loaded(str(path), backend=backend))
+    (tmp_path / "parts" / "added 1.bin").write_bytes(weights[:-1])
+    with pytest.raises(ModelFormatError, match=r"bytes 0 to 48 of 'parts/added 1\.bin' are named, but it has 47"):
+        loaded(path, backend=backend)
+
+
+def test_weights_outside_the_folder_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "inside" / "split.onnx"
+    path.parent.mkdir()
+    model, weights = split(location="../added.bin")
+    path.write_bytes(model)
+    (tmp_path / "added.bin").write_bytes(weights)
+    with pytest.raises(ModelFormatError, match="not a relative path inside the model's folder"):
+        loaded(path)
+
+
+def test_bytes_have_no_file_beside_them() -> None:
+    with pytest.raises(ModelFormatError, match=r"its numbers lie in the file 'added\.bin'"):
+        loaded(split()[0])
 
 
 def test_a_missing_file(tmp_path: Path) -> None:

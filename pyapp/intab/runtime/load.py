@@ -6,9 +6,7 @@ source --open--> Storage --formats--> Graph --optimize--> Graph --program.build-
 
 import time
 from collections.abc import Callable, Mapping
-from functools import partial
 
-from intab import formats
 from intab.backends.engine import Executable
 from intab.backends.reference import ReferenceExecutable
 from intab.backends.wasm.executable import prepare
@@ -17,6 +15,7 @@ from intab.graph.ir import Graph
 from intab.graph.storage import Storage
 from intab.optimize import optimize
 from intab.program import build
+from intab.runtime.beside import read_with_files_beside
 from intab.runtime.device import choose, wasm_pool
 from intab.runtime.session import LoadTimes, Session
 from intab.runtime.source import Progress, Source, close_source, no_progress, open_source
@@ -56,9 +55,14 @@ async def _make_ready(
 
     The bytes are closed as soon as nothing needs them: also when the model turns out to be none.
     """
-    release = partial(close_source, storage, source)
+    opened = [storage]
+
+    def release() -> None:
+        for one in opened:
+            close_source(one, source)
+
     try:
-        graph = formats.read(storage, dims=sizes)
+        graph = await read_with_files_beside(storage, source, opened, sizes, progress)
         loaded = time.perf_counter()
         return graph, await compile_graph(graph, backend, progress, release), loaded
     except BaseException:
