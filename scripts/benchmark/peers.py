@@ -9,7 +9,7 @@ from typing import Any
 
 from selenium.webdriver import Chrome
 
-from benchmark.tensors import Case, native_answer
+from benchmark.tensors import JOB_MODELS, Case, native_answer
 from intab.cli.chromium import chromium
 from intab.cli.serve import serving
 from intab.errors import IntabError
@@ -61,9 +61,9 @@ class Comparison:
 
     @property
     def job(self) -> Measured | None:
-        """The main job's model runs added up, round by round; None when none of them was measured."""
+        """The main job's model runs added up, round by round; None when not both models were measured."""
         parts = [one for one in self.results if one.case.job]
-        if not parts:
+        if {one.case.model for one in parts} != JOB_MODELS:
             return None
         ours = tuple(map(sum, zip(*(one.ours_ms for one in parts), strict=True)))
         theirs = tuple(map(sum, zip(*(one.theirs_ms for one in parts), strict=True)))  # none without a peer

@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from intab.pipelines.ocr import Reader
 
 SEED = 2026
+JOB_MODELS = frozenset({"det", "rec"})
+"""What the main job runs: detection, then recognition."""
 FIXED = {"det": (1, 3, 640, 640), "rec": (1, 3, 48, 320), "cls": (1, 3, 48, 192)}
 """Sizes at which each model is measured besides the job, with floats N(0, 1) x 0.5."""
 
@@ -65,7 +67,7 @@ def job_cases(models: Mapping[str, Path], picture: Path) -> list[Case]:
     """What detector and recogniser are fed when the pipeline reads `picture`."""
     recorders = {
         name: Recorder(onnxruntime.InferenceSession(str(models[name]), providers=["CPUExecutionProvider"]))
-        for name in ("det", "rec")
+        for name in sorted(JOB_MODELS)
     }
     asyncio.run(Reader(recorders["det"], recorders["rec"])(picture))
     names = {"det": "finds lines", "rec": "reads lines"}
