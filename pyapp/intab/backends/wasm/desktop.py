@@ -3,6 +3,7 @@
 import ctypes
 from importlib.util import find_spec
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 
@@ -92,6 +93,11 @@ class WasmtimeInstance:
         self._run = None
 
 
+def _close(store: Any, engine: Any) -> None:
+    store.close()
+    engine.close()
+
+
 class WasmtimeMachine:
     """A machine over one wasmtime store. `target` chooses relaxed or plain SIMD."""
 
@@ -103,6 +109,8 @@ class WasmtimeMachine:
         self._engine = wasmtime.Engine(config)
         self._store = wasmtime.Store(self._engine)
         self.memory = WasmtimeMemory(self._store)
+        # Runs at the end of the process too, before wasmtime's own finalizers, which print errors that late.
+        self._close = finalize(self, _close, self._store, self._engine)
 
     async def instantiate(self, module: bytes) -> WasmtimeInstance:
         wasmtime = _wasmtime()
@@ -115,3 +123,4 @@ class WasmtimeMachine:
 
     def dispose(self) -> None:
         self.memory.dispose()
+        self._close()
