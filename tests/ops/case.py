@@ -50,7 +50,7 @@ class OpCase:
         return {f"x{i}": array for i, array in pairs if array is not None and i not in self.constants}
 
     def symbolic_graph(self) -> Graph:
-        """The operator as a graph with symbols in its sizes."""
+        """The operator as a graph with symbols in its sizes. Its output is "y", or several are "y0", "y1" and so on."""
         builder = Builder(self.name)
         values: list[Value | None] = []
         for index, array in enumerate(self.inputs):
@@ -60,8 +60,9 @@ class OpCase:
                 values.append(builder.constant(array, f"x{index}"))
             else:
                 values.append(builder.input(f"x{index}", dtype_of(array), self._shape(index, array)))
-        output = builder.emit(self.op, *values, node=self.name, output="y", **self.attributes)
-        return builder.graph([("y", output)])
+        outputs = builder.emit_all(self.op, *values, node=self.name, **self.attributes)
+        names = ["y"] if len(outputs) == 1 else [f"y{i}" for i in range(len(outputs))]
+        return builder.graph(zip(names, outputs, strict=True))
 
     def bound_graph(self) -> Graph:
         """The same with numbers in place of the symbols."""

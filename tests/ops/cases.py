@@ -10,6 +10,7 @@ from intab.graph.dims import floor_div, symbol
 from intab.graph.ir import Attribute
 from tests.ops.bodies import body, epilogue
 from tests.ops.case import Numbers, OpCase, flags, floats, whole
+from tests.ops.recurrent_cases import RECURRENT_CASES
 from tests.ops.window_cases import WINDOW_CASES
 
 N, T = map(symbol, "NT")
@@ -253,6 +254,15 @@ NORM = [
         ROWS,
         tolerance=1e-5,
     ),
+    OpCase("LocalResponseNorm", "LocalResponseNorm", {"size": 5}, [IMAGE_LAST * 9], PICTURE, tolerance=1e-5),
+    OpCase(
+        "LocalResponseNorm-numbers",
+        "LocalResponseNorm",
+        {"size": 3, "alpha": 0.3, "beta": 0.5, "bias": 2.0},
+        [floats(2, 7, 1, 1)],
+        ROWS,
+        tolerance=1e-5,
+    ),
     *(
         OpCase(
             f"BatchNorm-{layout}",
@@ -274,4 +284,5 @@ OP_CASES: list[OpCase] = [
     *WINDOW_CASES,
     *MOVE,
     *NORM,
+    *RECURRENT_CASES,
 ]

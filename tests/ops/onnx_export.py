@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from intab.graph.ir import Graph, Node, Value
 from intab.ops.broadcast import numbers
+from intab.ops.recurrent_parts import ACTIVATION_PARAMETERS
 from tests.ops.case import Numbers
 
 OPSET = 20
@@ -36,9 +37,13 @@ class Export:
 
     def node(self, op: str, *inputs: str, **attributes: Any) -> str:
         """Add a node; returns its output's name."""
-        output = f"n{len(self.nodes)}"
-        self.nodes.append(helper.make_node(op, list(inputs), [output], **attributes))
-        return output
+        return self.node_of_many(op, *inputs, count=1, **attributes)[0]
+
+    def node_of_many(self, op: str, *inputs: str, count: int, **attributes: Any) -> list[str]:
+        """Add a node of `count` outputs; returns their names."""
+        outputs = [f"n{len(self.nodes)}.{i}" for i in range(count)]
+        self.nodes.append(helper.make_node(op, list(inputs), outputs, **attributes))
+        return outputs
 
     def constant(self, array: Any) -> str:
         name = f"c{len(self.weights)}"
@@ -54,7 +59,10 @@ class Export:
         for value in graph.constant_values:
             self.names[value] = self.constant(graph.constants[value.name].numpy())
         for node in graph.nodes:
-            self.names[node.output] = FORMS.get(node.op, _same)(self, node)
+            if node.op in FORMS_OF_MANY:
+                self.names.update(zip(node.outputs, FORMS_OF_MANY[node.op](self, node), strict=True))
+            else:
+                self.names[node.output] = FORMS.get(node.op, _same)(self, node)
         return self.names[graph.outputs[0]]
 
     def inputs_of(self, node: Node) -> list[str]:
@@ -62,27 +70,29 @@ class Export:
 
 
 def onnx_model(graph: Graph) -> bytes:
-    """A model with the graph's inputs and one output, "y"."""
+    """A model with the graph's inputs and outputs."""
     export = Export()
-    result = export.convert(graph, tuple(value.name for value in graph.inputs))
-    export.nodes.append(helper.make_node("Identity", [result], ["y"]))
+    export.convert(graph, tuple(value.name for value in graph.inputs))
     inputs = [_info(value.name, value) for value in graph.inputs]
-    outputs = [_info("y", graph.outputs[0])]
+    outputs = []
+    for name, value in zip(graph.output_names, graph.outputs, strict=True):
+        export.nodes.append(helper.make_node("Identity", [export.names[value]], [name]))
+        outputs.append(_info(name, value))
     made = helper.make_graph(export.nodes, "case", inputs, outputs, export.weights)
     opsets = [helper.make_opsetid("", OPSET)]
     model = helper.make_model(made, opset_imports=opsets, ir_version=9)
     return bytes(model.SerializeToString())
 
 
-def run_onnxruntime(graph: Graph, feeds: dict[str, Numbers]) -> Numbers:
+def run_onnxruntime(graph: Graph, feeds: dict[str, Numbers]) -> dict[str, Numbers]:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(onnx_model(graph), options, providers=["CPUExecutionProvider"])
-    (result,) = session.run(None, feeds)
-    return np.asarray(result)
+    results = session.run(list(graph.output_names), feeds)
+    return {name: np.asarray(result) for name, result in zip(graph.output_names, results, strict=True)}
 
 
 def _info(name: str, value: Value) -> onnx.ValueInfoProto:
@@ -237,6 +247,38 @@ def _batch_norm(export: Export, node: Node) -> str:
     return _last(export, result, rank) if last else result
 
 
+def _local_response(export: Export, node: Node) -> str:
+    return export.node("LRN", *export.inputs_of(node), **plain(node))
+
+
+def _recurrent(export: Export, node: Node) -> list[str]:
+    attributes = plain(node)
+    hidden = given(node, 2).shape[2]
+    names = attributes.pop("activations", ("Sigmoid", "Tanh", "Tanh")[: 2 if node.op == "GRU" else 3])
+    if attributes.get("direction") == "bidirectional" and "activations" not in plain(node):
+        names *= 2
+    taken = {"alpha": attributes.pop("alphas", ()), "beta": attributes.pop("betas", ())}
+    lists = {
+        f"activation_{kind}": [n for name, n in zip(names, numbers, strict=True) if kind in ACTIVATION_PARAMETERS[name]]
+        for kind, numbers in taken.items()
+        if numbers
+    }
+    if not attributes.get("clip"):
+        attributes.pop("clip", None)
+    plain_attributes = {key: int(value) if isinstance(value, bool) else value for key, value in attributes.items()}
+    return export.node_of_many(
+        node.op,
+        *export.inputs_of(node),
+        count=len(node.outputs),
+        hidden_size=hidden,
+        activations=list(names),
+        **lists,
+        **plain_attributes,
+    )
+
+
+FORMS_OF_MANY: dict[str, Callable[[Export, Node], list[str]]] = {"LSTM": _recurrent, "GRU": _recurrent}
+
 FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Minimum": _renamed("Min"),
     "Maximum": _renamed("Max"),
@@ -264,4 +306,5 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Resize": _resize,
     "LayerNorm": _layer_norm,
     "BatchNorm": _batch_norm,
+    "LocalResponseNorm": _local_response,
 }

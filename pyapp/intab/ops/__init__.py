@@ -12,6 +12,7 @@ from intab.ops import (
     norm,
     pad,
     pool,
+    recurrent,
     reduce,
     resize,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "norm",
     "pad",
     "pool",
+    "recurrent",
     "reduce",
     "resize",
 ]

@@ -1,13 +1,16 @@
 """Building graphs node by node, with inference at each: importers and passes use nothing else."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from math import prod
+
+import numpy as np
 
 from intab.dtypes import DType
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
 from intab.graph.dims import Shape
 from intab.graph.ir import Array, Attribute, Constant, Equality, Graph, Node, Value
-from intab.ops.registry import Result, operator_of
+from intab.ops.registry import Operator, Result, operator_of
 
 # Integer constants up to this many elements are known to shape arithmetic.
 KNOWN_ELEMENTS = 64
@@ -25,6 +28,8 @@ class Builder:
         self._constant_values: list[Value] = []
         self._equalities: dict[Equality, None] = {}
         self._used: dict[str, int] = {}
+        self._tables: dict[Value, Array] = {}
+        """Whole numbers of two axes or more that shape arithmetic made of constants, for what is made of them."""
 
     def input(self, name: str, dtype: DType, shape: Shape) -> Value:
         """A value that the caller feeds."""
@@ -57,18 +62,48 @@ class Builder:
     ) -> tuple[Value, ...]:
         """Add a node and return all its outputs."""
         try:
-            inferred = operator_of(op, attributes).infer(*inputs)
+            operator = operator_of(op, attributes)
+            inferred = operator.infer(*inputs)
+            results = (inferred,) if isinstance(inferred, Result) else inferred
+            table = self._computed(operator, inputs, results[0]) if len(results) == 1 else None
         except (ShapeError, DTypeError, UnsupportedOpError) as error:
             raise type(error)(f"{self.name}: node {node or op!r} ({op}): {error}") from error
-        results = (inferred,) if isinstance(inferred, Result) else inferred
+        if table is not None and table.ndim < 2:
+            results = (replace(results[0], elements=tuple(int(i) for i in table.reshape(-1))),)
         names = [name or f"{node or op}:{i}" for i, name in enumerate(outputs or ("",) * len(results))]
         values = tuple(
             Value(self._unique(n), r.dtype, r.shape, r.elements) for n, r in zip(names, results, strict=True)
         )
+        if table is not None:
+            self._tables[values[0]] = table
         for result in results:
             self._equalities.update({Equality(a, b, node or op): None for a, b in result.equal})
         self._nodes.append(Node(op, tuple(inputs), values, attributes, node))
         return values
+
+    def _computed(self, operator: Operator, inputs: tuple[Value | None, ...], result: Result) -> Array | None:
+        """The whole numbers that an operator makes of known ones, where inference does not track them: in tables."""
+        if result.elements is not None or not result.dtype.is_integer or not inputs:
+            return None
+        sizes = [size for size in result.shape if isinstance(size, int)]
+        if len(sizes) != len(result.shape) or prod(sizes) > KNOWN_ELEMENTS:
+            return None
+        arrays = [None if value is None else self._numbers(value) for value in inputs]
+        if any(array is None and value is not None for array, value in zip(arrays, inputs, strict=True)):
+            return None
+        return np.asarray(operator.reference(*arrays))
+
+    def _numbers(self, value: Value) -> Array | None:
+        """The whole numbers that a small value is known to hold."""
+        if value in self._tables:
+            return self._tables[value]
+        constant = self._constants.get(value.name)
+        if constant is not None and constant.dtype.is_integer and prod(constant.shape) <= KNOWN_ELEMENTS:
+            return constant.numpy()
+        numbers = [number for number in value.elements or () if isinstance(number, int)]
+        if value.elements is None or len(numbers) != len(value.elements):
+            return None
+        return np.array(numbers, value.dtype.numpy).reshape(() if value.rank == 0 else -1)
 
     def assume(self, equalities: Iterable[Equality]) -> None:
         """Carry over assumptions of an earlier graph."""

@@ -8,6 +8,7 @@ from intab.graph.ir import Value
 from intab.kernels import functions
 from intab.kernels.block import Block
 from intab.kernels.families import row
+from intab.kernels.families.local_response import local_response
 from intab.kernels.ir import F32, Expr, Fma
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import (
@@ -158,6 +159,49 @@ class BatchNorm:
     def _scalar(self, block: Block, x: Expr, scale: Expr, bias: Expr, mean: Expr, variance: Expr) -> Expr:
         factor = scale * functions.reciprocal_square_root(block, variance + self.epsilon)
         return Fma(x - mean, factor, bias)
+
+
+@op("LocalResponseNorm")
+class LocalResponseNorm:
+    """x / (bias + alpha / size * sum of squares of `size` neighbouring channels) ** beta. Same shape.
+
+    x [N, C, ...]; the channels c - (size - 1) // 2 .. c + size // 2 count, as far as they are there.
+    bias is above 0. Source: ONNX LRN-13.
+    """
+
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    bias: float = 1.0
+
+    def infer(self, x: Value) -> Result:
+        _check_floats("LocalResponseNorm", x)
+        need_rank(x, 2, "LocalResponseNorm")
+        return Result(x.dtype, x.shape)
+
+    def reference(self, x: Numbers) -> Numbers:
+        squares = x.astype(np.float64) ** 2
+        borders = [(0, 0)] * x.ndim
+        borders[1] = ((self.size - 1) // 2, self.size // 2)
+        padded = np.pad(squares, borders)
+        total = sum(padded[:, i : i + x.shape[1]] for i in range(self.size))
+        with np.errstate(all="ignore"):
+            return np.asarray((x * (self.bias + self.alpha / self.size * total) ** -self.beta).astype(x.dtype))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        buffers = {"x": lowering.place(x), "y": lowering.place(y)}
+        need_floats(*buffers.values())
+        words: dict[str, Dim | float] = {
+            "channels": x.shape[1],
+            "inner": product(x.shape[2:]),
+            "before": (self.size - 1) // 2,
+            "after": self.size // 2,
+            "scale": self.alpha / self.size,
+            "beta": self.beta,
+            "bias": self.bias,
+        }
+        lowering.step(local_response(lanes=lowering.target.lanes), buffers, words, product(x.shape[:2]))
 
 
 def _expanded(lowering: Lowering, value: Value, shape: Shape) -> Place:

@@ -17,7 +17,10 @@ def _run(graph: Graph, _target: Target) -> Graph:
         if node is None:
             continue
         tree = _tree(node, made_by, absorbed) if is_fusible(old) and old not in absorbed else []
-        body, inputs = body_of(tree, old.output, graph.constants) if len(tree) > 1 else (None, ())
+        if len(tree) < 2:
+            editor.keep(old, node)
+            continue
+        body, inputs = body_of(tree, old.output, graph.constants)
         # A number of more axes than all other inputs shapes the result, so it may not vanish in the body.
         if max((v.rank for v in inputs), default=-1) != old.output.rank:
             editor.keep(old, node)

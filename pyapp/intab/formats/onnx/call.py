@@ -60,6 +60,15 @@ class Call:
         check_sizes(value, self.where)
         return value
 
+    def outputs(
+        self, names: tuple[str, ...], op: str, *inputs: Value | None, **attributes: Attribute
+    ) -> tuple[Value, ...]:
+        """Emit a graph node of several outputs, which get these names where they are not ""."""
+        values = self.builder.emit_all(op, *inputs, node=self.label, outputs=names, **attributes)
+        for value in values:
+            check_sizes(value, self.where)
+        return values
+
     def wants(self, output: int) -> bool:
         """Whether the model uses an output; optional ones may be left out."""
         return output < len(self.node.outputs) and bool(self.node.outputs[output])
@@ -132,6 +141,16 @@ class Call:
     def numbers(self, name: str, default: tuple[float, ...] | None = None) -> tuple[float, ...]:
         """A list of floats."""
         return self._many(name, "floats", default)
+
+    def texts(self, name: str, default: tuple[str, ...]) -> tuple[str, ...]:
+        """A list of texts."""
+        attribute = self._take(name, "strings")
+        if attribute is None:
+            return default
+        try:
+            return tuple(text.decode() for text in attribute.strings)
+        except UnicodeDecodeError:
+            raise self.malformed(f"attribute {name!r} is not valid UTF-8") from None
 
     def ignore(self, *names: str) -> None:
         """Say that these attributes do not change what inference computes."""

@@ -93,6 +93,17 @@ def group_normalization_by_group(call: Call, x: Value, scale: Value, bias: Value
     return call.result("Reshape", scaled, shape=x.shape)
 
 
+@onnx_op("LRN", since=1)
+def local_response_normalization(call: Call, x: Value) -> Value:
+    size, bias = call.integer("size"), call.number("bias", 1.0)
+    if size < 1:
+        raise call.malformed(f"attribute 'size' is {size}, but 1 or more is expected")
+    if not bias > 0:
+        raise call.unsupported(f"attribute 'bias' is {bias}, and only positive ones are known")
+    alpha, beta = call.number("alpha", 1e-4), call.number("beta", 0.75)
+    return call.result("LocalResponseNorm", x, size=size, alpha=alpha, beta=beta, bias=bias)
+
+
 @onnx_op("LpNormalization", since=1)
 def lp_normalization(call: Call, x: Value) -> Value:
     """x / sum(|x|) or x / sqrt(sum(x * x)) along an axis, and 0 where that is 0"""

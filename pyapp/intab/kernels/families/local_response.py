@@ -1,0 +1,44 @@
+"""Local response normalisation: each channel over the squares of its neighbours among the channels."""
+
+from functools import cache
+
+from intab.kernels import functions
+from intab.kernels.block import KernelWriter, at, load
+from intab.kernels.families.loops import check_lanes, stream, widened
+from intab.kernels.ir import F32, Const, Fma, Kernel
+
+
+@cache
+def local_response(*, lanes: int) -> Kernel:
+    """y = x * (bias + scale * sum of squares of channels c - before .. c + after) ** -beta, with bias > 0.
+
+    Buffers: x, y [outer, channels, inner], contiguous, y not x. Words: channels, inner, before, after;
+    scale, beta, bias (f32). Items: outer * channels.
+    """
+    check_lanes(lanes)
+    kernel = KernelWriter("local_response")
+    kernel.buffer("x", "f32", "read")
+    kernel.buffer("y", "f32", "write")
+    channels, inner, before, after = (kernel.word(name) for name in ("channels", "inner", "before", "after"))
+    scale, beta, bias = (kernel.word(name, F32) for name in ("scale", "beta", "bias"))
+    with kernel.tile("row"):
+        channel = kernel.let("channel", kernel.item % channels)
+        low = kernel.let("low", (channel - before).maximum(0))
+        high = kernel.let("high", (channel + after + 1).minimum(channels))
+        first = kernel.let("first", at("x", (kernel.item - channel + low) * inner))
+        reading = kernel.let("reading", at("x", kernel.item * inner))
+        writing = kernel.let("writing", at("y", kernel.item * inner))
+
+        def body(width: int) -> None:
+            neighbour = kernel.let("neighbour", first)
+            total = kernel.let("total", Const(0.0, F32.wide(width)))
+            with kernel.loop("c", low, high):
+                value = kernel.let("value", load("x", neighbour, F32.wide(width)))
+                kernel.assign(total, Fma(value, value, total))
+                kernel.advance(neighbour, inner)
+            base = kernel.let("base", Fma(total, widened(scale, width), widened(bias, width)))
+            power = functions.exp(kernel, -widened(beta, width) * functions.log(kernel, base))
+            kernel.store("y", writing, load("x", reading, F32.wide(width)) * power)
+
+        stream(kernel, inner, lanes, [first, reading, writing], body)
+    return kernel.kernel()

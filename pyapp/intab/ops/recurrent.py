@@ -1,0 +1,191 @@
+"""Recurrent layers over whole sequences: LSTM and GRU, with what both share in ops/recurrent_parts.py."""
+
+import numpy as np
+
+from intab.graph.dims import Dim
+from intab.graph.ir import Value
+from intab.kernels.families import recurrent as family
+from intab.ops.arrays import Numbers
+from intab.ops.lowering import Lowering
+from intab.ops.recurrent_parts import (
+    Activation,
+    Layer,
+    activations_of,
+    all_operands,
+    check_operands,
+    gate_order,
+    kernel_gates,
+    project,
+    run_directions,
+    start_state,
+    step_words,
+)
+from intab.ops.registry import Result, op
+
+
+@op("LSTM")
+class Lstm:
+    """Long short-term memory over a whole sequence.
+
+    x [T, B, I]; w [D, 4H, I], r [D, 4H, H] with the gates input, output, forget, cell; bias [D, 8H] (of w, then of
+    r); lengths i32 [B], the steps of each sequence; first state and cell [D, B, H]; peepholes [D, 3H] of input,
+    output and forget gate -> y [T, D, B, H], last state and last cell [D, B, H]. D is 2 for "bidirectional", else 1.
+
+        i = f(Wi x + Ri s + Pi c)   k = f(Wf x + Rf s + Pf c)   n = g(Wc x + Rc s)
+        c' = k c + i n              o = f(Wo x + Ro s + Po c')  s' = o h(c')
+
+    `activations` are f, g, h of one direction or of each, `alphas` and `betas` their parameters. `clip` above 0
+    limits what the activations of gates get; `input_forget` makes k = 1 - i. Source: ONNX LSTM-14.
+    """
+
+    direction: str = "forward"
+    activations: tuple[str, ...] = ("Sigmoid", "Tanh", "Tanh")
+    alphas: tuple[float, ...] = ()
+    betas: tuple[float, ...] = ()
+    clip: float = 0.0
+    input_forget: bool = False
+
+    def infer(
+        self,
+        x: Value,
+        w: Value,
+        r: Value,
+        bias: Value | None = None,
+        lengths: Value | None = None,
+        state: Value | None = None,
+        cell: Value | None = None,
+        peepholes: Value | None = None,
+    ) -> tuple[Result, ...]:
+        layer = Layer("LSTM", self.direction, family.LSTM_GATES)
+        activations_of(self.activations, self.alphas, self.betas, 3, layer.directions)
+        y, last = check_operands(layer, x, w, r, bias, lengths, (state, cell), peepholes)
+        return y, last, last
+
+    def reference(
+        self,
+        x: Numbers,
+        w: Numbers,
+        r: Numbers,
+        bias: Numbers | None = None,
+        lengths: Numbers | None = None,
+        state: Numbers | None = None,
+        cell: Numbers | None = None,
+        peepholes: Numbers | None = None,
+    ) -> tuple[Numbers, ...]:
+        functions = activations_of(self.activations, self.alphas, self.betas, 3, len(w))
+
+        def step(direction: int, x: Numbers, s: Numbers, c: Numbers) -> tuple[Numbers, Numbers]:
+            f, g, h = functions[3 * direction : 3 * direction + 3]
+            sums = x @ w[direction].T.astype(np.float64) + s @ r[direction].T.astype(np.float64)
+            if bias is not None:
+                sums = sums + bias[direction].astype(np.float64).reshape(2, -1).sum(axis=0)
+            given, shown, kept, new = np.split(sums, 4, axis=-1)
+            peeks = np.zeros((3, 1)) if peepholes is None else peepholes[direction].astype(np.float64).reshape(3, -1)
+            opened = self._gate(f, given + peeks[0] * c)
+            forget = 1 - opened if self.input_forget else self._gate(f, kept + peeks[2] * c)
+            after = forget * c + opened * self._gate(g, new)
+            return self._gate(f, shown + peeks[1] * after) * np.asarray(h.compute(after)), after
+
+        return run_directions(self.direction, step, x, r.shape[-1], lengths, state, cell)
+
+    def _gate(self, function: Activation, sums: Numbers) -> Numbers:
+        return np.asarray(function.compute(np.clip(sums, -self.clip, self.clip) if self.clip else sums))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        x, w, r, bias, lengths, state, cell, peepholes = all_operands(inputs, 8)
+        y, last, last_cell = outputs
+        assert x is not None and w is not None and r is not None
+        layer = Layer("LSTM", self.direction, family.LSTM_GATES)
+        buffers = project(lowering, layer, x, w, r, bias)
+        buffers |= {"y": lowering.place(y), "state": start_state(lowering, last, state)}
+        buffers["cell"] = start_state(lowering, last_cell, cell)
+        if lengths is not None:
+            buffers["lengths"] = lowering.place(lengths)
+        if peepholes is not None:
+            buffers["peepholes"] = gate_order(lowering, peepholes, layer.directions, 3)
+        gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 3, bool(self.clip), lengths is not None)
+        kernel = family.lstm(gates, peepholes=peepholes is not None, input_forget=self.input_forget)
+        words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
+        lowering.step(kernel, buffers, words, layer.directions * x.shape[1])
+
+
+@op("GRU")
+class Gru:
+    """Gated recurrent units over a whole sequence.
+
+    x [T, B, I]; w [D, 3H, I], r [D, 3H, H] with the gates update, reset, hidden; bias [D, 6H] (of w, then of r);
+    lengths i32 [B], the steps of each sequence; first state [D, B, H] -> y [T, D, B, H], last state [D, B, H].
+
+        z = f(Wz x + Rz s)   q = f(Wr x + Rr s)   s' = (1 - z) n + z s
+        n = g(Wh x + Rh (q s)), with `linear_before_reset` g(Wh x + q (Rh s + bias of Rh))
+
+    `activations` are f, g of one direction or of each, `alphas` and `betas` their parameters. `clip` above 0 limits
+    what the activations get. Source: ONNX GRU-14.
+    """
+
+    direction: str = "forward"
+    activations: tuple[str, ...] = ("Sigmoid", "Tanh")
+    alphas: tuple[float, ...] = ()
+    betas: tuple[float, ...] = ()
+    clip: float = 0.0
+    linear_before_reset: bool = False
+
+    def infer(
+        self,
+        x: Value,
+        w: Value,
+        r: Value,
+        bias: Value | None = None,
+        lengths: Value | None = None,
+        state: Value | None = None,
+    ) -> tuple[Result, ...]:
+        layer = Layer("GRU", self.direction, family.GRU_GATES)
+        activations_of(self.activations, self.alphas, self.betas, 2, layer.directions)
+        return check_operands(layer, x, w, r, bias, lengths, (state,), None)
+
+    def reference(
+        self,
+        x: Numbers,
+        w: Numbers,
+        r: Numbers,
+        bias: Numbers | None = None,
+        lengths: Numbers | None = None,
+        state: Numbers | None = None,
+    ) -> tuple[Numbers, ...]:
+        functions = activations_of(self.activations, self.alphas, self.betas, 2, len(w))
+
+        def step(direction: int, x: Numbers, s: Numbers, nothing: Numbers) -> tuple[Numbers, Numbers]:
+            f, g = functions[2 * direction : 2 * direction + 2]
+            inputs = np.split(x @ w[direction].T.astype(np.float64), 3, axis=-1)
+            weights = np.split(r[direction].astype(np.float64), 3)
+            biases = np.zeros((6, 1)) if bias is None else bias[direction].astype(np.float64).reshape(6, -1)
+            z, q = (self._gate(f, inputs[i] + biases[i] + s @ weights[i].T + biases[3 + i]) for i in (0, 1))
+            if self.linear_before_reset:
+                product = q * (s @ weights[2].T + biases[5])
+            else:
+                product = (q * s) @ weights[2].T + biases[5]
+            return (1 - z) * self._gate(g, inputs[2] + biases[2] + product) + z * s, nothing
+
+        return run_directions(self.direction, step, x, r.shape[-1], lengths, state, None)[:2]
+
+    def _gate(self, function: Activation, sums: Numbers) -> Numbers:
+        return np.asarray(function.compute(np.clip(sums, -self.clip, self.clip) if self.clip else sums))
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        x, w, r, bias, lengths, state = all_operands(inputs, 6)
+        y, last = outputs
+        assert x is not None and w is not None and r is not None
+        layer = Layer("GRU", self.direction, family.GRU_GATES, apart=int(self.linear_before_reset))
+        buffers = project(lowering, layer, x, w, r, bias)
+        buffers |= {"y": lowering.place(y), "state": start_state(lowering, last, state)}
+        if lengths is not None:
+            buffers["lengths"] = lowering.place(lengths)
+        if self.linear_before_reset:
+            buffers["hidden_bias"] = layer.bias_apart(lowering, r, bias)
+        else:
+            count = layer.directions * x.shape[1] * layer.padded_units(r)
+            buffers |= {name: lowering.scratch(x.dtype, count) for name in ("update", "reset")}
+        gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 2, bool(self.clip), lengths is not None)
+        kernel = family.gru(gates, linear_before_reset=self.linear_before_reset)
+        words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
+        lowering.step(kernel, buffers, words, layer.directions * x.shape[1])
