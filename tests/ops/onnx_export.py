@@ -11,6 +11,7 @@ from intab.graph.ir import Graph, Node, Value
 from intab.ops.broadcast import numbers
 from intab.ops.recurrent_parts import ACTIVATION_PARAMETERS
 from tests.ops.case import Numbers
+from tests.ops.integer_export import integer_product
 
 OPSET = 20
 
@@ -287,6 +288,8 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Cast": _cast,
     "Mod": _mod,
     "Fused": _fused,
+    "IntegerMatMul": integer_product,
+    "IntegerConv": integer_product,
     "MatMul": _matmul,
     "Conv": _windowed("Conv", weights=True),
     "ConvTranspose": _windowed("ConvTranspose", weights=True),

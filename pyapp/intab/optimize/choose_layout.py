@@ -139,7 +139,7 @@ def _anchor(layout: _Layout, old: Node) -> bool:
     x, *others = old.inputs
     assert x is not None
     inputs = [layout.last(x), *(None if v is None else layout.plain(v) for v in others)]
-    if old.op == "Conv" and others[0] is not None:
+    if old.op in ("Conv", "IntegerConv") and others[0] is not None:
         inputs[1] = layout.last(others[0])
     return layout.give_last(old, old.op, *inputs, **{**old.attributes, "layout": "NHWC"})
 
@@ -277,7 +277,7 @@ def _transpose(layout: _Layout, old: Node) -> bool:
     return layout.give_plain(old, layout.emit("Transpose", layout.last(x), perm=both))
 
 
-ANCHORS: dict[str, Handler] = dict.fromkeys(("Conv", "ConvTranspose", "MaxPool", "AveragePool"), _anchor)
+ANCHORS: dict[str, Handler] = dict.fromkeys(("Conv", "IntegerConv", "ConvTranspose", "MaxPool", "AveragePool"), _anchor)
 
 HANDLERS: dict[str, Handler] = {
     **ANCHORS,

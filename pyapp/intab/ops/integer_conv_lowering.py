@@ -1,0 +1,246 @@
+"""Which kernels an integer convolution becomes. Pictures are NHWC here; the layout pass sees to that."""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from intab.dtypes import DType, float32
+from intab.errors import UnsupportedOpError
+from intab.graph.dims import Dim, Shape
+from intab.graph.ir import Value
+from intab.kernels import functions
+from intab.kernels.families.depthwise import Window, depthwise
+from intab.kernels.families.integer_convolution import integer_convolution
+from intab.kernels.families.integer_matmul import integer_matmul
+from intab.kernels.ir import F32, I32, Cast
+from intab.ops.arrays import Numbers
+from intab.ops.conv_lowering import MAXIMUM_UNROLLED_TAPS, Geometry
+from intab.ops.integer_dense import (
+    Border,
+    FinishOperands,
+    Lines,
+    Operands,
+    finish_function,
+    finish_operands,
+    integer_blocking,
+    is_single,
+    pack_computed_pairs,
+    packed_constant,
+    widened,
+    without_zero,
+)
+from intab.ops.kernel_steps import compute_step, fill_step, moved
+from intab.ops.lowering import Lowering, Place
+from intab.ops.strides import collapse, dense_strides
+
+
+class IntegerConvolution(Protocol):
+    """What lowering reads of an IntegerConv."""
+
+    @property
+    def strides(self) -> tuple[int, ...]: ...
+    @property
+    def pads(self) -> tuple[Dim, ...]: ...
+    @property
+    def dilations(self) -> tuple[int, ...]: ...
+    @property
+    def group(self) -> int: ...
+
+
+def lower_integer_conv(
+    conv: IntegerConvolution, lowering: Lowering, operands: Operands, output: Value, to: DType
+) -> None:
+    """Steps of an integer convolution over one or two spatial axes."""
+    g, (top, left, bottom, right) = _geometry(conv, operands.left, operands.right, output)
+    if any(isinstance(pad, int) and pad < 0 for pad in (top, left, bottom, right)):
+        raise UnsupportedOpError('a convolution with negative pads has no kernel here. Use backend="reference".')
+    depthwise_window = g.group == g.channels == g.features and math.prod(g.kernel) <= MAXIMUM_UNROLLED_TAPS
+    if depthwise_window and g.group > 1 and _are_constant(lowering, operands):
+        _lower_depthwise(lowering, g, operands, (top, left, bottom, right), lowering.place(output), to)
+        return
+    inputs, columns = g.channels // g.group, g.features // g.group
+    pixel = g.group * -(-inputs // 2)
+    width = g.width - left - right
+    # Runs of whole pixels where no pair would reach over the end of a group of channels.
+    runs, run = (width * g.group, inputs) if inputs % 2 else (1, width * g.channels)
+    lines = Lines(g.images * g.height, g.height - top - bottom, runs, run)
+    border = Border(g.height, g.width * pixel, top, left * pixel)
+    picture = widened(lowering, lowering.place(operands.left), operands.left_zero, lines, border)
+    finish = finish_operands(lowering, operands, to)
+    out = lowering.place(output)
+    for group in range(g.group):
+        _lower_group(
+            lowering,
+            g,
+            moved(picture, group * (pixel // g.group)),
+            _group_weights(lowering, g, operands, group),
+            finish.shifted(group * columns),
+            moved(out, group * columns),
+        )
+
+
+def _geometry(
+    conv: IntegerConvolution, x: Value, w: Value, output: Value
+) -> tuple[Geometry, tuple[Dim, Dim, Dim, Dim]]:
+    """The convolution in numbers, one axis being a picture of one line, and its pads: top, left, bottom, right."""
+    line_only = x.rank == 3
+    pads = (0, conv.pads[0], 0, conv.pads[1]) if line_only else conv.pads
+    top, left, bottom, right = pads
+    height, width = (1, x.shape[1]) if line_only else x.shape[1:3]
+    out_height, out_width = (1, output.shape[1]) if line_only else output.shape[1:3]
+    sizes = (*w.shape[1:-1], x.shape[-1], w.shape[0])
+    *kernel, channels, features = (size for size in sizes if isinstance(size, int))
+    if len(kernel) != x.rank - 2:
+        raise UnsupportedOpError(f"a convolution with window and channels {list(sizes)} that are not numbers.")
+
+    def plane(values: Sequence[int]) -> tuple[int, int]:
+        return (1, values[0]) if line_only else (values[0], values[1])
+
+    geometry = Geometry(
+        x.shape[0],
+        height + top + bottom,
+        width + left + right,
+        channels,
+        plane(kernel),
+        plane(conv.strides),
+        plane(conv.dilations),
+        out_height,
+        out_width,
+        features,
+        conv.group,
+    )
+    return geometry, (top, left, bottom, right)
+
+
+def _are_constant(lowering: Lowering, operands: Operands) -> bool:
+    """Are the weights and their zero point known at load?"""
+    sides = (operands.right, operands.right_zero)
+    return all(value is None or lowering.constant(value) is not None for value in sides)
+
+
+def _lower_group(
+    lowering: Lowering, g: Geometry, picture: Place, weights: Place, finish: FinishOperands, out: Place
+) -> None:
+    """One group as an implicit matmul; a window of one pixel is a plain one."""
+    (taps_y, taps_x), (dilation_y, dilation_x) = g.kernel, g.dilations
+    run, columns = -(-(g.channels // g.group) // 2), g.features // g.group
+    pixel = run * g.group
+    line = g.width * pixel
+    depth = taps_y * taps_x * 2 * run
+    words: dict[str, Dim | float] = {"rows": g.rows, "columns": columns, "out_row": g.features}
+    buffers = {"a": picture, "b": weights, "out": out, **finish.buffers}
+    if taps_y == taps_x == 1 and g.strides == (1, 1):
+        blocks = integer_blocking(depth)
+        words |= {"pairs": run, "a_row": pixel, "a_batch": 0, "b_batch": 0, "out_batch": 0}
+        words |= {"block_rows": blocks.rows, "block_columns": blocks.columns}
+        lowering.step(integer_matmul(finish.finish), buffers, words, blocks.items(g.rows, columns))
+        return
+    if dilation_x == 1 and g.group == 1:  # neighbouring taps lie side by side: one run a line
+        taps_x, run = 1, taps_x * run
+    blocks = integer_blocking(depth, tiles_down=1)
+    words |= {"out_width": g.out_width, "out_pixels": g.out_width * g.out_height}
+    words |= {"pixel_step": g.strides[1] * pixel, "line_step": g.strides[0] * line, "image_step": g.height * line}
+    words |= {"taps_y": taps_y, "taps_x": taps_x, "run": run}
+    words |= {
+        "tap_x_skip": dilation_x * pixel - run if taps_x > 1 else 0,
+        "tap_y_skip": dilation_y * line - (dilation_x * pixel * taps_x if taps_x > 1 else run),
+        "block_rows": blocks.rows,
+        "block_columns": blocks.columns,
+    }
+    lowering.step(integer_convolution(finish.finish), buffers, words, blocks.items(g.rows, columns))
+
+
+def _group_weights(lowering: Lowering, g: Geometry, operands: Operands, group: int) -> Place:
+    """Weights [O, *kernel, I/group] of one group, in panels of pairs of channels."""
+    taps, inputs, columns = math.prod(g.kernel), g.channels // g.group, g.features // g.group
+    first, odd = group * columns, inputs % 2
+    w, zero = operands.right, operands.right_zero
+    if _are_constant(lowering, operands):
+        constants = (w,) if zero is None else (w, zero)
+
+        def matrix(array: Numbers, zeros: Numbers | None = None) -> Numbers:
+            moved_weights = _filters(array, zeros)[first : first + columns].reshape(columns, taps, inputs)
+            even = np.pad(moved_weights, ((0, 0), (0, 0), (0, odd)))
+            return even.reshape(columns, -1).T.astype(np.int16)
+
+        name = f"panels of pairs of group {group} of {g.group}"
+        return packed_constant(lowering, constants, name, taps * (inputs + odd), columns, matrix)
+    if odd and taps > 1:
+        raise UnsupportedOpError(
+            f"an integer convolution of {inputs} channels with weights that are computed has no kernel here. "
+            'Use backend="reference", or weights that are constant.'
+        )
+    depth = taps * inputs
+    zero_place = None if zero is None else lowering.place(zero)
+    a_column = zero is not None and not is_single(zero)
+    return pack_computed_pairs(
+        lowering,
+        moved(lowering.place(w), first * depth),
+        moved(zero_place, first) if zero_place is not None and a_column else zero_place,
+        zero_a_column=a_column,
+        batches=1,
+        depth=depth,
+        columns=columns,
+        strides=(0, 1, depth),
+    )
+
+
+def _filters(weights: Numbers, zeros: Numbers | None) -> Numbers:
+    """Weights [O, ...] without their zero points, one for all or one a filter."""
+    return np.moveaxis(without_zero(np.moveaxis(weights, 0, -1), zeros), -1, 0)
+
+
+def _lower_depthwise(
+    lowering: Lowering, g: Geometry, operands: Operands, pads: tuple[Dim, Dim, Dim, Dim], out: Place, to: DType
+) -> None:
+    """Every channel by itself, in floats: 49 products of numbers below 256 stay under 2**24, where floats are exact."""
+    picture = _as_floats(lowering, g, operands, pads)
+    taps = math.prod(g.kernel)
+    constants = (operands.right,) if operands.right_zero is None else (operands.right, operands.right_zero)
+    weights = lowering.weight(
+        constants,
+        "exact taps by channels",
+        (taps, g.channels),
+        lambda array, zeros=None: _filters(array, zeros).reshape(-1, taps).T.astype(np.float32),
+        float32,
+    )
+    sums = lowering.scratch(float32, g.rows * g.channels)
+    window = Window(*g.kernel, stride=g.strides[1], dilation=g.dilations[1])
+    words: dict[str, Dim | float] = {"channels": g.channels, "out_width": g.out_width, "out_height": g.out_height}
+    words |= {"line_step": g.strides[0] * g.line, "tap_step": g.dilations[0] * g.line, "image_step": g.height * g.line}
+    buffers = {"a": picture, "w": weights, "out": sums}
+    lowering.step(depthwise(window), buffers, words, g.images * g.out_height)
+    places, strides = [sums], [(g.channels, 1)]
+    for value, a_column in (
+        (operands.bias, True),
+        (operands.scale, operands.scale is not None and not is_single(operands.scale)),
+        (operands.zero, False),
+    ):
+        if value is not None:
+            places.append(lowering.place(value))
+            strides.append((0, 1 if a_column else 0))
+    path = collapse((g.rows, g.channels), (*strides, (g.channels, 1)))
+    compute_step(lowering, finish_function(to, bias=operands.bias is not None), places, out, path)
+
+
+def _as_floats(lowering: Lowering, g: Geometry, operands: Operands, pads: tuple[Dim, Dim, Dim, Dim]) -> Place:
+    """The picture as f32 without its zero point, with zeros around it."""
+    top, left, bottom, right = pads
+    size = g.images * g.height * g.line
+    larger = lowering.scratch(float32, size)
+    if any(pad != 0 for pad in pads):
+        fill_step(lowering, larger, size, 0.0)
+    inner: Shape = (g.images, g.height - top - bottom, (g.width - left - right) * g.channels)
+    target = moved(larger, top * g.line + left * g.channels)
+    strides = (dense_strides(inner), (g.height * g.line, g.line, 1))
+    x, zero = lowering.place(operands.left), operands.left_zero
+    if zero is None:
+        function = functions.scalar_function(lambda _, v: Cast(v, F32), I32)
+        compute_step(lowering, function, [x], target, collapse(inner, strides))
+        return larger
+    function = functions.scalar_function(lambda _, v, z: Cast(v - z, F32), I32, I32)
+    path = collapse(inner, (strides[0], (0, 0, 0), strides[1]))
+    compute_step(lowering, function, [x, lowering.place(zero)], target, path)
+    return larger
