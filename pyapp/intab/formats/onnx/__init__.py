@@ -8,6 +8,7 @@ from intab.formats.onnx import (
     move,
     norm,
     pool,
+    quantized,
     recurrent,
     reduce,
     resize,
@@ -18,6 +19,21 @@ from intab.formats.onnx import (
 from intab.formats.onnx.model import read_onnx
 
 # Importing a family registers its importers.
-FAMILIES = (constants, conv, elementwise, matmul, move, norm, pool, recurrent, reduce, resize, shape, slices, variadic)
+FAMILIES = (
+    constants,
+    conv,
+    elementwise,
+    matmul,
+    move,
+    norm,
+    pool,
+    quantized,
+    recurrent,
+    reduce,
+    resize,
+    shape,
+    slices,
+    variadic,
+)
 
 __all__ = ["FAMILIES", "read_onnx"]

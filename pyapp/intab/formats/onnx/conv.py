@@ -9,7 +9,7 @@ from intab.graph.ir import Value
 
 @onnx_op("Conv", since=1)
 def conv(call: Call, x: Value, w: Value, bias: Value | None = None) -> Value:
-    _check_weights(call, x, w)
+    check_weights(call, x, w)
     window = read_window(call, x, spatial_sizes(call, w))
     return call.result(
         "Conv",
@@ -19,13 +19,13 @@ def conv(call: Call, x: Value, w: Value, bias: Value | None = None) -> Value:
         strides=window.strides,
         pads=window.pads,
         dilations=window.dilations,
-        group=_group(call),
+        group=group_of(call),
     )
 
 
 @onnx_op("ConvTranspose", since=1)
 def conv_transpose(call: Call, x: Value, w: Value, bias: Value | None = None) -> Value:
-    _check_weights(call, x, w)
+    check_weights(call, x, w)
     rank = x.rank - 2
     # What auto_pad means here is worked out below: it says how long the result is, not the input.
     auto_pad = call.choice("auto_pad", ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"), "NOTSET")
@@ -51,7 +51,7 @@ def conv_transpose(call: Call, x: Value, w: Value, bias: Value | None = None) ->
         pads=pads,
         dilations=window.dilations,
         output_padding=output_padding,
-        group=_group(call),
+        group=group_of(call),
     )
 
 
@@ -75,12 +75,14 @@ def _surplus(x: Value, window: Window, output_padding: tuple[int, ...], wanted: 
     return [stride * (size - 1) + extra + extent - goal for size, stride, extra, extent, goal in axes]
 
 
-def _check_weights(call: Call, x: Value, w: Value) -> None:
+def check_weights(call: Call, x: Value, w: Value) -> None:
+    """Raise ModelFormatError unless picture and weights have the same axes, three or more."""
     if w.rank != x.rank or w.rank < 3:
         raise call.malformed(f"its input has {x.rank} axes and its weights {w.rank}; both need the same, three or more")
 
 
-def _group(call: Call) -> int:
+def group_of(call: Call) -> int:
+    """Into how many groups the channels are split."""
     group = call.integer("group", 1)
     if group < 1:
         raise call.malformed(f"attribute 'group' is {group}, but 1 or more is expected")
