@@ -1,9 +1,12 @@
 """Programs at known sizes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from intab.errors import ShapeError, UnsupportedOpError
+from intab.graph.dims import evaluate, maximum, minimum, symbol
 from intab.graph.parse import parse_graph
 from intab.ops.inference import infer
 from intab.program import Binder, build
@@ -76,3 +79,23 @@ def test_what_cannot_be_lowered_names_the_node() -> None:
     }"""
     with pytest.raises(UnsupportedOpError, match=r"g: node 'the product' \(MatMul\): .*f64"):
         build(parse_graph(text, infer=infer), WASM_SIMD)
+
+
+def test_every_kind_of_size_comes_out_as_it_is_evaluated() -> None:
+    a, b = symbol("a size: 1"), symbol("lambda")
+    halved = (a + 1) // 2
+    dims = (
+        0,
+        7,
+        a,
+        3 * a - 2 * b,
+        halved,
+        halved * halved - b,
+        (halved + b) % 3,
+        maximum(halved, b) * a,
+        minimum(a, 9),
+    )
+    program = build(parse_graph(TEXT, infer=infer), WASM_SIMD)
+    binder = Binder(replace(program, dims=dims, steps=(), buffers=(), weights=(), inputs=(), outputs=()))
+    for sizes in ({"a size: 1": 5, "lambda": 2}, {"a size: 1": 12, "lambda": 31}):
+        assert binder.bind(sizes).dims.tolist() == [evaluate(dim, sizes) for dim in dims]

@@ -81,6 +81,10 @@ class DimExpr:
         return -self + other
 
     def __mul__(self, other: Dim) -> Dim:
+        if isinstance(other, int):  # by far the most frequent: nothing to sort or to sum up
+            if other in (0, 1):
+                return self if other else 0
+            return DimExpr(tuple([(monomial, coefficient * other) for monomial, coefficient in self.terms]))
         products: dict[Monomial, int] = {}
         for left, left_factor in self.terms:
             for right, right_factor in _terms(other):

@@ -242,7 +242,7 @@ def _group_weights(lowering: Lowering, g: Geometry, w: Value, group: int) -> Pla
         return pack_computed(lowering, source, batches=1, depth=depth, columns=columns, strides=(0, 1, depth))
 
     def pack(array: Numbers) -> Numbers:
-        return pack_panels(as_matrix(array[first : first + columns], depth))
+        return pack_panels(array[first : first + columns].reshape(columns, depth).T)
 
     return lowering.weight((w,), f"panels of group {group} of {g.group}", panels_shape(depth, columns), pack)
 

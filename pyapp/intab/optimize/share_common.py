@@ -47,7 +47,7 @@ def _equal_constants(graph: Graph) -> dict[Value, Value]:
 def _constant_key(constant: Constant) -> Hashable:
     numbers: Hashable = (id(constant.storage), constant.offset)
     if constant.nbytes <= COMPARED_NBYTES:
-        numbers = constant.numpy().tobytes()
+        numbers = bytes(constant.storage.read(constant.offset, constant.nbytes))
     return (constant.dtype, constant.shape, numbers)
 
 

@@ -7,13 +7,13 @@ a few numpy gathers and, when the arena must grow, its placement.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intab.errors import ShapeError
-from intab.graph.dims import Dim, Shape, dim_text, evaluate, substitute, symbol, symbols_of
+from intab.graph.dims import Atom, Dim, Shape, Symbol, evaluate, symbols_of
 from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program
 from intab.program.memory import Lifetime, Placement, place_apart, place_reused
 
@@ -151,9 +151,34 @@ class Binder:
 
 def _compiled(dims: Sequence[Dim], symbols: Sequence[str]) -> Callable[..., tuple[int, ...]]:
     """One Python function of all symbols that computes every dim."""
-    renamed = {name: symbol(f"s{i}") for i, name in enumerate(symbols)}
-    texts = [dim_text(substitute(dim, renamed)) for dim in dims]
-    arguments = ", ".join(f"s{i}" for i in range(len(symbols)))
-    source = f"lambda {arguments}: ({''.join(t + ', ' for t in texts)})"
-    function: Callable[..., tuple[int, ...]] = eval(source, {"max": max, "min": min})  # our own text, no outside names
-    return function
+    text = _Text({Symbol(name): f"s{i}" for i, name in enumerate(symbols)})
+    results = [text.of(dim) for dim in dims]
+    arguments = ", ".join(text.names[Symbol(name)] for name in symbols)
+    lines = [f"def dims({arguments}):", *text.lines, f" return ({''.join(r + ', ' for r in results)})"]
+    made: dict[str, Callable[..., tuple[int, ...]]] = {}
+    exec("\n".join(lines), {"max": max, "min": min}, made)  # our own text, no outside names
+    return made["dims"]
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """Dims as Python text in which each division, maximum and minimum is computed once and has a name."""
+
+    names: dict[Atom, str]
+    lines: list[str] = field(default_factory=list)
+
+    def of(self, dim: Dim) -> str:
+        if isinstance(dim, int):
+            return str(dim)
+        return " + ".join("*".join([str(factor), *map(self._name, monomial)]) for monomial, factor in dim.terms)
+
+    def _name(self, atom: Atom) -> str:
+        known = self.names.get(atom)
+        if known is None:
+            assert not isinstance(atom, Symbol), f"{atom} is none of the program's symbols"
+            left, right = self.of(atom.left), self.of(atom.right)
+            is_call = atom.function in ("max", "min")
+            value = f"{atom.function}({left}, {right})" if is_call else f"({left}){atom.function}({right})"
+            known = self.names[atom] = f"a{len(self.names)}"
+            self.lines.append(f" {known} = {value}")
+        return known

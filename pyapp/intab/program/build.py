@@ -10,7 +10,6 @@ from intab.errors import KernelError, UnsupportedOpError
 from intab.graph.dims import Dim, product
 from intab.graph.ir import Array, Constant, Graph, Node, Value
 from intab.kernels.ir import Kernel
-from intab.kernels.text import digest
 from intab.ops.lowering import Place, Work
 from intab.ops.registry import operator_of_node
 from intab.program.ir import (
@@ -65,7 +64,8 @@ class _Building:
         self.graph = graph
         self.target = target
         self.node: Node | None = None
-        self.kernels: dict[str, tuple[int, Kernel]] = {}
+        # Families remember the kernels that they made, so that equal kernels are one object.
+        self.kernels: dict[int, tuple[int, Kernel]] = {}
         self.steps: list[Step] = []
         self.segments: list[Segment] = [Segment(0, 0)]
         self.drafts: list[_Draft] = []
@@ -202,7 +202,7 @@ class _Building:
         return len(self.drafts) - 1
 
     def _kernel(self, kernel: Kernel) -> int:
-        return self.kernels.setdefault(digest(kernel), (len(self.kernels), kernel))[0]
+        return self.kernels.setdefault(id(kernel), (len(self.kernels), kernel))[0]
 
     def _buffer_word(self, place: Place) -> Word:
         return Word(0, self.dims.number(place.offset), place.buffer, place.dtype.itemsize)

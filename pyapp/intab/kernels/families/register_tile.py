@@ -30,14 +30,18 @@ def pack_panels(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """[depth, columns] -> [panels, depth, TILE_COLUMNS], zeros past the last column."""
     depth, columns = matrix.shape
     panels = -(-columns // TILE_COLUMNS)
-    padded = np.zeros((depth, panels * TILE_COLUMNS), np.float32)
-    padded[:, :columns] = matrix
-    return np.ascontiguousarray(padded.reshape(depth, panels, TILE_COLUMNS).transpose(1, 0, 2))
+    if columns % TILE_COLUMNS:
+        padded = np.zeros((depth, panels * TILE_COLUMNS), np.float32)
+        padded[:, :columns] = matrix
+        matrix = padded
+    return np.ascontiguousarray(matrix.reshape(depth, panels, TILE_COLUMNS).transpose(1, 0, 2), np.float32)
 
 
 def pad_columns(vector: NDArray[np.float32]) -> NDArray[np.float32]:
     """[columns] with zeros up to a whole number of panels."""
-    return np.pad(vector, (0, -len(vector) % TILE_COLUMNS))
+    padded = np.zeros(-(-len(vector) // TILE_COLUMNS) * TILE_COLUMNS, np.float32)
+    padded[: len(vector)] = vector
+    return padded
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,7 +36,7 @@ class Functions:
 def kernel_function(kernel: Kernel, target: Target, functions: Functions) -> int:
     """Add a kernel and its tiles to a module; returns the kernel's function index."""
     writer = _Writer(kernel, target, functions, parameters=3)
-    used = _names(kernel.body)
+    used = _names(kernel.body, writer.used_by_tiles)
     for position, name in enumerate([b.name for b in kernel.buffers] + [w.name for w in kernel.words]):
         if name in used:
             kind = kernel.words[position - len(kernel.buffers)].type if position >= len(kernel.buffers) else _ITEM
@@ -48,30 +48,35 @@ def kernel_function(kernel: Kernel, target: Target, functions: Functions) -> int
     return functions.add(writer.function(KERNEL_SIGNATURE))
 
 
-def _names(body: tuple[Stmt, ...]) -> dict[str, None]:
-    """Names of variables, words and buffers that a body uses, in the order of first use."""
+def _names(body: tuple[Stmt, ...], of_tiles: dict[int, dict[str, None]]) -> dict[str, None]:
+    """Names of variables, words and buffers that a body uses, in the order of first use.
+
+    Those of the tiles inside, by the tiles' ids, are entered into `of_tiles`, so that nothing is walked twice.
+    """
     found: dict[str, None] = {}
-    for stmt in ir.walk(body):
+    for stmt in body:
         if isinstance(stmt, ir.Store):
             found[stmt.buffer] = None
         elif isinstance(stmt, ir.Assign):
             found[stmt.var.name] = None
         for expr in ir.expressions(stmt):
             _add_names(expr, found)
+        for block in ir.blocks(stmt):
+            inner = _names(block, of_tiles)
+            found |= inner
+            if isinstance(stmt, ir.Tile):
+                of_tiles[id(stmt)] = inner
     return found
 
 
 def _add_names(expr: Expr, found: dict[str, None]) -> None:
-    match expr:
-        case ir.Var(name=name) | ir.Word(name=name):
-            found[name] = None
-        case ir.Const():
-            pass
-        case _:
-            if isinstance(expr, (ir.Load, ir.At)):
-                found[expr.buffer] = None
-            for child in ir.children(expr):
-                _add_names(child, found)
+    if isinstance(expr, (ir.Var, ir.Word)):
+        found[expr.name] = None
+        return
+    if isinstance(expr, (ir.Load, ir.At)):
+        found[expr.buffer] = None
+    for child in ir.children(expr):
+        _add_names(child, found)
 
 
 def value_type(type: Type) -> int:
@@ -97,6 +102,7 @@ class _Writer:
         self.parameters = parameters
         self.local_types: list[int] = []
         self.known: dict[str, tuple[int, Type]] = {}
+        self.used_by_tiles: dict[int, dict[str, None]] = {}
 
     def function(self, signature: Signature) -> Function:
         return Function(signature, tuple(self.local_types), bytes(self.out))
@@ -172,8 +178,9 @@ class _Writer:
         self.out += b"\x48\x0d\x00\x0b\x0b"  # i32.lt_s, br_if 0, end, end
 
     def tile(self, tile: ir.Tile) -> None:
-        captured = [name for name in _names(tile.body) if name in self.known]
+        captured = [name for name in self.used_by_tiles[id(tile)] if name in self.known]
         inner = _Writer(self.kernel, self.target, self.functions, parameters=len(captured))
+        inner.used_by_tiles = self.used_by_tiles
         inner.known = {name: (i, self.known[name][1]) for i, name in enumerate(captured)}
         inner.body(tile.body)
         signature = Signature(tuple(value_type(self.known[name][1]) for name in captured))
