@@ -35,6 +35,13 @@ def test_no_better_than_possible_no_worse_than_no_reuse(lives: list[Lifetime]) -
     assert largest_live_set(lives) <= placement.nbytes <= sum(aligned(life.nbytes) for life in lives)
 
 
+@given(lifetimes)
+def test_the_largest_live_set_is_that_of_one_step(lives: list[Lifetime]) -> None:
+    steps = range(max((life.last_step for life in lives), default=0) + 1)
+    alive = [sum(aligned(b.nbytes) for b in lives if b.first_step <= s <= b.last_step) for s in steps]
+    assert largest_live_set(lives) == max(alive)
+
+
 def test_a_chain_takes_two_buffers() -> None:
     chain = [Lifetime(i, i + 1, 640) for i in range(10)]
     assert place_reused(chain).nbytes == 1280

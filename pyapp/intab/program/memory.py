@@ -1,10 +1,13 @@
 """Placing buffers: those alive at the same time side by side, others in the same bytes.
 
-Greedy by size, as in Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference" (2020):
-the largest buffer first, each at the lowest place where it overlaps no placed buffer that is alive with it.
+Greedy, as in Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference" (2020): one buffer
+after the other, each at the lowest place where it overlaps no placed buffer that is alive with it. No one order
+is the best for all graphs, so several are tried: size times lifetime keeps long-lived buffers from standing in
+the middle (the OCR detector, exactly the lower bound where size alone takes a quarter more), size suits others.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from intab.program.ir import ALIGNMENT
@@ -32,11 +35,33 @@ def aligned(nbytes: int) -> int:
     return -(-nbytes // ALIGNMENT) * ALIGNMENT
 
 
+# Orders in which buffers are placed, the first to be tried first; ties are placed in the order given.
+ORDERS: tuple[Callable[[Lifetime], int], ...] = (
+    lambda life: -life.nbytes * (life.last_step - life.first_step + 1),
+    lambda life: -life.nbytes,
+)
+# A placement within this factor of the least possible is not worth a further try.
+GOOD_ENOUGH = 1.02
+
+
 def place_reused(lifetimes: Sequence[Lifetime]) -> Placement:
-    """Places for buffers that come and go; the order of equal sizes is the order of first use."""
+    """Places for buffers that come and go: the best of several orders."""
+    wanted = GOOD_ENOUGH * largest_live_set(lifetimes)
+    best: Placement | None = None
+    for order in ORDERS:
+        placement = _place(lifetimes, sorted(range(len(lifetimes)), key=lambda i: order(lifetimes[i])))
+        if best is None or placement.nbytes < best.nbytes:
+            best = placement
+        if best.nbytes <= wanted:
+            break
+    assert best is not None
+    return best
+
+
+def _place(lifetimes: Sequence[Lifetime], order: Iterable[int]) -> Placement:
+    """Each buffer, in this order, at the lowest place that is free while it is alive."""
     offsets = [0] * len(lifetimes)
     placed: list[tuple[int, int, int, int]] = []  # start, end, first_step, last_step, by start
-    order = sorted(range(len(lifetimes)), key=lambda i: (-lifetimes[i].nbytes, lifetimes[i].first_step))
     total = 0
     for index in order:
         life = lifetimes[index]
@@ -66,7 +91,12 @@ def place_apart(sizes: Sequence[int]) -> Placement:
 
 def largest_live_set(lifetimes: Sequence[Lifetime]) -> int:
     """The most bytes alive at one step: no placement takes less."""
-    steps = {life.first_step for life in lifetimes}
-    return max(
-        (sum(aligned(b.nbytes) for b in lifetimes if b.first_step <= s <= b.last_step) for s in steps), default=0
-    )
+    changes: dict[int, int] = defaultdict(int)
+    for life in lifetimes:
+        changes[life.first_step] += aligned(life.nbytes)
+        changes[life.last_step + 1] -= aligned(life.nbytes)
+    largest = alive = 0
+    for step in sorted(changes):
+        alive += changes[step]
+        largest = max(largest, alive)
+    return largest
