@@ -29,12 +29,12 @@ F32X4 = F32.wide(LANES)
 def pack_panels(matrix: NDArray[np.float32]) -> NDArray[np.float32]:
     """[depth, columns] -> [panels, depth, TILE_COLUMNS], zeros past the last column."""
     depth, columns = matrix.shape
-    panels = -(-columns // TILE_COLUMNS)
-    if columns % TILE_COLUMNS:
-        padded = np.zeros((depth, panels * TILE_COLUMNS), np.float32)
-        padded[:, :columns] = matrix
-        matrix = padded
-    return np.ascontiguousarray(matrix.reshape(depth, panels, TILE_COLUMNS).transpose(1, 0, 2), np.float32)
+    whole, rest = divmod(columns, TILE_COLUMNS)
+    packed = np.zeros((whole + (rest > 0), depth, TILE_COLUMNS), np.float32)
+    packed[:whole] = matrix[:, : columns - rest].reshape(depth, whole, TILE_COLUMNS).transpose(1, 0, 2)
+    if rest:
+        packed[whole, :, :rest] = matrix[:, columns - rest :]
+    return packed
 
 
 def pad_columns(vector: NDArray[np.float32]) -> NDArray[np.float32]:
