@@ -83,9 +83,13 @@ def selenium(request: pytest.FixtureRequest, selenium_session: Runner) -> Iterat
 
 
 @pytest.fixture(scope="session")
-def proofs(selenium_session: Runner) -> Proofs:
+def proofs(selenium_session: Runner) -> Iterator[Proofs]:
     """Files that the browser can fetch, and modules to import inside Pyodide (tests/browser/inside)."""
-    return Proofs(selenium_session, SERVED)
+    made = Proofs(selenium_session, SERVED)
+    try:
+        yield made
+    finally:
+        made.remove()
 
 
 @pytest.fixture

@@ -2,13 +2,14 @@
 
 import io
 import json
+import shutil
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = "proofs"
 INSIDE = ("tests/agreement.py", "tests/browser/inside/proofs.py")
 WRITE = """
 const [path, text] = {arguments};
@@ -20,21 +21,24 @@ return null;
 
 
 class Proofs:
-    """Files under `/proofs/` of the test server, and a few modules of `tests` inside Pyodide, to import there."""
+    """Files in a folder of the test server of their own, and a few modules of `tests` inside Pyodide, to import there."""
 
     def __init__(self, runner: Any, served: Path) -> None:
-        self._folder = served / FOLDER
-        self._folder.mkdir(exist_ok=True)
+        self._folder = Path(tempfile.mkdtemp(prefix="proofs-", dir=served))
         for path in INSIDE:
             runner.run_js(WRITE.format(arguments=json.dumps([path, (ROOT / path).read_text()])))
 
     def serve(self, name: str, data: bytes) -> str:
         """The address at which a page of the test server finds `data`."""
         (self._folder / name).write_bytes(data)
-        return f"/{FOLDER}/{name}"
+        return f"/{self._folder.name}/{name}"
 
     def serve_arrays(self, name: str, **arrays: Any) -> str:
         """The address of an .npz file of arrays."""
         file = io.BytesIO()
         np.savez(file, **arrays)
         return self.serve(name, file.getvalue())
+
+    def remove(self) -> None:
+        """Take the files away."""
+        shutil.rmtree(self._folder)
