@@ -21,7 +21,7 @@ return null;
 
 
 class Proofs:
-    """Files in a folder of the test server of their own, and a few modules of `tests` inside Pyodide, to import there."""
+    """Files in an own folder of the test server, and a few modules of `tests` inside Pyodide, to import there."""
 
     def __init__(self, runner: Any, served: Path) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="proofs-", dir=served))
