@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
 from intab.errors import ModelFormatError, ShapeError, UnsupportedOpError
 from tests.agreement import assert_agree
@@ -257,6 +257,26 @@ def test_constant_of_shape() -> None:
 def test_range(start: int, limit: int, delta: int) -> None:
     check("Range", Fixed(start), Fixed(limit), Fixed(delta), opset=11)
     check("Range", *(Fixed(n / 4, np.float32) for n in (start, limit, delta)), opset=11)
+
+
+def test_range_up_to_a_size() -> None:
+    """Range(0, size of x) and, backwards, Range(size of x - 1, -1, -2)."""
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Squeeze", ["shape"], ["size"]),
+        helper.make_node("Range", ["zero", "size", "one"], ["up"]),
+        helper.make_node("Sub", ["size", "one"], ["last"]),
+        helper.make_node("Range", ["last", "minus", "step"], ["down"]),
+    ]
+    fixed = {"zero": 0, "one": 1, "minus": -1, "step": -2}
+    weights = [numpy_helper.from_array(np.array(n, np.int64), name) for name, n in fixed.items()]
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N"])]
+    outputs = [ValueInfoProto(name=name) for name in ("up", "down")]
+    model = model_of(helper.make_graph(nodes, "small", inputs, outputs, weights), 13)
+    for size in (1, 6, 7):
+        found = run_model(model, {"x": np.zeros(size, np.float32)})
+        expected = {"up": np.arange(size), "down": np.arange(size - 1, -1, -2)}
+        assert_agree(found, {name: array.astype(np.int64) for name, array in expected.items()}, 0.0)
 
 
 def test_range_of_nonsense() -> None:

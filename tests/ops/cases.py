@@ -10,6 +10,7 @@ from intab.graph.dims import floor_div, symbol
 from intab.graph.ir import Attribute
 from tests.ops.bodies import body, epilogue
 from tests.ops.case import Numbers, OpCase, flags, floats, whole
+from tests.ops.compressed_cases import COMPRESSED_CASES
 from tests.ops.integer_cases import INTEGER_CASES
 from tests.ops.recurrent_cases import RECURRENT_CASES
 from tests.ops.window_cases import WINDOW_CASES
@@ -287,4 +288,5 @@ OP_CASES: list[OpCase] = [
     *MOVE,
     *NORM,
     *RECURRENT_CASES,
+    *COMPRESSED_CASES,
 ]

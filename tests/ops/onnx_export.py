@@ -278,6 +278,34 @@ def _recurrent(export: Export, node: Node) -> list[str]:
     )
 
 
+def _dequantize(export: Export, node: Node) -> str:
+    return export.node("DequantizeLinear", *export.inputs_of(node), axis=plain(node).get("axis", 1))
+
+
+def _quantize(export: Export, node: Node) -> str:
+    names = export.inputs_of(node)
+    if len(names) < 3:
+        names.append(export.constant(np.zeros(given(node, 1).shape, node.output.dtype.numpy)))
+    return export.node("QuantizeLinear", *names, axis=plain(node).get("axis", 1))
+
+
+def _compressed_matmul(export: Export, node: Node) -> str:
+    left, right, scale, *others = export.inputs_of(node)
+    right = export.node("Cast", right, to=TensorProto.FLOAT)
+    if plain(node).get("transpose_b"):
+        right = export.node("Transpose", right, perm=[1, 0])
+    result = export.node("MatMul", left, export.node("Mul", right, scale))
+    if others and others[0]:
+        result = export.node("Add", result, others[0])
+    return _after(export, node, result, others[1:])
+
+
+def _range(export: Export, node: Node) -> str:
+    start, count, step = (plain(node).get(key, 1) for key in ("start", "count", "step"))
+    dtype = node.output.dtype.numpy
+    return export.node("Range", *(export.constant(np.array(n, dtype)) for n in (start, start + count * step, step)))
+
+
 FORMS_OF_MANY: dict[str, Callable[[Export, Node], list[str]]] = {"LSTM": _recurrent, "GRU": _recurrent}
 
 FORMS: dict[str, Callable[[Export, Node], str]] = {
@@ -310,4 +338,8 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "LayerNorm": _layer_norm,
     "BatchNorm": _batch_norm,
     "LocalResponseNorm": _local_response,
+    "DequantizeLinear": _dequantize,
+    "QuantizeLinear": _quantize,
+    "CompressedMatMul": _compressed_matmul,
+    "Range": _range,
 }

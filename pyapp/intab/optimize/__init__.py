@@ -11,6 +11,7 @@ from intab.optimize.fold_scale import FOLD_SCALE
 from intab.optimize.fold_transpose import FOLD_TRANSPOSE
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
+from intab.optimize.keep_compressed import COMPRESS_MATMUL, RECOGNISE_DEQUANTIZED
 from intab.optimize.passes import Effect, Pass, run_passes
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
 from intab.optimize.recognise_gelu import RECOGNISE_GELU
@@ -25,6 +26,7 @@ from intab.target import WASM_SIMD, Target
 # In this order: first what makes patterns visible, then patterns, then weights, then layout, then fusion.
 DEFAULT_PASSES: tuple[Pass, ...] = (
     REMOVE_DEAD,
+    RECOGNISE_DEQUANTIZED,
     FOLD_CONSTANTS,
     REMOVE_IDENTITIES,
     SHARE_COMMON,
@@ -42,6 +44,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FOLD_TRANSPOSE,
     FUSE_ELEMENTWISE,
     FUSE_EPILOGUE,
+    COMPRESS_MATMUL,
 )
 
 

@@ -10,8 +10,9 @@ from intab.optimize.editor import Editor
 from intab.optimize.passes import Pass
 from intab.target import Target
 
-# A folded constant may be this many times larger than what it is made of, and this many bytes more.
-GROWTH, GROWTH_NBYTES = 4, 64 << 10
+# A folded constant may be this many times larger than what it is made of, and this many bytes more: bytes that a
+# model turns into floats stay bytes.
+GROWTH, GROWTH_NBYTES = 3, 64 << 10
 
 
 def _run(graph: Graph, _target: Target) -> Graph:
@@ -79,5 +80,5 @@ FOLD_CONSTANTS = Pass("fold_constants", _run)
 """y = f(constant, constant)   ->   y = constant
 
 Also whole numbers that shape arithmetic knows (the sizes of static shapes). A constant that would be more than
-four times and 64 KB larger than what it is made of stays a node. Exact: the operator's own numpy meaning.
+three times and 64 KB larger than what it is made of stays a node. Exact: the operator's own numpy meaning.
 """

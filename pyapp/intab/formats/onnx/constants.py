@@ -7,8 +7,9 @@ import numpy as np
 from intab.formats.onnx.call import Call
 from intab.formats.onnx.limits import MOST_AXES
 from intab.formats.onnx.registry import onnx_op
-from intab.graph.dims import Shape
+from intab.graph.dims import Dim, Shape, ceil_div, maximum
 from intab.graph.ir import Array, Constant, Value
+from intab.ops.broadcast import not_negative
 
 # What a made-up constant may take; beyond that it is computed when the model runs, or refused.
 _LARGEST_MADE_CONSTANT = 1 << 16
@@ -99,22 +100,38 @@ def _filled(call: Call, number: Array, shape: Shape) -> Value:
 
 @onnx_op("Range", since=11)
 def range_(call: Call, start: Value, limit: Value, delta: Value) -> Value:
-    """start, start + delta, ... below limit, all three known."""
+    """start, start + delta, ... below limit; whole numbers may depend on the sizes of the inputs."""
     call.ignore("stash_type")
-    known = [_known_number(call, value, what) for value, what in ((start, "start"), (limit, "limit"), (delta, "delta"))]
-    first, end, step = known
-    if step == 0 or not np.isfinite(known).all():
-        raise call.malformed(f"it counts from {first} to {end} in steps of {step}")
-    count = max(int(np.ceil((end - first) / step)), 0)
+    if start.dtype.is_integer:
+        return _counted(call, start, limit, delta)
+    known = [float(call.known_scalar(value, "a bound")) for value in (start, limit, delta)]
+    first, last, difference = known
+    if difference == 0 or not np.isfinite(known).all():
+        raise call.malformed(f"it counts from {first} to {last} in steps of {difference}")
+    count = max(int(np.ceil((last - first) / difference)), 0)
+    _check_count(call, count)
+    # As ONNX defines it: start + index * delta, not a sum of many deltas.
+    return call.constant((first + np.arange(count) * difference).astype(start.dtype.numpy))
+
+
+def _counted(call: Call, start: Value, limit: Value, delta: Value) -> Value:
+    """Whole numbers: a constant where their count is one, else a node."""
+    (first,), (end,) = (call.known_sizes(value, what) for value, what in ((start, "start"), (limit, "limit")))
+    (step,) = call.known_ints(delta, "delta")
+    if step == 0:
+        raise call.malformed("it counts in steps of 0")
+    count = _not_below_zero(ceil_div(end - first if step > 0 else first - end, abs(step)))
+    if isinstance(count, int):
+        _check_count(call, count)
+        if isinstance(first, int):
+            return call.constant((first + np.arange(count) * step).astype(start.dtype.numpy))
+    return call.result("Range", start=first, count=count, step=step, to=start.dtype)
+
+
+def _check_count(call: Call, count: int) -> None:
     if count > _LARGEST_MADE_CONSTANT:
         raise call.unsupported(f"it makes {count} numbers; at most {_LARGEST_MADE_CONSTANT} are made at load")
-    dtype = start.dtype.numpy
-    # As ONNX defines it: start + index * delta, not a sum of many deltas.
-    return call.constant((first + np.arange(count) * step).astype(dtype))
 
 
-def _known_number(call: Call, value: Value, what: str) -> float | int:
-    if value.elements is not None and len(value.elements) == 1:
-        (number,) = call.known_ints(value, what)
-        return number
-    return call.known_scalar(value, what)
+def _not_below_zero(count: Dim) -> Dim:
+    return count if not_negative(count) else maximum(count, 0)

@@ -69,6 +69,11 @@ def gather(call: Call, x: Value, indices: Value) -> Value:
     return call.result("Gather", x, indices, axis=call.axis(call.integer("axis", 0), x.rank))
 
 
+@onnx_op("GatherND", since=11)
+def gather_nd(call: Call, x: Value, indices: Value) -> Value:
+    return call.result("GatherND", x, indices, batch_dims=call.integer("batch_dims", 0))
+
+
 @onnx_op("DepthToSpace", since=1)
 def depth_to_space(call: Call, x: Value) -> Value:
     """[N, b*b*C, H, W] -> [N, C, b*H, b*W]; "CRD" takes the channels as C*b*b"""

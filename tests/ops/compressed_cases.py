@@ -1,0 +1,92 @@
+"""Cases of numbers stored as bytes with a scale, of counting, and of places named by several indices."""
+
+import numpy as np
+
+from intab import dtypes
+from tests.ops.bodies import epilogue
+from tests.ops.case import OpCase, floats, whole
+
+ROWS = {(0, 0): "N"}
+BYTES = whole(3, 4, 5, low=-128, high=128, dtype="int8")
+SCALES = np.abs(floats(4)) + 0.1
+ZEROS = whole(4, low=-5, high=6, dtype="int8")
+ONE_SCALE, ONE_ZERO = np.array(0.37, np.float32), np.array(7, np.uint8)
+# Halves, what saturates, and what is not finite.
+EDGES = np.array([[0.5, 1.5, 2.5, -0.5, -1.5], [300, -300, 127.4, -128.6, 1e20]], np.float32)
+
+QUANTIZED = [
+    OpCase("Dequantize-one", "DequantizeLinear", {"axis": 0}, [BYTES, ONE_SCALE], ROWS),
+    OpCase("Dequantize-middle", "DequantizeLinear", {"axis": 1}, [BYTES, SCALES, ZEROS], ROWS),
+    OpCase("Dequantize-first", "DequantizeLinear", {"axis": 0}, [BYTES, SCALES[:3]], {(0, 1): "H", (0, 2): "W"}),
+    OpCase("Dequantize-last", "DequantizeLinear", {"axis": 1}, [BYTES[0].T, SCALES], {(0, 0): "W"}, constants=(1,)),
+    OpCase("Dequantize-u8", "DequantizeLinear", {}, [BYTES.view(np.uint8), ONE_SCALE, ONE_ZERO], ROWS),
+    OpCase("Dequantize-i32", "DequantizeLinear", {}, [whole(3, 5, low=-(10**6), high=10**6), ONE_SCALE], ROWS),
+    OpCase("Quantize-u8", "QuantizeLinear", {}, [9 * floats(3, 5), ONE_SCALE, ONE_ZERO], ROWS),
+    OpCase(
+        "Quantize-i8-edges",
+        "QuantizeLinear",
+        {"to": dtypes.int8},
+        [EDGES, np.array(1, np.float32), np.array(3, np.int8)],
+    ),
+    OpCase("Quantize-no-zero", "QuantizeLinear", {"axis": 0}, [9 * floats(3, 5), ONE_SCALE], ROWS),
+    OpCase(
+        "Quantize-channels",
+        "QuantizeLinear",
+        {"axis": 1, "to": dtypes.int8},
+        [9 * floats(2, 4, 3), SCALES, ZEROS],
+        {(0, 0): "N", (0, 2): "W"},
+        constants=(1, 2),
+    ),
+]
+
+MATRIX = whole(21, 19, low=-128, high=128, dtype="int8")
+COLUMN_SCALES = (np.abs(floats(19, seed=5)) + 0.1) / 64
+COMPRESSED = [
+    OpCase(
+        "CompressedMatMul",
+        "CompressedMatMul",
+        {},
+        [floats(2, 7, 21), MATRIX, COLUMN_SCALES],
+        {(0, 0): "N", (0, 1): "T"},
+        constants=(1, 2),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "CompressedMatMul-epilogue",
+        "CompressedMatMul",
+        {"epilogue": epilogue(), "transpose_b": True},
+        [floats(2, 5, 21), MATRIX.T.copy(), COLUMN_SCALES, floats(19, seed=3), floats(2, 5, 19, seed=4)],
+        {(0, 0): "N", (0, 1): "T", (4, 0): "N", (4, 1): "T"},
+        constants=(1, 2, 3),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "CompressedMatMul-u8-one-scale",
+        "CompressedMatMul",
+        {},
+        [floats(60, 21), MATRIX.view(np.uint8), ONE_SCALE],
+        ROWS,
+        constants=(1, 2),
+        tolerance=1e-5,
+    ),
+    OpCase("CompressedMatMul-fed", "CompressedMatMul", {}, [floats(3, 21), MATRIX, ONE_SCALE], ROWS, kernel=False),
+]
+
+PLACES = np.array([[0, 1], [-1, -2], [2, 3]], np.int64)
+INDEX = [
+    OpCase("Range", "Range", {"start": 3, "count": 5, "step": 2}, []),
+    OpCase("Range-i32-down", "Range", {"start": 3, "count": 4100, "step": -1, "to": dtypes.int32}, []),
+    OpCase("Range-nothing", "Range", {"start": 3, "count": 0}, []),
+    OpCase("GatherND-rows", "GatherND", {}, [floats(3, 4, 5), PLACES], {(0, 2): "W", (1, 0): "N"}),
+    OpCase("GatherND-elements", "GatherND", {}, [floats(3, 4), PLACES.reshape(1, 3, 2)], {(1, 1): "N"}),
+    OpCase(
+        "GatherND-batches",
+        "GatherND",
+        {"batch_dims": 1},
+        [whole(3, 4, 5, dtype="int64"), PLACES[:, None, 1:]],
+        {(0, 0): "N", (1, 0): "N"},
+    ),
+    OpCase("GatherND-flags", "GatherND", {}, [floats(3, 4) > 0, PLACES], {(1, 0): "N"}),
+]
+
+COMPRESSED_CASES = [*QUANTIZED, *COMPRESSED, *INDEX]
