@@ -64,7 +64,7 @@ def test_rows_of_a_table_are_taken_before_they_become_floats(scale: np.ndarray) 
     graph = apply(table(scale), *DEFAULT_PASSES, sizes={"N": 5})
     assert operators(graph)[0] == "Gather"
     assert graph.nodes[0].output.dtype == dtypes.int8
-    assert constants_nbytes(graph) <= BYTES.nbytes + 4 * max(DEPTH, COLUMNS)
+    assert constants_nbytes(graph) <= BYTES.nbytes + 8 * max(DEPTH, COLUMNS)
 
 
 def test_bytes_are_not_folded_into_floats() -> None:
