@@ -28,6 +28,7 @@ from intab.ops.dense import (
     require_float32,
 )
 from intab.ops.lowering import Lowering, Place, Work
+from intab.ops.packing import Packing, packing
 
 # Unrolled windows larger than this make kernels that are slow to compile.
 MAXIMUM_UNROLLED_TAPS = 49
@@ -198,9 +199,7 @@ def _lower_depthwise(
     lowering: Lowering, g: Geometry, picture: Place, w: Value, operands: EpilogueOperands, out: Place
 ) -> None:
     taps = math.prod(g.kernel)
-    weights = lowering.weight(
-        (w,), "taps by channels", (taps, g.channels), lambda array: as_matrix(array, array.size // array.shape[0])
-    )
+    weights = lowering.weight((w,), "taps by channels", (taps, g.channels), Packing("taps by channels"))
     window = Window(*g.kernel, stride=g.strides[1], dilation=g.dilations[1])
     lowering.step(
         depthwise(window, operands.epilogue),
@@ -240,11 +239,19 @@ def _group_weights(lowering: Lowering, g: Geometry, w: Value, group: int) -> Pla
         source = lowering.place(w)
         source = Place(source.buffer, source.dtype, source.offset + first * depth)
         return pack_computed(lowering, source, batches=1, depth=depth, columns=columns, strides=(0, 1, depth))
-
-    def pack(array: Numbers) -> Numbers:
-        return pack_panels(array[first : first + columns].reshape(columns, depth).T)
-
+    pack = Packing("filters in panels", (first, columns))
     return lowering.weight((w,), f"panels of group {group} of {g.group}", panels_shape(depth, columns), pack)
+
+
+@packing("filters in panels")
+def _filters_in_panels(array: Numbers, first: int, count: int) -> Numbers:
+    """Filters first .. first + count of [O, *kernel, I/group]."""
+    return pack_panels(array[first : first + count].reshape(count, -1).T)
+
+
+@packing("taps by channels")
+def _taps_by_channels(array: Numbers) -> Numbers:
+    return as_matrix(array, array.size // array.shape[0])
 
 
 def _padded(

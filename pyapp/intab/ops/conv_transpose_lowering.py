@@ -29,6 +29,7 @@ from intab.ops.dense import (
 )
 from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering, Place
+from intab.ops.packing import Packing, packing
 from intab.ops.strides import dense_strides
 
 
@@ -117,10 +118,7 @@ def _lower_apart(
     buffers: dict[str, Place] = {}
     if bias is not None:
         columns = -(-g.products // TILE_COLUMNS) * TILE_COLUMNS
-
-        def repeat(array: Numbers) -> Numbers:
-            return pad_columns(np.tile(array, math.prod(g.kernel)))
-
+        repeat = Packing("bias for each tap", (math.prod(g.kernel),))
         buffers["bias"] = lowering.weight((bias,), "repeated for each tap", (columns,), repeat)
         tensors = {"bias": (bias.dtype.itemsize, *bias.shape)}
         operands = EpilogueOperands(Epilogue(True, operands.epilogue.function), buffers, operands.words, tensors)
@@ -175,11 +173,7 @@ def _window_products(
     lowering: Lowering, g: TransposedGeometry, x: Value, w: Value, operands: EpilogueOperands
 ) -> Place:
     """[pixels, channels] @ weights -> [pixels, taps_y, taps_x, features]."""
-
-    def pack(array: Numbers) -> Numbers:
-        by_tap = np.moveaxis(array.reshape(g.channels, g.features, -1), 1, 2)
-        return pack_panels(by_tap.reshape(g.channels, g.products))
-
+    pack = Packing("transposed filters in panels", (g.channels, g.features))
     rows = product(x.shape[:-1])
     weights = lowering.weight((w,), "panels by tap", panels_shape(g.channels, g.products), pack)
     made = lowering.scratch(float32, rows * g.products)
@@ -198,3 +192,14 @@ def _window_products(
         ),
     )
     return made
+
+
+@packing("transposed filters in panels")
+def _transposed_filters_in_panels(array: Numbers, channels: int, features: int) -> Numbers:
+    by_tap = np.moveaxis(array.reshape(channels, features, -1), 1, 2)
+    return pack_panels(by_tap.reshape(channels, -1))
+
+
+@packing("bias for each tap")
+def _bias_for_each_tap(array: Numbers, taps: int) -> Numbers:
+    return pad_columns(np.tile(array, taps))

@@ -15,12 +15,15 @@ from intab.ops.arrays import Numbers
 from intab.ops.epilogue import body_function
 from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering, Place, Work
+from intab.ops.packing import Packing, packing
 from intab.ops.strides import broadcast_strides, dense_strides
 
 # Of the second-level cache, what the panels of a block may take, and what its rows may.
 PANELS_NBYTES = 256 * 1024
 ROWS_NBYTES = 128 * 1024
 MOST_TILES_DOWN = 8
+
+packing("padded columns")(pad_columns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +130,7 @@ def padded_bias(lowering: Lowering, bias: Value) -> Place:
     if constant is None:
         return lowering.place(bias)
     length = -(-constant.shape[0] // TILE_COLUMNS) * TILE_COLUMNS
-    return lowering.weight((bias,), "padded to panels", (length,), pad_columns)
+    return lowering.weight((bias,), "padded to panels", (length,), Packing("padded columns"))
 
 
 def pack_computed(

@@ -27,6 +27,7 @@ from intab.ops.dense import (
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
 from intab.ops.kernel_steps import transpose_step
 from intab.ops.lowering import Lowering, Place
+from intab.ops.packing import Packing, packing
 from intab.ops.registry import Result, op
 
 
@@ -134,11 +135,7 @@ def _right_side(op: MatMul, lowering: Lowering, b: Value, right: Shape, out: Out
     depth, columns = right[-2], right[-1]
     constant = lowering.constant(b)
     if constant is not None and not out.batch and isinstance(depth, int) and isinstance(columns, int):
-
-        def pack(array: Numbers) -> Numbers:
-            matrix = array.reshape(columns, depth).T if op.transpose_b else array.reshape(depth, columns)
-            return pack_panels(matrix)
-
+        pack = Packing("matrix in panels", (depth, columns, int(op.transpose_b)))
         name = "panels of the transpose" if op.transpose_b else "panels"
         return lowering.weight((b,), name, panels_shape(depth, columns), pack)
     place = lowering.place(b)
@@ -149,6 +146,11 @@ def _right_side(op: MatMul, lowering: Lowering, b: Value, right: Shape, out: Out
     inner = (1, depth) if op.transpose_b else (columns, 1)
     strides = (depth * columns, *inner)
     return pack_computed(lowering, place, batches=batches, depth=depth, columns=columns, strides=strides)
+
+
+@packing("matrix in panels")
+def _matrix_in_panels(array: Numbers, depth: int, columns: int, transposed: int) -> Numbers:
+    return pack_panels(array.reshape(columns, depth).T if transposed else array.reshape(depth, columns))
 
 
 def matmul_shape(a: Shape, b: Shape) -> tuple[Shape, Pairs]:
