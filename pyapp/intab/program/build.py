@@ -178,6 +178,7 @@ class _Building:
             outputs,
             tuple(self.dims.numbers),
             self.graph.equalities,
+            tuple(kernel.name for _, kernel in self.kernels.values()),
         )
 
     def _weight(

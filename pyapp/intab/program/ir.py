@@ -116,7 +116,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
-    """A compiled model for one target, for all sizes. `dims[0]` is 0."""
+    """A compiled model for one target, for all sizes. `dims[0]` is 0.
+
+    `kernels` are empty when the program comes from a store, with its module; `kernel_names` are always there.
+    """
 
     name: str
     target: Target
@@ -129,3 +132,4 @@ class Program:
     outputs: tuple[Port, ...]
     dims: tuple[Dim, ...]
     equalities: tuple[Equality, ...]
+    kernel_names: tuple[str, ...]

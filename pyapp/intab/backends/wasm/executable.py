@@ -49,7 +49,7 @@ class WasmExecutable:
 
     @property
     def kernel_count(self) -> int:
-        return len(self.program.kernels)
+        return len(self.program.kernel_names)
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
         self._finished = None
@@ -84,7 +84,7 @@ class WasmExecutable:
         return tuple(
             StepTime(
                 step.label,
-                self.program.kernels[step.kernel].name,
+                self.program.kernel_names[step.kernel],
                 max(0.0, median(times) - call_ms),
                 *(work or (None, None)),
             )
@@ -190,11 +190,22 @@ class WasmExecutable:
         return out
 
 
+def module_of(program: Program) -> bytes:
+    """The WebAssembly module of a program's kernels."""
+    return generate(program.kernels, program.target)
+
+
 async def prepare(
-    program: Program, pool: Pool, progress: Callable[[float, float], None] = lambda done, total: None
+    program: Program,
+    pool: Pool,
+    progress: Callable[[float, float], None] = lambda done, total: None,
+    module: bytes | None = None,
 ) -> WasmExecutable:
-    """Generate the module, instantiate it and write the weights. What was made is given back when one of them fails."""
-    module = generate(program.kernels, program.target)
+    """Instantiate the program's module, generated when None, and write the weights.
+
+    What was made is given back when one of them fails.
+    """
+    module = module_of(program) if module is None else module
     instance = await pool.machine.instantiate(module)
     executable = WasmExecutable(program, pool, module, instance)
     try:

@@ -1,0 +1,110 @@
+"""Programs as bytes: what comes back is what was compiled, and computes the same."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from intab import formats
+from intab.backends.wasm.desktop import WasmtimeMachine
+from intab.backends.wasm.executable import WasmExecutable, module_of, prepare
+from intab.backends.wasm.pool import Pool
+from intab.errors import CacheError, IntegrityError
+from intab.graph.dims import Dim, ceil_div, maximum, minimum, symbol
+from intab.graph.ir import Array, Graph
+from intab.graph.storage import MemoryStorage
+from intab.optimize import optimize
+from intab.program import Program, build
+from intab.program.ir import Weight
+from intab.program.serialize import StoredProgram, from_bytes, to_bytes
+from intab.program.size_table import SizeReader, SizeWriter
+from intab.target import WASM_RELAXED_SIMD
+
+FEEDS = {"det": (1, 3, 64, 96), "rec": (2, 3, 48, 80), "cls": (2, 3, 48, 96)}
+
+
+def compiled(path: Path) -> tuple[StoredProgram, MemoryStorage]:
+    model = MemoryStorage(path.name, path.read_bytes())
+    graph = formats.read(model)
+    program = build(optimize(graph, target=WASM_RELAXED_SIMD), WASM_RELAXED_SIMD)
+    return StoredProgram(program, module_of(program), graph), model
+
+
+@pytest.fixture(scope="module")
+def small(ocr_models: Mapping[str, Path]) -> tuple[StoredProgram, MemoryStorage]:
+    return compiled(ocr_models["cls"])
+
+
+@pytest.mark.parametrize("name", FEEDS)
+def test_all_of_a_program_comes_back(ocr_models: Mapping[str, Path], name: str) -> None:
+    stored, model = compiled(ocr_models[name])
+    data = to_bytes(stored, model)
+    assert len(data) < 1 << 20  # the weights are not in it
+    again = from_bytes(data, model, WASM_RELAXED_SIMD)
+    assert again.module == stored.module
+    for field in fields(Program):
+        if field.name not in ("kernels", "weights"):
+            assert getattr(again.program, field.name) == getattr(stored.program, field.name), field.name
+    assert again.program.kernels == () and len(again.program.weights) == len(stored.program.weights)
+    for one, other in zip(again.program.weights, stored.program.weights, strict=True):
+        assert (one.buffer, one.shape, one.pack) == (other.buffer, other.shape, other.pack)
+        assert one.numpy().tobytes() == other.numpy().tobytes()
+    assert signature(again.signature) == signature(stored.signature)
+
+
+def signature(graph: Graph) -> tuple[object, ...]:
+    sides = [[(v.name, v.dtype, v.shape) for v in side] for side in (graph.inputs, graph.outputs)]
+    return (graph.name, sides, graph.output_names, graph.equalities, dict(graph.metadata))
+
+
+@pytest.mark.wasmtime
+@pytest.mark.parametrize("name", FEEDS)
+def test_it_computes_the_same(ocr_models: Mapping[str, Path], name: str) -> None:
+    stored, model = compiled(ocr_models[name])
+    again = from_bytes(to_bytes(stored, model), model, WASM_RELAXED_SIMD)
+    pool = Pool(WasmtimeMachine(WASM_RELAXED_SIMD))
+    first = asyncio.run(prepare(stored.program, pool))
+    second = asyncio.run(prepare(again.program, pool, module=again.module))
+    x = np.random.default_rng(1).standard_normal(FEEDS[name]).astype(np.float32)
+    assert run(first, stored.signature, x) == run(second, again.signature, x)
+    assert second.kernel_count == first.kernel_count
+    assert [s.kernel for s in second.time_steps(1)] == [s.kernel for s in first.time_steps(1)]
+
+
+def run(executable: WasmExecutable, graph: Graph, x: Array) -> dict[str, bytes]:
+    (given,) = graph.inputs
+    sizes = {str(dim): size for dim, size in zip(given.shape, x.shape, strict=True) if not isinstance(dim, int)}
+    symbols = {name.strip("`"): size for name, size in sizes.items()}
+    outputs = executable.run({given.name: x}, symbols, graph.output_names)
+    return {name: array.tobytes() for name, array in outputs.items()}
+
+
+def test_other_bytes_are_refused(small: tuple[StoredProgram, MemoryStorage]) -> None:
+    stored, model = small
+    data = to_bytes(stored, model)
+    flipped = bytearray(data)
+    flipped[len(data) // 2] ^= 1
+    for damaged in (b"", data[:-1], bytes(flipped), b"x" + data[1:], data + b"\0", data[:20]):
+        with pytest.raises(IntegrityError, match="is not what was stored"):
+            from_bytes(damaged, model, WASM_RELAXED_SIMD)
+
+
+def test_weights_that_only_code_can_make_cannot_be_stored(small: tuple[StoredProgram, MemoryStorage]) -> None:
+    stored, model = small
+    weight: Weight = replace(stored.program.weights[0], pack=lambda *arrays: arrays[0])
+    program = replace(stored.program, weights=(weight,))
+    with pytest.raises(CacheError, match="packed by code that has no name"):
+        to_bytes(replace(stored, program=program), model)
+
+
+def test_sizes_come_back_equal() -> None:
+    h, w = symbol("H"), symbol("an odd name: 1")
+    halved = ceil_div(h, 2)
+    sizes: list[Dim] = [0, -3, h, 2 * h * w - 5, halved, maximum(halved, w) % 7, minimum(h * h, halved // w), h]
+    writer = SizeWriter()
+    numbers = writer.numbers(sizes)
+    assert numbers[2] == numbers[-1]
+    assert SizeReader(writer.rows).shape(numbers) == tuple(sizes)
