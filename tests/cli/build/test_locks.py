@@ -80,6 +80,8 @@ def test_locks_of_this_checkout_are_sound():
     wheels = read_wheels_lock(ROOT / "wheels" / "wheels.lock.toml")
     models = read_models_lock(ROOT / "models.lock.toml")
     assert {"numpy", "micropip"} <= {entry.name for entry in wheels if entry.use == "start"}
-    assert [entry.path for entry in models] == ["ocr/det.onnx", "ocr/rec.onnx", "ocr/cls.onnx"]
+    shipped = [entry.path for entry in models if entry.use == "site"]
+    assert shipped == ["ocr/det.onnx", "ocr/rec.onnx", "ocr/cls.onnx"]
+    assert {entry.use for entry in models} == {"site", "tests"}
     for entry in wheels:
         assert entry.artifact.file_name.lower().startswith(f"{entry.name}-{entry.version}-")

@@ -12,6 +12,7 @@ from typing import TypeVar
 from intab.errors import IntabError
 
 USES = ("start", "site", "tests")
+MODEL_USES = ("site", "tests")
 
 Table = Mapping[str, object]
 Parsed = TypeVar("Parsed")
@@ -69,11 +70,12 @@ class WheelEntry:
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """A model of the site. `id` is its address there: "ocr/det" lies at models/ocr/det.onnx."""
+    """A model. `id` is its address: "ocr/det" lies at models/ocr/det.onnx. `use` is "site" or "tests" (not there)."""
 
     id: str
     artifact: Artifact
     origin: str
+    use: str
 
     @property
     def path(self) -> str:
@@ -119,14 +121,11 @@ def _source(name: str, table: Table, path: Path) -> Source:
 
 
 def _wheel(entry: Table, sources: Mapping[str, Source], where: str) -> WheelEntry:
-    use = _text(entry, "use", where)
-    if use not in USES:
-        raise IntabError(f"{where}: use = {use!r}; give one of {', '.join(USES)}.")
     return WheelEntry(
         name=_text(entry, "name", where),
         version=_text(entry, "version", where),
         artifact=_artifact(entry, sources, where),
-        use=use,
+        use=_use(entry, USES, where),
         left_out=_texts(entry, "left_out", where),
     )
 
@@ -136,7 +135,15 @@ def _model(entry: Table, sources: Mapping[str, Source], where: str) -> ModelEntr
         id=_text(entry, "id", where),
         artifact=_artifact(entry, sources, where),
         origin=_text(entry, "origin", where),
+        use=_use(entry, MODEL_USES, where),
     )
+
+
+def _use(entry: Table, uses: tuple[str, ...], where: str) -> str:
+    use = _text(entry, "use", where)
+    if use not in uses:
+        raise IntabError(f"{where}: use = {use!r}; give one of {', '.join(uses)}.")
+    return use
 
 
 def _artifact(entry: Table, sources: Mapping[str, Source], where: str) -> Artifact:

@@ -24,6 +24,11 @@ class Materials:
     wheels: tuple[WheelEntry, ...]
     models: tuple[ModelEntry, ...]
 
+    @property
+    def site_models(self) -> tuple[ModelEntry, ...]:
+        """The models that the site ships."""
+        return tuple(entry for entry in self.models if entry.use == "site")
+
     def wheel_path(self, entry: WheelEntry) -> Path:
         return self.cache / "wheels" / entry.artifact.file_name
 

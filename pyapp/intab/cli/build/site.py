@@ -86,7 +86,7 @@ def build_site(layout: Layout, say: Say) -> Path:
 def _check_inputs(layout: Layout, materials: Materials) -> None:
     needed = [layout.core / name for name in (*CORE_FILES, LIBRARY, LOCK)]
     needed += [materials.wheel_path(entry) for entry in materials.wheels]
-    needed += [materials.model_path(entry) for entry in materials.models]
+    needed += [materials.model_path(entry) for entry in materials.site_models]
     for path in needed:
         if not path.is_file():
             raise IntabError(f"{path} is missing: run python3 scripts/setup.py first.")
@@ -124,7 +124,7 @@ def _web_files(layout: Layout) -> dict[str, Path | bytes]:
 
 
 def _model_files(materials: Materials) -> dict[str, Path | bytes]:
-    return {f"models/{entry.path}": materials.model_path(entry) for entry in materials.models}
+    return {f"models/{entry.path}": materials.model_path(entry) for entry in materials.site_models}
 
 
 def _manifest(layout: Layout, materials: Materials, wheels: Wheels) -> bytes:
@@ -153,7 +153,7 @@ def _manifest(layout: Layout, materials: Materials, wheels: Wheels) -> bytes:
                 "licence": entry.artifact.licence,
                 "source": entry.origin,
             }
-            for entry in materials.models
+            for entry in materials.site_models
         },
     }
     return (json.dumps(manifest, indent=1, ensure_ascii=False) + "\n").encode()
