@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from intab.errors import UnsupportedOpError
+from intab.errors import ModelFormatError, UnsupportedOpError
 from tests.formats.small_models import Fixed, check, node_model, read_model
 
 LOW = {"uint8": 0, "int8": -128}
@@ -91,3 +91,57 @@ def test_a_zero_point_for_each_row_is_refused() -> None:
         UnsupportedOpError, match=r"small\.onnx: node 'node' \(MatMulInteger, opset 10\): its left zero"
     ):
         read_model(model)
+
+
+def pair(dtype: str, scale: float) -> tuple[Fixed, Fixed]:
+    """A scale and a zero point for a tensor of a dtype."""
+    return one(scale), one(LOW[dtype] + 120, dtype)
+
+
+@pytest.mark.parametrize("dtype", LOW)
+@pytest.mark.parametrize("op", ["QLinearAdd", "QLinearMul"])
+def test_arithmetic_on_bytes(op: str, dtype: str) -> None:
+    """Scales that are no powers of two leave no ties: onnxruntime multiplies by quotients of scales."""
+    a, b, result = pair(dtype, 0.0313), pair(dtype, 0.0471), pair(dtype, 0.0977)
+    x, y = octets(dtype, 2, 3, 5, 6), octets(dtype, 2, 3, 5, 6, seed=1)
+    check(op, x, *a, y, *b, *result, opset=11, domain="com.microsoft", tolerance=0)
+    check(op, x, *a, octets(dtype, 3, 1, 1), *b, *result, opset=11, domain="com.microsoft", sizes="known", tolerance=0)
+
+
+@pytest.mark.parametrize("dtype", LOW)
+def test_functions_of_bytes(dtype: str) -> None:
+    x, scale, result = octets(dtype, 2, 3, 5, 6), pair(dtype, 0.0313), (one(1 / 256), one(LOW[dtype], dtype))
+    given: dict[str, Any] = {"opset": 11, "domain": "com.microsoft", "tolerance": 0}
+    check("QLinearSigmoid", x, *scale, *result, **given)
+    check("QLinearLeakyRelu", x, *scale, *pair(dtype, 0.0213), alpha=0.2, **given)
+    check("QLinearGlobalAveragePool", x, *scale, *pair(dtype, 0.0123), **given)
+    check("QLinearGlobalAveragePool", x, *scale, *pair(dtype, 0.0123), channels_last=1, **given)
+
+
+def test_concat_of_bytes() -> None:
+    parts = [octets("uint8", 2, channels, 4, seed=channels) for channels in (1, 3, 2)]
+    inputs = [part for i, x in enumerate(parts) for part in (x, *pair("uint8", 0.02 + 0.013 * i))]
+    check("QLinearConcat", *pair("uint8", 0.05), *inputs, opset=11, axis=1, domain="com.microsoft", tolerance=0)
+    model, _ = node_model(
+        "QLinearConcat", [*pair("uint8", 0.05), *inputs[:4]], opset=11, axis=1, domain="com.microsoft"
+    )
+    with pytest.raises(ModelFormatError, match="4 inputs after its own scale, not three for each part"):
+        read_model(model)
+
+
+@pytest.mark.parametrize("per_column", [False, True])
+def test_qgemm(per_column: bool) -> None:
+    a, b = octets("uint8", 4, 9), fixed("int8", 7, 9)
+    b_scale, b_zero = (scales(7, 0.03), Fixed(np.zeros(7), np.int8)) if per_column else (one(0.03), one(3, np.int8))
+    bias = Fixed(np.arange(7) * 500 - 900, np.int32)
+    inputs = (a, *pair("uint8", 0.05), b, b_scale, b_zero, bias)
+    given: dict[str, Any] = {"opset": 11, "domain": "com.microsoft", "transB": 1}
+    check("QGemm", *inputs, one(0.9), one(90, np.uint8), tolerance=0, **given)
+    check("QGemm", *inputs, tolerance=1e-6, **given)
+
+
+@pytest.mark.parametrize("shift", [-2.0, 0.0, 5.0])
+def test_dynamic_quantize_linear(shift: float) -> None:
+    x = np.random.default_rng(3).standard_normal((3, 4, 7)).astype(np.float32)
+    check("DynamicQuantizeLinear", x + np.float32(shift), opset=11, outputs=3, tolerance=0)
+    check("DynamicQuantizeLinear", np.zeros((2, 3), np.float32), opset=11, outputs=3, tolerance=0)

@@ -12,6 +12,7 @@ from tests.ops.bodies import body, epilogue
 from tests.ops.case import Numbers, OpCase, flags, floats, whole
 from tests.ops.compressed_cases import COMPRESSED_CASES
 from tests.ops.integer_cases import INTEGER_CASES
+from tests.ops.quantized_element_cases import QUANTIZED_ELEMENT_CASES
 from tests.ops.recurrent_cases import RECURRENT_CASES
 from tests.ops.window_cases import WINDOW_CASES
 
@@ -284,6 +285,7 @@ OP_CASES: list[OpCase] = [
     *REDUCE,
     *MATMUL,
     *INTEGER_CASES,
+    *QUANTIZED_ELEMENT_CASES,
     *WINDOW_CASES,
     *MOVE,
     *NORM,

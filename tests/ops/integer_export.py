@@ -1,4 +1,4 @@
-"""Integer products as ONNX nodes."""
+"""Integer products, and bytes as floats and back, as ONNX nodes."""
 
 from typing import TYPE_CHECKING
 
@@ -58,3 +58,8 @@ def _numpy(node: Node, index: int) -> "np.dtype[np.generic]":
     value = node.inputs[index]
     assert value is not None
     return value.dtype.numpy
+
+
+def quantized_element(export: "Export", node: Node) -> str:
+    """A scale that broadcasts is one for all, or one for each place along the last axis."""
+    return export.node(f"{node.op}Linear", *export.inputs_of(node), axis=-1)

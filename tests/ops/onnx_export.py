@@ -11,7 +11,7 @@ from intab.graph.ir import Graph, Node, Value
 from intab.ops.broadcast import numbers
 from intab.ops.recurrent_parts import ACTIVATION_PARAMETERS
 from tests.ops.case import Numbers
-from tests.ops.integer_export import integer_product
+from tests.ops.integer_export import integer_product, quantized_element
 
 OPSET = 20
 
@@ -316,6 +316,8 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Cast": _cast,
     "Mod": _mod,
     "Fused": _fused,
+    "Quantize": quantized_element,
+    "Dequantize": quantized_element,
     "IntegerMatMul": integer_product,
     "IntegerConv": integer_product,
     "MatMul": _matmul,

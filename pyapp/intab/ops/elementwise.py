@@ -39,6 +39,8 @@ class Elementwise:
     compute(self, *arrays) -> array            the numpy meaning
     scalar(self, block, *expressions) -> Expr  the same in the kernel language
     dims(self, *dims) -> Dim or None           the same for sizes, where shape arithmetic uses the operator
+
+    `knows_narrow` says that `scalar` takes numbers of 8 and 16 bits as i32 and makes nothing that does not fit.
     """
 
     __slots__ = ()
@@ -46,6 +48,7 @@ class Elementwise:
     arity: ClassVar[int] = 1
     accepts: ClassVar[tuple[str, ...]] = NUMBERS
     gives: ClassVar[DType | None] = None
+    knows_narrow: ClassVar[bool] = False
     compute: ClassVar[Callable[..., Numbers]]
     scalar: ClassVar[Callable[..., Expr]]
     dims: ClassVar[Callable[..., Dim | None]] = staticmethod(_unknown)
@@ -95,11 +98,15 @@ class Elementwise:
 
 
 _REGISTERS = {"f32": F32, "i32": I32, "i64": I64, "bool": BOOL}
+_NARROW = {"u8": I32, "i8": I32, "u16": I32, "i16": I32}
 
 
-def register_type(dtype: DType) -> Type:
-    """What kernels compute with for a dtype. Raises UnsupportedOpError for dtypes that they do not know."""
-    found = _REGISTERS.get(dtype.name)
+def register_type(dtype: DType, *, narrow: bool = False) -> Type:
+    """What kernels compute with for a dtype. Raises UnsupportedOpError for dtypes that they do not know.
+
+    With `narrow` they know those of 8 and 16 bits, for operators that take care of what does not fit.
+    """
+    found = _REGISTERS.get(dtype.name) or (_NARROW.get(dtype.name) if narrow else None)
     if found is None:
         raise UnsupportedOpError(
             f"Kernels compute in {', '.join(_REGISTERS)}, not in {dtype}. Use backend='reference'."
@@ -112,4 +119,5 @@ def scalar_function(operator: Elementwise, dtypes: tuple[DType, ...]) -> ScalarF
 
     Raises UnsupportedOpError for dtypes that kernels do not know.
     """
-    return functions.scalar_function(operator.scalar, *map(register_type, dtypes))
+    types = (register_type(dtype, narrow=operator.knows_narrow) for dtype in dtypes)
+    return functions.scalar_function(operator.scalar, *types)

@@ -78,6 +78,9 @@ def write_body(block: Block, body: Graph, arguments: tuple[Expr, ...]) -> Expr:
         operator = operator_of_node(node)
         if not isinstance(operator, Elementwise):
             raise UnsupportedOpError(f"Body {body.name!r} holds {node.op}, which is not elementwise.")
+        for used in (*node.inputs, *node.outputs):
+            if used is not None:
+                register_type(used.dtype, narrow=operator.knows_narrow)
         result = operator.scalar(block, *(known[value] for value in node.inputs if value is not None))
         known[node.output] = block.let(node.op.lower(), result)
     return known[body.outputs[0]]
@@ -88,4 +91,4 @@ def _number(body: Graph, value: Value) -> Const:
     numbers = body.constants[value.name].numpy()
     if numbers.size != 1:
         raise ShapeError(f"Body {body.name!r} holds the constant {value}; tensors come in as inputs, not constants.")
-    return Const(numbers.reshape(-1)[0].item(), register_type(value.dtype))
+    return Const(numbers.reshape(-1)[0].item(), register_type(value.dtype, narrow=True))

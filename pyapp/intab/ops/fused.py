@@ -14,6 +14,8 @@ from intab.ops.registry import Result, op
 class Fused(Elementwise):
     """The elementwise graph `body`; its inputs are this node's, broadcast against each other."""
 
+    knows_narrow = True  # as far as the operators inside do, which `write_body` sees to
+
     body: Graph
 
     def infer(self, *inputs: Value) -> Result:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from intab.kernels import functions
 from intab.kernels.families.depthwise import Window, depthwise
 from intab.kernels.families.integer_convolution import integer_convolution
 from intab.kernels.families.integer_matmul import integer_matmul
+from intab.kernels.families.integer_tile import pack_pairs
 from intab.kernels.ir import F32, I32, Cast
 from intab.ops.arrays import Numbers
 from intab.ops.conv_lowering import MAXIMUM_UNROLLED_TAPS, Geometry
@@ -33,6 +34,7 @@ from intab.ops.integer_dense import (
 )
 from intab.ops.kernel_steps import compute_step, fill_step, moved
 from intab.ops.lowering import Lowering, Place
+from intab.ops.packing import Packing, packing
 from intab.ops.strides import collapse, dense_strides
 
 
@@ -159,14 +161,9 @@ def _group_weights(lowering: Lowering, g: Geometry, operands: Operands, group: i
     w, zero = operands.right, operands.right_zero
     if _are_constant(lowering, operands):
         constants = (w,) if zero is None else (w, zero)
-
-        def matrix(array: Numbers, zeros: Numbers | None = None) -> Numbers:
-            moved_weights = _filters(array, zeros)[first : first + columns].reshape(columns, taps, inputs)
-            even = np.pad(moved_weights, ((0, 0), (0, 0), (0, odd)))
-            return even.reshape(columns, -1).T.astype(np.int16)
-
         name = f"panels of pairs of group {group} of {g.group}"
-        return packed_constant(lowering, constants, name, taps * (inputs + odd), columns, matrix)
+        pack = Packing("filters in pairs", (first, columns))
+        return packed_constant(lowering, constants, name, taps * (inputs + odd), columns, pack)
     if odd and taps > 1:
         raise UnsupportedOpError(
             f"an integer convolution of {inputs} channels with weights that are computed has no kernel here. "
@@ -187,7 +184,21 @@ def _group_weights(lowering: Lowering, g: Geometry, operands: Operands, group: i
     )
 
 
-def _filters(weights: Numbers, zeros: Numbers | None) -> Numbers:
+@packing("filters in pairs")
+def _filters_in_pairs(weights: Numbers, *others: Any) -> Numbers:
+    """Filters first .. first + count of [O, *kernel, I/group], an odd channel with 0; a zero point comes first."""
+    *zero, first, count = others
+    filters = _filters(weights, *zero)[first : first + count].reshape(count, -1, weights.shape[-1])
+    even = np.pad(filters, ((0, 0), (0, 0), (0, weights.shape[-1] % 2)))
+    return pack_pairs(even.reshape(count, -1).T.astype(np.int16))
+
+
+@packing("exact taps by channels")
+def _exact_taps(weights: Numbers, *zero: Numbers) -> Numbers:
+    return np.ascontiguousarray(_filters(weights, *zero).reshape(len(weights), -1).T, np.float32)
+
+
+def _filters(weights: Numbers, zeros: Numbers | None = None) -> Numbers:
     """Weights [O, ...] without their zero points, one for all or one a filter."""
     return np.moveaxis(without_zero(np.moveaxis(weights, 0, -1), zeros), -1, 0)
 
@@ -203,7 +214,7 @@ def _lower_depthwise(
         constants,
         "exact taps by channels",
         (taps, g.channels),
-        lambda array, zeros=None: _filters(array, zeros).reshape(-1, taps).T.astype(np.float32),
+        Packing("exact taps by channels"),
         float32,
     )
     sums = lowering.scratch(float32, g.rows * g.channels)

@@ -1,6 +1,6 @@
 """What integer matmul and convolution share: rules of their operands, what becomes of sums, both sides in pairs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,7 +12,7 @@ from intab.graph.ir import Value
 from intab.kernels import functions
 from intab.kernels.block import Block
 from intab.kernels.families.integer_matmul import pack_right_pairs
-from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, TILE_ROWS, Finish, pack_pairs
+from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, TILE_ROWS, Finish
 from intab.kernels.families.widen_lines import widen_lines
 from intab.kernels.ir import F32, I32, Cast, Expr, Unary
 from intab.kernels.scalar import ScalarFunction
@@ -20,9 +20,9 @@ from intab.ops.arrays import Numbers
 from intab.ops.broadcast import Pairs, agree
 from intab.ops.dense import MOST_TILES_DOWN, PANELS_NBYTES, ROWS_NBYTES, Blocking
 from intab.ops.lowering import Lowering, Place
+from intab.ops.packing import Packing, packing
 
 BYTES = (uint8, int8)
-Matrix = Callable[..., Numbers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,7 @@ def operands_of(inputs: Sequence[Value | None]) -> Operands:
     return Operands(left, right, *others)
 
 
-def without_zero(numbers: Numbers, zero: Numbers | None) -> Numbers:
+def without_zero(numbers: Numbers, zero: Numbers | None = None) -> Numbers:
     """numbers - zero in float64, where sums of products of bytes are exact; zeros broadcast from the last axis."""
     wide = numbers.astype(np.float64)
     return wide if zero is None else np.asarray(wide - zero.astype(np.float64))
@@ -161,7 +161,12 @@ def _padded(lowering: Lowering, value: Value) -> Place:
         return lowering.place(value)
     missing = -constant.shape[0] % TILE_COLUMNS
     length = constant.shape[0] + missing
-    return lowering.weight((value,), "in panels", (length,), lambda array: np.pad(array, (0, missing)))
+    return lowering.weight((value,), "in panels", (length,), Packing("padded", (missing,)))
+
+
+@packing("padded")
+def _with_zeros(array: Numbers, missing: int) -> Numbers:
+    return np.pad(array, (0, missing))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,11 +227,11 @@ def panels_size(depth: Dim, columns: Dim) -> Dim:
 
 
 def packed_constant(
-    lowering: Lowering, constants: tuple[Value, ...], name: str, depth: int, columns: int, matrix: Matrix
+    lowering: Lowering, constants: tuple[Value, ...], name: str, depth: int, columns: int, pack: Packing
 ) -> Place:
-    """A constant right side in panels; `matrix` makes [depth, columns] of the constants' numbers."""
+    """A constant right side in panels; `pack` makes them of the constants' numbers."""
     shape = (-(-columns // TILE_COLUMNS), -(-depth // 2), TILE_COLUMNS)
-    return lowering.weight(constants, name, shape, lambda *arrays: pack_pairs(matrix(*arrays)), int32)
+    return lowering.weight(constants, name, shape, pack, int32)
 
 
 def integer_blocking(depth: Dim, *, tiles_down: int = MOST_TILES_DOWN) -> Blocking:

@@ -10,6 +10,8 @@ them:
     u8, i8   round(float(sum) * scale), half to even, plus the zero point, saturated
 """
 
+from typing import Any
+
 import numpy as np
 
 from intab.dtypes import DType, int32
@@ -17,6 +19,7 @@ from intab.errors import UnsupportedOpError
 from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Value
 from intab.kernels.families.integer_matmul import integer_matmul
+from intab.kernels.families.integer_tile import pack_pairs
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import broadcast, channel_axis
 from intab.ops.conv import Conv
@@ -39,6 +42,7 @@ from intab.ops.integer_dense import (
 )
 from intab.ops.lowering import Lowering, Place
 from intab.ops.matmul import matmul_shape
+from intab.ops.packing import Packing, packing
 from intab.ops.registry import Result, op
 
 
@@ -110,11 +114,8 @@ def _right_side(lowering: Lowering, operands: Operands, right: Shape, batch: Sha
     constants = (b,) if zero is None else (b, zero)
     fixed = all(lowering.constant(value) is not None for value in constants)
     if fixed and not batch and isinstance(depth, int) and isinstance(columns, int):
-
-        def matrix(array: Numbers, zeros: Numbers | None = None) -> Numbers:
-            return without_zero(array.reshape(depth, columns), zeros).astype(np.int16)
-
-        return packed_constant(lowering, constants, "panels of pairs", depth, columns, matrix)
+        pack = Packing("matrix in pairs", (depth, columns))
+        return packed_constant(lowering, constants, "panels of pairs", depth, columns, pack)
     place = lowering.place(b)
     if batch and right[:-2] != batch:
         place = expanded(lowering, place, right, (*batch, *right[-2:]))
@@ -128,6 +129,13 @@ def _right_side(lowering: Lowering, operands: Operands, right: Shape, batch: Sha
         columns=columns,
         strides=(depth * columns, columns, 1),
     )
+
+
+@packing("matrix in pairs")
+def _matrix_in_pairs(array: Numbers, *others: Any) -> Numbers:
+    """The array [depth, columns], whose zero point, if it has one, comes before depth and columns."""
+    *zero, depth, columns = others
+    return pack_pairs(without_zero(array.reshape(depth, columns), *zero).astype(np.int16))
 
 
 @op("IntegerConv")

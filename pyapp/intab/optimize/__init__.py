@@ -11,6 +11,7 @@ from intab.optimize.fold_scale import FOLD_SCALE
 from intab.optimize.fold_transpose import FOLD_TRANSPOSE
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
+from intab.optimize.integer_products import INTEGER_PRODUCTS
 from intab.optimize.keep_compressed import COMPRESS_MATMUL, RECOGNISE_DEQUANTIZED
 from intab.optimize.passes import Effect, Pass, run_passes
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
@@ -21,11 +22,13 @@ from intab.optimize.remove_identities import REMOVE_IDENTITIES
 from intab.optimize.share_common import SHARE_COMMON
 from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
 from intab.optimize.sink_scale import SINK_SCALE
+from intab.optimize.spread_quantization import SPREAD_QUANTIZATION
 from intab.target import WASM_SIMD, Target
 
 # In this order: first what makes patterns visible, then patterns, then weights, then layout, then fusion.
 DEFAULT_PASSES: tuple[Pass, ...] = (
     REMOVE_DEAD,
+    INTEGER_PRODUCTS,
     RECOGNISE_DEQUANTIZED,
     FOLD_CONSTANTS,
     REMOVE_IDENTITIES,
@@ -39,6 +42,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FOLD_SCALE,
     FOLD_BIAS,
     SINK_SCALE,
+    SPREAD_QUANTIZATION,
     CHOOSE_LAYOUT,
     REMOVE_IDENTITIES,
     FOLD_TRANSPOSE,

@@ -10,6 +10,9 @@ from intab.ops.registry import OPERATORS
 # Operands of these change places in bodies, so that x + y and y + x are one kernel. Exact.
 COMMUTATIVE = frozenset({"Add", "Mul", "Minimum", "Maximum"})
 
+# Their scales and zero points, of which a model has hundreds, stay inputs: numbers in bodies make kernels differ.
+QUANTIZING = frozenset({"Dequantize", "Quantize"})
+
 
 def is_elementwise(node: Node) -> bool:
     """Does a node compute each element from the elements at the same place?"""
@@ -19,6 +22,11 @@ def is_elementwise(node: Node) -> bool:
 def is_fusible(node: Node) -> bool:
     """Elementwise, of one dtype throughout, which is the one that fused kernels compute in."""
     return is_elementwise(node) and all(v is not None and v.dtype.name == "f32" for v in (*node.inputs, *node.outputs))
+
+
+def is_fusible_element(node: Node) -> bool:
+    """Fusible, or between bytes and floats: what a kernel of elementwise work alone can do."""
+    return node.op in QUANTIZING or is_fusible(node)
 
 
 def body_of(
@@ -62,10 +70,10 @@ class _Body:
         self._constants: dict[str, Constant] = {}
         self._constant_values: list[Value] = []
 
-    def value(self, outer: Value) -> Value:
-        """The body's value for one of the graph around it."""
+    def value(self, outer: Value, *, inside: bool = True) -> Value:
+        """The body's value for one of the graph around it; numbers that are constant go inside unless told not to."""
         if outer not in self._known:
-            constant = self._outer_constants.get(outer.name)
+            constant = self._outer_constants.get(outer.name) if inside else None
             if constant is not None and math.prod(constant.shape) == 1:
                 self._known[outer] = self._number(constant)
             else:
@@ -76,7 +84,8 @@ class _Body:
 
     def add(self, node: Node) -> None:
         """Write a node of the graph around."""
-        arguments = tuple(None if v is None else self.value(v) for v in node.inputs)
+        inside = node.op not in QUANTIZING
+        arguments = tuple(None if v is None else self.value(v, inside=inside) for v in node.inputs)
         self._known[node.output] = self._append(node, arguments)
 
     def inline(self, inner: Graph, inputs: Iterable[Value | None], output: Value) -> None:

@@ -1,7 +1,7 @@
 """Chains and trees of elementwise work as one node."""
 
 from intab.graph.ir import Graph, Node, Value, consumers, producers
-from intab.optimize.bodies import body_of, is_fusible
+from intab.optimize.bodies import body_of, is_fusible_element
 from intab.optimize.editor import Editor
 from intab.optimize.passes import Pass
 from intab.target import Target
@@ -16,7 +16,7 @@ def _run(graph: Graph, _target: Target) -> Graph:
         node = editor.current(old)
         if node is None:
             continue
-        tree = _tree(node, made_by, absorbed) if is_fusible(old) and old not in absorbed else []
+        tree = _tree(node, made_by, absorbed) if is_fusible_element(old) and old not in absorbed else []
         if len(tree) < 2:
             editor.keep(old, node)
             continue
@@ -34,11 +34,17 @@ def _absorbed(graph: Graph) -> set[Node]:
     readers, leaving = consumers(graph), set(graph.outputs)
     found = set()
     for node in graph.nodes:
-        if not is_fusible(node) or node.output in leaving:
+        if not is_fusible_element(node) or node.output in leaving:
             continue
         reading = set(readers.get(node.output, ()))
+        if node.op == "Dequantize" and any(
+            is_fusible_element(r) and r.output.shape == node.output.shape for r in reading
+        ):
+            # Bytes are read and turned into floats by each reader sooner than floats are.
+            found.add(node)
+            continue
         # A smaller result would be computed again for each element that it is broadcast to.
-        if len(reading) == 1 and all(is_fusible(r) and r.output.shape == node.output.shape for r in reading):
+        if len(reading) == 1 and all(is_fusible_element(r) and r.output.shape == node.output.shape for r in reading):
             found.add(node)
     return found
 
@@ -65,7 +71,7 @@ def _tree(root: Node, made_by: dict[Value, Node], absorbed: set[Node]) -> list[N
 FUSE_ELEMENTWISE = Pass("fuse_elementwise", _run)
 """a = mul(x, y); b = add(a, z); return relu(b)   ->   fused(x, y, z) {relu(x0 * x1 + x2)}
 
-The largest trees of elementwise float32 nodes whose inner results nobody else wants and that all have the
-shape of the result: what is smaller (a factor per channel, say) stays a node, lest it be computed anew for each
-element. Numbers become part of the body. Exact.
+The largest trees of elementwise nodes in float32, or between it and bytes, whose inner results nobody else wants and
+that all have the shape of the result: what is smaller (a factor per channel, say) stays a node, lest it be computed
+anew for each element. Numbers become part of the body; bytes are made floats by each of their readers. Exact.
 """

@@ -1,11 +1,14 @@
-"""Products of 8-bit integers: sums as they are, and sums scaled back to bytes."""
+"""Work on 8-bit integers: products as sums or scaled back to bytes, and onnxruntime's own operators on bytes."""
 
+from intab.dtypes import float32
 from intab.formats.onnx.call import Call
 from intab.formats.onnx.conv import check_weights, group_of
 from intab.formats.onnx.registry import onnx_op
 from intab.formats.onnx.windows import read_window, spatial_sizes
 from intab.graph.ir import Attribute, Value
 from intab.ops.integer_dense import is_single
+
+MICROSOFT = "com.microsoft"
 
 
 @onnx_op("MatMulInteger", since=10)
@@ -52,6 +55,37 @@ def qlinear_conv(
     scale = _scale(call, (x_scale, x_zero), w_scale, (y_scale, y_zero))
     window = _window(call, x, w)
     return call.result("IntegerConv", x, w, x_zero, w_zero, bias, scale, y_zero, to=y_zero.dtype, **window)
+
+
+@onnx_op("QGemm", since=1, domain=MICROSOFT)
+def qgemm(
+    call: Call,
+    a: Value,
+    a_scale: Value,
+    a_zero: Value,
+    b: Value,
+    b_scale: Value,
+    b_zero: Value,
+    bias: Value | None = None,
+    y_scale: Value | None = None,
+    y_zero: Value | None = None,
+) -> Value:
+    """alpha * a' @ b' + bias, the bias in the scale of the sums; floats where no scale of the result is given."""
+    if a.rank != 2 or b.rank != 2:
+        raise call.malformed(f"its operands have {a.rank} and {b.rank} axes, but two are expected")
+    if bias is not None and bias.rank != 1:
+        raise call.unsupported(f"its bias is {bias}, not one number a column")
+    alpha = call.number("alpha", 1.0)
+    a = call.part("Transpose", a, perm=(1, 0)) if call.flag("transA", default=False) else a
+    b = call.part("Transpose", b, perm=(1, 0)) if call.flag("transB", default=False) else b
+    for value in (a_scale, a_zero, y_scale, y_zero):
+        _check_single(call, value, "a scale or zero point of its input or output")
+    scale = call.part("Mul", a_scale, b_scale)
+    scale = scale if alpha == 1.0 else call.part("Mul", scale, call.constant_like(scale, alpha))
+    if y_scale is None or y_zero is None:
+        return call.result("IntegerMatMul", a, b, a_zero, b_zero, bias, scale, to=float32)
+    scale = call.part("Div", scale, y_scale)
+    return call.result("IntegerMatMul", a, b, a_zero, b_zero, bias, scale, y_zero, to=y_zero.dtype)
 
 
 def _scale(call: Call, left: tuple[Value, Value], right: Value, result: tuple[Value, Value]) -> Value:

@@ -1,0 +1,57 @@
+"""Scales along an axis as scales that broadcast, which makes quantization elementwise."""
+
+import math
+
+import numpy as np
+
+from intab.graph.dims import Shape
+from intab.graph.ir import Node, Value
+from intab.ops.quantized_elements import NARROW
+from intab.optimize.constants import reshaped
+from intab.optimize.editor import Editor, peephole
+
+
+def _dequantize(editor: Editor, node: Node) -> Value | None:
+    x = node.inputs[0]
+    # Constants stay as they are: other passes keep them as bytes.
+    if x is None or x.dtype.name not in NARROW or editor.constant(x) is not None:
+        return None
+    return editor.emit("Dequantize", x, *_spread(editor, node, x), like=node)
+
+
+def _quantize(editor: Editor, node: Node) -> Value | None:
+    x = node.inputs[0]
+    if x is None or node.output.dtype.name not in NARROW:
+        return None
+    return editor.emit("Quantize", x, *_spread(editor, node, node.output), like=node, to=node.output.dtype)
+
+
+def _spread(editor: Editor, node: Node, x: Value) -> tuple[Value, Value]:
+    """Scale and zero point, which is 0 where there is none, so that they broadcast over x."""
+    scale, zero = (*node.inputs[1:], None)[:2]
+    assert scale is not None
+    if zero is None:
+        zero = editor.add_constant(np.zeros((), x.dtype.numpy), "zero")
+    axis = node.attributes.get("axis", 1)
+    assert isinstance(axis, int)
+    return _broadcast(editor, node, scale, axis), _broadcast(editor, node, zero, axis)
+
+
+def _broadcast(editor: Editor, node: Node, value: Value, axis: int) -> Value:
+    behind = node.output.rank - axis % max(node.output.rank, 1) - 1
+    if value.rank == 0 or behind == 0:
+        return value
+    shape: Shape = (*value.shape, *(1,) * behind)
+    constant = editor.constant(value)
+    if constant is None:
+        return editor.emit("Reshape", value, like=node, shape=shape)
+    return editor.add_constant(reshaped(constant, (math.prod(constant.shape), *(1,) * behind)), value.name)
+
+
+SPREAD_QUANTIZATION = peephole(
+    "spread_quantization", {"DequantizeLinear": [_dequantize], "QuantizeLinear": [_quantize]}
+)
+"""dequantize_linear(x, scale, zero) {axis}   ->   dequantize(x, reshape(scale), reshape(zero))
+
+Likewise QuantizeLinear; of constants they stay. Exact.
+"""

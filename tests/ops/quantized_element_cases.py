@@ -1,0 +1,26 @@
+"""Cases of bytes as floats and back, elementwise: ties, saturation, a scale for all or one a column."""
+
+import numpy as np
+
+from intab import dtypes
+from tests.ops.case import OpCase, floats, whole
+
+ROWS = {(0, 0): "N"}
+TIES = np.array(
+    [[0.25, 0.75, -0.25, 1.25, 1e9, -1e9, 64.1], [63.75, -64.25, 0.0, -0.0, 3.1, np.inf, -np.inf]], np.float32
+)
+HALF, SCALES = np.array(0.5, np.float32), np.linspace(0.01, 0.3, 7).astype(np.float32)
+ODD = np.array([3, 0, 255, 127, 128, 1, 7], np.uint8)
+LEVEL = np.array(0, np.int8)
+
+QUANTIZED_ELEMENT_CASES = [
+    OpCase("Quantize-elements-ties", "Quantize", {}, [TIES, HALF, np.array(100, np.uint8)], ROWS, tolerance=0.0),
+    OpCase("Quantize-elements-i8", "Quantize", {"to": dtypes.int8}, [TIES, HALF, LEVEL], ROWS, tolerance=0.0),
+    OpCase("Quantize-elements-columns", "Quantize", {}, [20 * floats(9, 7), SCALES, ODD], ROWS, tolerance=0.0),
+    OpCase(
+        "Dequantize-elements-u8", "Dequantize", {}, [whole(9, 7, low=0, high=256, dtype="uint8"), SCALES, ODD], ROWS
+    ),
+    OpCase(
+        "Dequantize-elements-i8", "Dequantize", {}, [whole(9, 7, low=-128, high=128, dtype="int8"), HALF, LEVEL], ROWS
+    ),
+]

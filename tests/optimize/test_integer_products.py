@@ -1,0 +1,184 @@
+"""Dequantized products become products of integers, and what is left fuses with the elementwise work around it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from intab.dtypes import float32, int8, uint8
+from intab.errors import UnsupportedOpError
+from intab.graph.ir import Attribute, Graph, Value
+from intab.ops.builder import Builder
+from intab.ops.epilogue import body_function
+from intab.optimize import optimize
+from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
+from intab.optimize.integer_products import INTEGER_PRODUCTS
+from intab.optimize.spread_quantization import SPREAD_QUANTIZATION
+from intab.target import WASM_SIMD
+from tests.optimize.check import apply, operators
+from tests.running import assert_as_reference
+
+Operand = Callable[["Quantized"], Value]
+WINDOW: dict[str, Attribute] = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "group": 1}
+RANDOM = np.random.default_rng(5)
+
+
+class Quantized(Builder):
+    """Scales are powers of two, so that float sums are exact too and results the same."""
+
+    def scale(self, *exponents: int) -> Value:
+        numbers = np.array(exponents, np.float32)
+        return self.constant(2.0**numbers if len(exponents) > 1 else (2.0**numbers).reshape(()))
+
+    def level(self, number: int, dtype: Any = np.uint8) -> Value:
+        return self.constant(np.array(number, dtype))
+
+    def octets(self, *shape: int) -> Value:
+        return self.constant(RANDOM.integers(-128, 128, shape).astype(np.int8))
+
+    def real(self, x: Value, *operands: Value, axis: int = 1) -> Value:
+        return self.emit("DequantizeLinear", x, *operands, axis=axis)
+
+    def round(self, x: Value, *operands: Value) -> Value:
+        return self.emit("QuantizeLinear", x, *operands, axis=1, to=operands[-1].dtype)
+
+    def picture(self, name: str = "x") -> Value:
+        """A dequantized picture [N, 4, 5, 6]."""
+        fed = self.input(name, float32, (2, 4, 5, 6))
+        return self.real(self.round(fed, self.scale(-5), self.level(117)), self.scale(-5), self.level(117))
+
+    def bias(self, columns: int, *exponents: int) -> Value:
+        return self.real(
+            self.constant(RANDOM.integers(-900, 900, columns).astype(np.int32)), self.scale(*exponents), axis=0
+        )
+
+
+def graph(make: Callable[[Quantized], Value]) -> Graph:
+    builder = Quantized("quantized")
+    return builder.graph([("y", make(builder))])
+
+
+def weights_of(columns: int, *exponents: int) -> Operand:
+    return lambda b: b.real(b.octets(columns, 4, 3, 3), b.scale(*exponents), axis=0)
+
+
+@pytest.mark.parametrize("exponents", [(-7,), (-7, -6, -8, -5, -7)])
+@pytest.mark.parametrize("biased", [False, True])
+def test_convolution(exponents: tuple[int, ...], biased: bool) -> None:
+    def make(b: Quantized) -> Value:
+        bias = b.bias(5, *(e - 5 for e in exponents)) if biased else None
+        y = b.emit("Conv", b.picture(), weights_of(5, *exponents)(b), bias, **WINDOW)
+        return b.round(y, b.scale(1), b.level(9))
+
+    made = apply(graph(make), INTEGER_PRODUCTS, tolerance=0)
+    assert operators(made) == ["QuantizeLinear", "Mul", "Div", "IntegerConv"]
+    assert made.nodes[-1].attributes["to"] == uint8
+
+
+def test_a_product_whose_floats_are_wanted_makes_floats() -> None:
+    def make(b: Quantized) -> Value:
+        y = b.emit("Conv", b.picture(), weights_of(5, -7)(b), **WINDOW)
+        return b.emit("Add", y, b.real(b.round(y, b.scale(1), b.level(0, np.int8)), b.scale(1)))
+
+    made = apply(graph(make), INTEGER_PRODUCTS, tolerance=0)
+    assert operators(made) == ["QuantizeLinear", "Mul", "IntegerConv", "QuantizeLinear", "DequantizeLinear", "Add"]
+    assert made.nodes[2].attributes["to"] == float32
+
+
+def test_matmul() -> None:
+    for turned in (False, True):
+
+        def make(b: Quantized, turned: bool = turned) -> Value:
+            a = b.real(b.input("a", uint8, (3, 6)), b.scale(-3), b.level(100))
+            right = b.octets(5, 6) if turned else b.octets(6, 5)
+            matrix = b.real(right, b.scale(-1, -2, -3, -4, -5), axis=0 if turned else 1)
+            y = b.emit("MatMul", a, matrix, b.bias(5, *range(-4, -9, -1)), transpose_b=turned)
+            return b.round(y, b.scale(0), b.level(3, np.int8))
+
+        made = apply(graph(make), INTEGER_PRODUCTS, tolerance=0)
+        assert operators(made)[-1] == "IntegerMatMul" and made.nodes[-1].attributes["to"] == int8
+
+
+def test_products_that_stay() -> None:
+    """A bias of another scale, weights that are computed, and a scale along the wrong axis."""
+
+    def odd_bias(b: Quantized) -> Value:
+        return b.emit("Conv", b.picture(), weights_of(5, -7)(b), b.bias(5, -11), **WINDOW)
+
+    def computed(b: Quantized) -> Value:
+        w = b.real(b.input("w", int8, (5, 4, 3, 3)), b.scale(-7))
+        return b.emit("Conv", b.picture(), w, **WINDOW)
+
+    def wrong_axis(b: Quantized) -> Value:
+        w = b.real(b.octets(5, 4, 3, 3), b.scale(-7, -6, -8, -5), axis=1)
+        return b.emit("Conv", b.picture(), w, **WINDOW)
+
+    for make in (odd_bias, computed, wrong_axis):
+        assert operators(apply(graph(make), INTEGER_PRODUCTS, tolerance=0))[-1] == "Conv"
+
+
+def test_weights_of_other_convolutions_become_floats() -> None:
+    def make(b: Quantized) -> Value:
+        x = b.input("x", float32, (2, 4, 5, 6))
+        window = {**WINDOW, "output_padding": (0, 0)}
+        return b.emit("ConvTranspose", x, b.real(b.octets(4, 3, 2, 2), b.scale(-7), b.level(5, np.int8)), **window)
+
+    made = apply(graph(make), INTEGER_PRODUCTS)
+    assert operators(made) == ["ConvTranspose"]
+
+
+def test_scales_along_an_axis_broadcast() -> None:
+    def make(b: Quantized) -> Value:
+        levels = b.constant(np.array([3, 200, 0, 255], np.uint8))
+        x = b.round(b.input("x", float32, (2, 4, 5, 6)), b.scale(-5, -6, -4, -3), levels)
+        return b.real(x, b.scale(-5, -6, -4, -3), levels)
+
+    made = apply(graph(make), SPREAD_QUANTIZATION, tolerance=0)
+    assert operators(made) == ["Quantize", "Dequantize"]
+    assert [v.shape for v in made.nodes[1].inputs if v is not None] == [(2, 4, 5, 6), (4, 1, 1), (4, 1, 1)]
+
+
+def test_arithmetic_on_bytes_is_one_kernel() -> None:
+    """Two sums of the same bytes: each reads the bytes, no floats are in memory between."""
+
+    def make(b: Quantized) -> Value:
+        x, y = (b.real(b.input(n, uint8, (2, 4, 5, 6)), b.scale(-5), b.level(80)) for n in "xy")
+        first = b.round(b.emit("Add", x, y), b.scale(-4), b.level(70))
+        second = b.round(b.emit("Mul", x, y), b.scale(-3), b.level(60))
+        return b.emit("Concat", first, second, axis=1)
+
+    made = apply(graph(make), SPREAD_QUANTIZATION, FUSE_ELEMENTWISE, tolerance=0)
+    assert operators(made) == [f"Fused[Dequantize Dequantize {op} Quantize]" for op in ("Add", "Mul")] + ["Concat"]
+    # Scales are inputs, so that all such sums of a model are one kernel.
+    for node in made.nodes[:2]:
+        body = node.attributes["body"]
+        assert isinstance(body, Graph) and not body.constants and len(node.inputs) == 8
+    feeds = {n: RANDOM.integers(0, 256, (2, 4, 5, 6)).astype(np.uint8) for n in "xy"}
+    assert_as_reference(made, feeds, 0)
+
+
+def test_a_quantized_network_runs() -> None:
+    """Convolutions, a depthwise one, a residual sum and a transposed layout, all passes, on WebAssembly."""
+
+    def make(b: Quantized) -> Value:
+        x = b.picture()
+        y = b.emit("Conv", x, weights_of(4, -7)(b), b.bias(4, -12), **WINDOW)
+        y = b.real(b.round(y, b.scale(0), b.level(128)), b.scale(0), b.level(128))
+        deep = b.real(b.octets(4, 1, 3, 3), b.scale(-6, -7, -6, -7), axis=0)
+        y = b.emit("Conv", y, deep, **{**WINDOW, "group": 4})
+        y = b.real(b.round(y, b.scale(1), b.level(120)), b.scale(1), b.level(120))
+        y = b.round(b.emit("Add", x, y), b.scale(1), b.level(100))
+        return b.real(y, b.scale(1), b.level(100))
+
+    made = optimize(graph(make), target=WASM_SIMD, check=True)
+    assert [n.op for n in made.nodes].count("IntegerConv") == 2
+    x = np.random.default_rng(3).standard_normal((2, 4, 5, 6)).astype(np.float32)
+    assert_as_reference(made, {"x": x}, 0)
+
+
+def test_bytes_in_bodies_need_operators_that_know_them() -> None:
+    builder = Builder("bytes")
+    total = builder.emit("Add", *(builder.input(n, uint8, ()) for n in "ab"))
+    with pytest.raises(UnsupportedOpError, match="not in u8"):
+        body_function(builder.graph([("y", total)]))
