@@ -190,6 +190,15 @@ MATMUL = [
         tolerance=1e-5,
     ),
     OpCase("MatMul-vector", "MatMul", {}, [floats(7), floats(7, 3, seed=2)], constants=(1,), tolerance=1e-5),
+    OpCase(
+        "MatMul-one-row-epilogue",
+        "MatMul",
+        {"epilogue": epilogue()},
+        [floats(1, 21), floats(21, 19, seed=2), floats(19, seed=3), floats(1, 19, seed=4)],
+        constants=(1, 2),
+        tolerance=1e-5,
+    ),
+    OpCase("MatMul-rows", "MatMul", {}, [floats(3, 1, 4), floats(3, 4, 9, seed=2)], {(0, 0): "N", (1, 0): "N"}),
     OpCase("MatMul-dot", "MatMul", {}, [floats(7), floats(7, seed=2)], tolerance=1e-5),
     OpCase("MatMul-empty", "MatMul", {}, [floats(0, 7), floats(7, 3, seed=2)], ROWS, constants=(1,)),
 ]

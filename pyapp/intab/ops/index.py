@@ -11,7 +11,7 @@ from intab.kernels.families.elementwise import FLAT_BLOCK
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import NO_PAIRS, agree, numbers
 from intab.ops.builder import KNOWN_ELEMENTS
-from intab.ops.kernel_steps import checked
+from intab.ops.kernel_steps import checked, tensor_work
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
 
@@ -44,7 +44,8 @@ class Range:
             raise UnsupportedOpError(f"Range has kernels for i64 and i32, not for {self.to}.")
         words: dict[str, Dim | float] = {"count": self.count, "start": self.start, "step": self.step}
         buffers = {"y": lowering.place(outputs[0])}
-        lowering.step(family.count_up(self.to.name), buffers, words, ceil_div(self.count, FLAT_BLOCK))
+        work = tensor_work((0,), (buffers["y"], (self.count,)))
+        lowering.step(family.count_up(self.to.name), buffers, words, ceil_div(self.count, FLAT_BLOCK), work=work)
 
 
 @op("GatherND")
@@ -88,7 +89,9 @@ class GatherNd:
         words: dict[str, Dim | float] = {f"size_{i}": x.shape[batch + i] for i in range(depth)}
         words |= {"count": product(indices.shape[batch:-1]), "inner": product(x.shape[batch + depth :])}
         buffers = {"x": lowering.place(x), "indices": lowering.place(indices), "y": lowering.place(y)}
-        lowering.step(kernel, buffers, words, product(indices.shape[:-1]))
+        tensors = ((buffers["y"], y.shape), (buffers["y"], y.shape), (buffers["indices"], indices.shape))
+        work = tensor_work((0,), *tensors)  # of x what is taken is read
+        lowering.step(kernel, buffers, words, product(indices.shape[:-1]), work=work)
 
     def _depth(self, indices: Value) -> int:
         """How many indices name a place."""

@@ -8,7 +8,7 @@ from intab.errors import DTypeError, ShapeError
 from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.matmul import matmul
-from intab.kernels.families.register_tile import pack_panels
+from intab.kernels.families.register_tile import TILE_ROWS, pack_panels
 from intab.ops.arrays import Numbers, accumulator
 from intab.ops.broadcast import Pairs, agree, broadcast, need_rank, shape_text
 from intab.ops.dense import (
@@ -97,7 +97,7 @@ def lower_matmul(op: MatMul, lowering: Lowering, inputs: Sequence[Value | None],
     blocks = blocking(depth)
     a_repeats = bool(out.batch) and all(dim == 1 for dim in left[:-2])
     lowering.step(
-        matmul(operands.epilogue),
+        matmul(operands.epilogue, tile_rows=1 if rows == 1 else TILE_ROWS),
         {"a": a_place, "b": b_place, "out": lowering.place(output), **operands.buffers},
         {
             **matmul_words(rows, depth, columns, blocks),

@@ -201,7 +201,8 @@ class LocalResponseNorm:
             "beta": self.beta,
             "bias": self.bias,
         }
-        lowering.step(local_response(lanes=lowering.target.lanes), buffers, words, product(x.shape[:2]))
+        work = tensor_work((2 * self.size, *x.shape), (buffers["x"], x.shape), (buffers["y"], y.shape))
+        lowering.step(local_response(lanes=lowering.target.lanes), buffers, words, product(x.shape[:2]), work=work)
 
 
 def _expanded(lowering: Lowering, value: Value, shape: Shape) -> Place:

@@ -19,6 +19,7 @@ from intab.ops.recurrent_parts import (
     run_directions,
     start_state,
     step_words,
+    step_work,
 )
 from intab.ops.registry import Result, op
 
@@ -106,7 +107,7 @@ class Lstm:
         gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 3, bool(self.clip), lengths is not None)
         kernel = family.lstm(gates, peepholes=peepholes is not None, input_forget=self.input_forget)
         words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
-        lowering.step(kernel, buffers, words, layer.directions * x.shape[1])
+        lowering.step(kernel, buffers, words, layer.directions * x.shape[1], work=step_work(layer, y))
 
 
 @op("GRU")
@@ -188,4 +189,4 @@ class Gru:
         gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 2, bool(self.clip), lengths is not None)
         kernel = family.gru(gates, linear_before_reset=self.linear_before_reset)
         words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
-        lowering.step(kernel, buffers, words, layer.directions * x.shape[1])
+        lowering.step(kernel, buffers, words, layer.directions * x.shape[1], work=step_work(layer, y))

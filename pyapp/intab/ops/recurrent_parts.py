@@ -19,7 +19,7 @@ from intab.ops.broadcast import NO_PAIRS, agree, shape_text
 from intab.ops.dense import blocking, matmul_words, panels_shape, require_float32
 from intab.ops.elementwise import Elementwise, scalar_function
 from intab.ops.kernel_steps import copy_step, fill_step
-from intab.ops.lowering import Lowering, Place
+from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.registry import Result, operator_of
 from intab.ops.strides import dense_strides
 
@@ -205,7 +205,8 @@ def project(lowering: Lowering, layer: Layer, x: Value, w: Value, r: Value, bias
     if bias is not None:
         buffers["bias"] = lowering.weight((bias,), f"{name}, {layer.apart} apart", (columns,), pack_bias)
     words = matmul_words(rows, depth, columns, blocks)
-    lowering.step(matmul(Epilogue(bias is not None)), buffers, words, blocks.items(rows, columns))
+    work = Work((2, rows, depth, columns), ((4, rows, depth), (4, depth, columns), (4, rows, columns)))
+    lowering.step(matmul(Epilogue(bias is not None)), buffers, words, blocks.items(rows, columns), work=work)
     packed = lowering.weight((r,), f"{name} of the state", (columns * units,), pack_states)
     return {"x": projected, "weights": packed}
 
@@ -263,6 +264,14 @@ def step_words(layer: Layer, x: Value, last: Value, clip: float) -> dict[str, Di
         "backward": int(layer.direction == "reverse"),
     }
     return words | ({"clip": float(clip)} if clip else {})
+
+
+def step_work(layer: Layer, y: Value) -> Work:
+    """The products with the state; the gates' functions are not counted."""
+    units = y.shape[3]
+    weights = (layer.gates, units, units)
+    steps = product(y.shape[:3])
+    return Work((2, steps, *weights), ((4, steps, layer.gates, units), (4, layer.directions, *weights), (4, *y.shape)))
 
 
 def units_of(r: Value) -> int:

@@ -2,6 +2,7 @@
 
 from functools import cache
 
+from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families import register_tile as tile
 from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
@@ -9,15 +10,18 @@ from intab.kernels.ir import F32, Const, Expr, Kernel, Select
 
 
 @cache
-def matmul(epilogue: Epilogue = PLAIN) -> Kernel:
+def matmul(epilogue: Epilogue = PLAIN, *, tile_rows: int = TILE_ROWS) -> Kernel:
     """[batches, rows, depth] @ [batches, depth, columns] -> [batches, rows, columns] in f32.
 
     Buffers: a, b (panels), bias when the epilogue has one, e0 ..., out. Words: rows, depth, columns; a_row,
     out_row (elements between rows); a_batch, b_batch, out_batch (between batches; 0 repeats one); block_rows,
     block_columns (whole tiles); the epilogue's.
+    `tile_rows` is TILE_ROWS, or 1 for a vector: where there is one row, five more of the same are only work.
     Items: batches * ceil(rows / block_rows) * ceil(columns / block_columns).
     """
-    kernel = KernelWriter("matmul")
+    if tile_rows not in (1, TILE_ROWS):
+        raise KernelError(f"A tile has {TILE_ROWS} rows or one, not {tile_rows}.")
+    kernel = KernelWriter("matmul" if tile_rows > 1 else "vector_matmul")
     kernel.buffer("a", "f32", "read")
     kernel.buffer("b", "f32", "read")
     if epilogue.bias:
@@ -37,10 +41,10 @@ def matmul(epilogue: Epilogue = PLAIN) -> Kernel:
 
     def one_tile(first_row: Expr, column: Expr) -> None:
         with kernel.tile("tile"):
-            sums = tile.start_sums(kernel, epilogue, column)
+            sums = tile.start_sums(kernel, epilogue, column, tile_rows)
             pointers = [
                 kernel.let(f"a{i}", at("a", a_start + (first_row + i).minimum(rows - 1) * a_row))
-                for i in range(TILE_ROWS)
+                for i in range(tile_rows)
             ]
             panel = kernel.let("panel", at("b", b_start + column * depth))
             tile.accumulate(kernel, sums, pointers, panel, depth)

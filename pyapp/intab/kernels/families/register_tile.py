@@ -95,12 +95,12 @@ class ExtraOperands:
         return inline(block, self.epilogue.function, (value, *operands))
 
 
-def start_sums(block: Block, epilogue: Epilogue, column: Expr) -> list[list[Var]]:
+def start_sums(block: Block, epilogue: Epilogue, column: Expr, rows: int = TILE_ROWS) -> list[list[Var]]:
     """The sums' registers, [row][vector], holding the bias or zero."""
     first: list[Expr] = [Const(0.0, F32X4)] * VECTORS
     if epilogue.bias:
         first = [block.let(f"bias{j}", load("bias", column, F32X4, LANES * j)) for j in range(VECTORS)]
-    return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(TILE_ROWS)]
+    return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(rows)]
 
 
 def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var, depth: Expr) -> None:
@@ -144,24 +144,24 @@ def store_sums(
     `first_row` is the tile's, `rows` and `columns` the sizes of the output; element (r, c) lies at
     out_start + r * out_row + c.
     """
-    row_numbers = [block.let(f"row{i}", (first_row + i).minimum(rows - 1)) for i in range(TILE_ROWS)]
+    row_numbers = [block.let(f"row{i}", (first_row + i).minimum(rows - 1)) for i in range(len(sums))]
     places = [block.let(f"place{i}", out_start + row * out_row + column) for i, row in enumerate(row_numbers)]
     for j in range(VECTORS):
         at = LANES * j
         with block.when((column + (at + LANES)).le(columns)):
-            for i in range(TILE_ROWS):
+            for i in range(len(sums)):
                 value = extras.apply(block, sums[i][j], starts, row_numbers[i], column + at)
                 block.store("out", places[i], value, at)
         with block.otherwise():
             for lane in range(LANES):
                 with block.when((column + (at + lane)).lt(columns)):
-                    for i in range(TILE_ROWS):
+                    for i in range(len(sums)):
                         block.store("out", places[i], Lane(sums[i][j], lane), at + lane)
     if extras.epilogue.function is None:
         return
     edge = block.let("edge", columns - columns % LANES)
     last = block.let("last", columns.minimum(column + TILE_COLUMNS))
-    with block.loop("r", first_row, rows.minimum(first_row + TILE_ROWS)) as row:
+    with block.loop("r", first_row, rows.minimum(first_row + len(sums))) as row:
         with block.loop("c", edge.maximum(column), last) as edge_column:
             place = block.let("edge_place", out_start + row * out_row + edge_column)
             value = block.let("edge_value", load("out", place, F32))
