@@ -23,6 +23,8 @@ from intab.target import Target
 MAGIC = b"intabP1\n"
 _DIGEST_NBYTES = 32
 _LENGTH_NBYTES = 4
+# More than this of constants made while compiling (folded weights) is not worth keeping twice.
+MOST_BLOBS_NBYTES = 1 << 25
 _HEAD_NBYTES = len(MAGIC) + _DIGEST_NBYTES
 
 Json = Any  # what json makes of a table
@@ -40,7 +42,8 @@ class StoredProgram:
 def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
     """What `from_bytes` reads. `model` is where the model's own bytes lie.
 
-    Raises CacheError for a program with weights that only live code can make.
+    Raises CacheError for a program with weights that only live code can make, or with more than 32 MiB of constants
+    that are not the model's.
     """
     sizes, blobs = SizeWriter(), [stored.module]
     program = stored.program
@@ -60,6 +63,9 @@ def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
         "equalities": _equality_rows(program.equalities, sizes),
         "signature": _signature_row(stored.signature, sizes),
     }
+    blobs_nbytes = sum(map(len, blobs))
+    if blobs_nbytes > MOST_BLOBS_NBYTES:
+        raise CacheError(f"{program.name}: {blobs_nbytes:,} bytes were made while compiling: too many to be stored.")
     tables |= {"sizes": sizes.rows, "blobs": [len(blob) for blob in blobs]}
     text = json.dumps(tables, separators=(",", ":")).encode()
     body = b"".join([len(text).to_bytes(_LENGTH_NBYTES, "little"), text, *blobs])

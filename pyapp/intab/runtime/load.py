@@ -6,17 +6,20 @@ source --open--> Storage --formats--> Graph --optimize--> Graph --program.build-
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from intab.backends.engine import Executable
 from intab.backends.reference import ReferenceExecutable
-from intab.backends.wasm.executable import prepare
+from intab.backends.wasm.executable import module_of, prepare
 from intab.errors import UnsupportedOpError
 from intab.graph.ir import Graph
 from intab.graph.storage import Storage
 from intab.optimize import optimize
 from intab.program import build
+from intab.program.serialize import StoredProgram
 from intab.runtime.beside import read_with_files_beside
-from intab.runtime.device import choose, wasm_pool
+from intab.runtime.cache import ProgramCache, ProgramStore
+from intab.runtime.device import Choice, choose, wasm_pool
 from intab.runtime.session import LoadTimes, Session
 from intab.runtime.source import Progress, Source, close_source, no_progress, open_source
 
@@ -24,12 +27,18 @@ PRECISIONS = ("auto", "float32")
 
 
 async def load(
-    source: Source, *, backend: str = "auto", precision: str = "auto", progress: Progress = no_progress
+    source: Source,
+    *,
+    backend: str = "auto",
+    precision: str = "auto",
+    progress: Progress = no_progress,
+    programs: ProgramStore | None = None,
 ) -> Session:
     """Make a model ready to run.
 
     `source`: URL, path, bytes or File. `backend`: "auto", "wasm" or "reference". `precision`: "auto" or
     "float32", the model's own. `progress(stage, done, total)` hears "download" in bytes and "compile" in weights.
+    `programs`: where compiled programs are kept, if anywhere; `session.choice` says what came of it.
     Raises an IntabError that says what is wrong with the model, the device or the request.
     """
     choice = choose(backend)
@@ -37,21 +46,36 @@ async def load(
         raise UnsupportedOpError(f"precision={precision!r} is not one of {', '.join(PRECISIONS)}.")
     begin = time.perf_counter()
     storage = await open_source(source, progress)
-    graph, executable, loaded = await _make_ready(storage, source, choice.backend, progress)
-    times = LoadTimes((loaded - begin) * 1e3, (time.perf_counter() - loaded) * 1e3)
+    ready = await _make_ready(storage, source, choice.backend, progress, programs)
+    times = LoadTimes((ready.loaded - begin) * 1e3, (time.perf_counter() - ready.loaded) * 1e3)
+    choice = Choice(choice.backend, choice.reasons + ready.notes)
 
     async def specialise(sizes: Mapping[str, int]) -> Executable:
         again = await open_source(source)
-        _, exact, _ = await _make_ready(again, source, choice.backend, no_progress, sizes)
-        return exact
+        return (await _make_ready(again, source, choice.backend, no_progress, programs, sizes)).executable
 
-    return Session(graph, executable, choice=choice, times=times, specialise=specialise)
+    return Session(ready.graph, ready.executable, choice=choice, times=times, specialise=specialise)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Ready:
+    """A model that can run; `loaded` is the moment at which reading ended. A graph from a store has no nodes."""
+
+    graph: Graph
+    executable: Executable
+    loaded: float
+    notes: tuple[str, ...] = ()
 
 
 async def _make_ready(
-    storage: Storage, source: Source, backend: str, progress: Progress, sizes: Mapping[str, int] | None = None
-) -> tuple[Graph, Executable, float]:
-    """Read and compile; returns with the graph and its executable the moment at which reading ended.
+    storage: Storage,
+    source: Source,
+    backend: str,
+    progress: Progress,
+    programs: ProgramStore | None,
+    sizes: Mapping[str, int] | None = None,
+) -> _Ready:
+    """Read and compile, or fetch what was compiled earlier.
 
     The bytes are closed as soon as nothing needs them: also when the model turns out to be none.
     """
@@ -62,22 +86,50 @@ async def _make_ready(
             close_source(one, source)
 
     try:
+        cache = None
+        if programs is not None and backend == "wasm":
+            cache = ProgramCache(programs, storage, wasm_pool().machine.target, sizes)
+        stored = await cache.find() if cache else None
+        if cache is not None and stored is not None:
+            loaded = time.perf_counter()
+            executable = await _prepared(stored, progress, release)
+            return _Ready(stored.signature, executable, loaded, tuple(cache.notes))
         graph = await read_with_files_beside(storage, source, opened, sizes, progress)
         loaded = time.perf_counter()
-        return graph, await compile_graph(graph, backend, progress, release), loaded
+        if len(opened) > 1:  # the key does not cover files beside the model
+            cache = None
+        executable = await compile_graph(graph, backend, progress, release, cache)
+        return _Ready(graph, executable, loaded, tuple(cache.notes) if cache else ())
     except BaseException:
         release()
         raise
 
 
 async def compile_graph(
-    graph: Graph, backend: str, progress: Progress, release: Callable[[], None] = lambda: None
+    graph: Graph,
+    backend: str,
+    progress: Progress,
+    release: Callable[[], None] = lambda: None,
+    cache: ProgramCache | None = None,
 ) -> Executable:
-    """Graph -> Executable on a back end of this machine. `release` is called once the model's bytes are done with."""
+    """Graph -> Executable on a back end of this machine, kept in a cache.
+
+    `release` is called once the model's bytes are done with.
+    """
     if backend == "reference":
         return ReferenceExecutable(graph, release)  # which reads its constants at each run
-    pool = wasm_pool()
-    program = build(optimize(graph, target=pool.machine.target), pool.machine.target)
-    executable = await prepare(program, pool, lambda done, total: progress("compile", done, total))
+    target = wasm_pool().machine.target
+    program = build(optimize(graph, target=target), target)
+    stored = StoredProgram(program, module_of(program), graph)
+    if cache is not None:
+        await cache.keep(stored)
+    return await _prepared(stored, progress, release)
+
+
+async def _prepared(stored: StoredProgram, progress: Progress, release: Callable[[], None]) -> Executable:
+    """Instantiate, write the weights and let go of the model's bytes."""
+    executable = await prepare(
+        stored.program, wasm_pool(), lambda done, total: progress("compile", done, total), stored.module
+    )
     release()
     return executable
