@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmark import report
 from benchmark.job import Visit, visits
-from benchmark.machine import describe
+from benchmark.machine import describe, load_average
 from benchmark.peers import ROOT, Comparison, compare
 from benchmark.tensors import FIXED, fixed_cases, job_cases
 from intab.cli.checkout import built_site
@@ -61,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except IntabError as error:
         say(f"error: {error}")
         return 1
+    machine["load average after (the measuring itself makes about 1)"] = load_average()
     lines = report.comparison_lines(comparison) + (report.job_lines(seen) if seen else [])
     print("\n".join([*lines, "", *report.verdict_lines(comparison, seen)]))
     if options.json:
