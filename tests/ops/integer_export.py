@@ -62,4 +62,7 @@ def _numpy(node: Node, index: int) -> "np.dtype[np.generic]":
 
 def quantized_element(export: "Export", node: Node) -> str:
     """A scale that broadcasts is one for all, or one for each place along the last axis."""
-    return export.node(f"{node.op}Linear", *export.inputs_of(node), axis=-1)
+    x, *levels = export.inputs_of(node)
+    if node.op == "FakeQuantize":
+        return export.node("DequantizeLinear", export.node("QuantizeLinear", x, *levels, axis=-1), *levels, axis=-1)
+    return export.node(f"{node.op}Linear", x, *levels, axis=-1)

@@ -318,6 +318,7 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Fused": _fused,
     "Quantize": quantized_element,
     "Dequantize": quantized_element,
+    "FakeQuantize": quantized_element,
     "IntegerMatMul": integer_product,
     "IntegerConv": integer_product,
     "MatMul": _matmul,

@@ -23,4 +23,6 @@ QUANTIZED_ELEMENT_CASES = [
     OpCase(
         "Dequantize-elements-i8", "Dequantize", {}, [whole(9, 7, low=-128, high=128, dtype="int8"), HALF, LEVEL], ROWS
     ),
+    OpCase("FakeQuantize", "FakeQuantize", {}, [20 * floats(9, 7), SCALES, ODD], ROWS, tolerance=0.0),
+    OpCase("FakeQuantize-ties", "FakeQuantize", {"to": dtypes.int8}, [TIES, HALF, LEVEL], ROWS, tolerance=0.0),
 ]

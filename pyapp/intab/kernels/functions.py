@@ -25,6 +25,7 @@ from intab.kernels.scalar import ScalarFunction
 
 # Added to a float, it pushes the fraction out of the mantissa: the low bits of the sum are a whole number.
 _TO_WHOLE = 1.5 * 2.0**23
+_TO_WHOLE_BITS = 0x4B400000
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts; the first has 9 bits, so that its product with an exponent is exact without a fused Fma.
 _LN2_HIGH = 0.693359375
@@ -288,6 +289,17 @@ def pow(block: Block, x: Expr, y: Expr) -> Expr:
     factor = Bitcast(Bitcast(whole, _integer(x)) << 23, x.type)
     series = polynomial(block, block.let("r", r * math.log(2)), _TWICE_EXP)
     return _with_edges_of_pow(block, x, y, size, series * factor)
+
+
+def rounded_between(block: Block, x: Expr, low: Expr, high: Expr) -> Expr:
+    """x of f32 as the nearest i32, halves to even, not below low nor above high, which are whole and within 2^22.
+
+    NaN gives low. The addition that rounds is two instructions where `nearest` and a saturating Cast are ten.
+    """
+    above = block.let("above", Select(low.lt(x), x, low))
+    inside = block.let("inside", Select(high.lt(above), high, above))
+    shifted = Bitcast(inside + _TO_WHOLE, _integer(x))
+    return shifted - _TO_WHOLE_BITS
 
 
 def _first_bits(x: Expr) -> Expr:

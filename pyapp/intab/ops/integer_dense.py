@@ -14,7 +14,8 @@ from intab.kernels.block import Block
 from intab.kernels.families.integer_matmul import pack_right_pairs
 from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, TILE_ROWS, Finish
 from intab.kernels.families.widen_lines import widen_lines
-from intab.kernels.ir import F32, I32, Cast, Expr, Unary
+from intab.kernels.functions import rounded_between
+from intab.kernels.ir import F32, I32, Cast, Expr
 from intab.kernels.scalar import ScalarFunction
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import Pairs, agree
@@ -114,10 +115,8 @@ def finish_function(to: DType, *, bias: bool) -> ScalarFunction:
         if to == float32:
             return value
         zero = left.pop(0)
-        for limit, above in zip(LIMITS[to.name], (True, False), strict=True):
-            bound = Cast(limit - zero, F32)
-            value = block.let("inside", value.maximum(bound) if above else value.minimum(bound))
-        return Cast(Unary("nearest", value), I32) + zero
+        low, high = (Cast(limit - zero, F32) for limit in LIMITS[to.name])
+        return rounded_between(block, value, low, high) + zero
 
     scaled = [F32] * (to != int32) + [I32] * (to in BYTES)
     return functions.scalar_function(build, F32, *[I32] * bias, *scaled)

@@ -8,7 +8,8 @@ import numpy as np
 from intab.dtypes import DType, float32, uint8
 from intab.errors import DTypeError
 from intab.kernels.block import Block
-from intab.kernels.ir import F32, I32, Cast, Const, Expr, Unary
+from intab.kernels.functions import rounded_between
+from intab.kernels.ir import F32, Cast, Const, Expr
 from intab.ops.arrays import Numbers
 from intab.ops.elementwise import Elementwise
 from intab.ops.registry import op
@@ -39,7 +40,10 @@ class Dequantize(Elementwise):
 
 @op("Quantize")
 class Quantize(Elementwise):
-    """round(x / scale), half to even, plus zero, saturated to the dtype `to` of zero; all broadcast. NaN gives 0."""
+    """round(x / scale), half to even, plus zero, saturated to the dtype `to` of zero; all broadcast.
+
+    x and scale f32; NaN gives the least number. Source: ONNX QuantizeLinear-19.
+    """
 
     arity = 3
     accepts = ()
@@ -48,19 +52,59 @@ class Quantize(Elementwise):
     to: DType = uint8
 
     def result_dtype(self, *dtypes: DType) -> DType:
-        x, scale, zero = dtypes
-        if (x, scale) != (float32, float32) or zero != self.to or zero.name not in NARROW:
-            raise DTypeError(f"Quantize to {self.to} takes numbers and a scale of f32, a zero alike, not {dtypes}.")
+        check_levels("Quantize", self.to, dtypes)
         return self.to
 
     def compute(self, x: Numbers, scale: Numbers, zero: Numbers) -> Numbers:
-        limits = np.iinfo(self.to.numpy_name)
-        moved = np.rint(x / scale) + zero.astype(np.float32)
-        return np.asarray(np.nan_to_num(np.clip(moved, limits.min, limits.max)).astype(self.to.numpy))
+        return np.asarray((_levels(x, scale, zero, self.to) + zero).astype(self.to.numpy))
 
     def scalar(self, block: Block, x: Expr, scale: Expr, zero: Expr) -> Expr:
-        limits = np.iinfo(self.to.numpy_name)
-        floats, integers = F32.wide(x.type.lanes), I32.wide(x.type.lanes)
-        moved = Unary("nearest", x / scale) + Cast(zero, floats)
-        inside = moved.maximum(Const(float(limits.min), floats)).minimum(Const(float(limits.max), floats))
-        return Cast(inside, integers)
+        return _level(block, x, scale, zero, self.to) + zero
+
+
+@op("FakeQuantize")
+class FakeQuantize(Elementwise):
+    """x as Dequantize has it after Quantize with the same scale and zero: f32 again."""
+
+    arity = 3
+    accepts = ()
+    knows_narrow = True
+
+    to: DType = uint8
+
+    def result_dtype(self, *dtypes: DType) -> DType:
+        check_levels("FakeQuantize", self.to, dtypes)
+        return float32
+
+    def compute(self, x: Numbers, scale: Numbers, zero: Numbers) -> Numbers:
+        return np.asarray(_levels(x, scale, zero, self.to).astype(np.float32) * scale)
+
+    def scalar(self, block: Block, x: Expr, scale: Expr, zero: Expr) -> Expr:
+        return Cast(_level(block, x, scale, zero, self.to), F32.wide(x.type.lanes)) * scale
+
+
+def check_levels(name: str, to: DType, dtypes: tuple[DType, ...]) -> None:
+    """Raise DTypeError unless a number, its scale and its zero point have the right dtypes."""
+    x, scale, zero = dtypes
+    if (x, scale) != (float32, float32) or zero != to or zero.name not in NARROW:
+        raise DTypeError(f"{name} to {to} takes numbers and a scale of f32 and a zero of {to}, not {dtypes}.")
+
+
+def _levels(x: Numbers, scale: Numbers, zero: Numbers, to: DType) -> Numbers:
+    """x in steps of its scale, without the zero point, as whole numbers that fit with it."""
+    low, high = (limit - zero.astype(np.int32) for limit in _limits(to))
+    steps = np.where(np.isnan(x), low, x / scale)
+    return np.asarray(np.rint(np.clip(steps, low, high)).astype(np.int32))
+
+
+def _level(block: Block, x: Expr, scale: Expr, zero: Expr, to: DType) -> Expr:
+    """The same in the kernel language."""
+    lanes = x.type.lanes
+    level = block.let("zero_level", Cast(zero, F32.wide(lanes)))
+    low, high = (block.let("limit", Const(float(limit), F32.wide(lanes)) - level) for limit in _limits(to))
+    return rounded_between(block, block.let("steps", x / scale), low, high)
+
+
+def _limits(to: DType) -> tuple[int, int]:
+    limits = np.iinfo(to.numpy_name)
+    return int(limits.min), int(limits.max)

@@ -13,10 +13,28 @@ from intab.optimize.editor import Editor, peephole
 
 def _dequantize(editor: Editor, node: Node) -> Value | None:
     x = node.inputs[0]
+    rounded = editor.single(x, "Quantize")
+    if rounded is not None and editor.uses(node.output) == 1 and _same_levels(editor, rounded.inputs[1:], node):
+        return editor.emit("FakeQuantize", *rounded.inputs, like=node, to=rounded.output.dtype)
     # Constants stay as they are: other passes keep them as bytes.
     if x is None or x.dtype.name not in NARROW or editor.constant(x) is not None:
         return None
     return editor.emit("Dequantize", x, *_spread(editor, node, x), like=node)
+
+
+def _same_levels(editor: Editor, levels: tuple[Value | None, ...], node: Node) -> bool:
+    """Are scale and zero point of a Quantize, one for all, those of a DequantizeLinear?"""
+    pairs = list(zip(levels, (*node.inputs[1:], None)[:2], strict=True))
+    return all(_same(editor, ours, theirs) for ours, theirs in pairs)
+
+
+def _same(editor: Editor, ours: Value | None, theirs: Value | None) -> bool:
+    if ours is theirs:
+        return True
+    first, second = editor.constant(ours), editor.constant(theirs)
+    if first is None or second is None or first.shape != () or second.shape != () or first.dtype != second.dtype:
+        return False
+    return bool(first.numpy() == second.numpy())
 
 
 def _quantize(editor: Editor, node: Node) -> Value | None:
@@ -51,7 +69,9 @@ def _broadcast(editor: Editor, node: Node, value: Value, axis: int) -> Value:
 SPREAD_QUANTIZATION = peephole(
     "spread_quantization", {"DequantizeLinear": [_dequantize], "QuantizeLinear": [_quantize]}
 )
-"""dequantize_linear(x, scale, zero) {axis}   ->   dequantize(x, reshape(scale), reshape(zero))
+"""dequantize_linear(x, scale, zero) {axis}                ->   dequantize(x, reshape(scale), reshape(zero))
+dequantize_linear(quantize(x, scale, zero), scale, zero)   ->   fake_quantize(x, scale, zero)
 
-Likewise QuantizeLinear; of constants they stay. Exact.
+Likewise QuantizeLinear; of constants they stay. The second where
+nobody else wants the bytes, and one node the floats: others would rather read bytes. Exact.
 """

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, load
+from intab.kernels.functions import rounded_between
 from intab.kernels.ir import (
     F32,
     I16X8,
@@ -26,9 +27,7 @@ from intab.kernels.ir import (
     DotPairs,
     Expr,
     Lane,
-    Select,
     Splat,
-    Unary,
     Var,
     Word,
 )
@@ -131,9 +130,7 @@ class Finisher:
         if not bounds:
             return value
         low, high, zeros = bounds
-        value = block.let("above", Select(value.lt(low), low, value))
-        value = block.let("inside", Select(high.lt(value), high, value))
-        return block.let("rounded", Cast(Unary("nearest", value), I32X4) + zeros)
+        return block.let("rounded", rounded_between(block, value, low, high) + zeros)
 
 
 def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var, pairs: Expr) -> None:
