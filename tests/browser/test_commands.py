@@ -49,6 +49,7 @@ def test_a_run_is_profiled(ocr_models: Mapping[str, Path], tmp_path: Path, capsy
     report = json.loads(last)
     assert list(report) == KEYS
     assert any(line.split()[:2] == ["kernel", "steps"] for line in lines)
+    assert any(line.startswith(f"{ocr_models['cls']}: ") for line in lines) and "127.0.0.1" not in "\n".join(lines)
     events = json.loads(trace.read_text())["traceEvents"]
     assert len(events) == report["steps"] and sum(event["dur"] for event in events) > 0
 

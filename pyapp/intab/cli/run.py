@@ -125,10 +125,13 @@ def measure(
                 "profile": profile,
             }
             host = Host(driver, address)
+            served = f"{address}-/model/{quote(model.name)}"  # of this command's own server, which tells people nothing
             try:
                 report = host.call("run_model", arguments, seconds=RUN_SECONDS)
-            except IntabError as error:  # it names the address of this command's own server, which says nothing
-                raise type(error)(str(error).replace(f"{address}-/model/{quote(model.name)}", str(model))) from None
+            except IntabError as error:
+                raise type(error)(str(error).replace(served, str(model))) from None
+            if profile:
+                report["profile"] = report["profile"].replace(served, str(model))
         if fetches is not None:
             shutil.move(answer, fetches)
     return report

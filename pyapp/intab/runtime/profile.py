@@ -46,7 +46,7 @@ class Profile:
                 event | {"ts": begin_ms * 1e3, "dur": step.ms * 1e3, "args": {"kernel": step.kernel} | counts}
             )
             begin_ms += step.ms
-        return json.dumps({"traceEvents": events, "displayTimeUnit": "ms", "otherData": {"model": self.model}})
+        return json.dumps({"traceEvents": events, "displayTimeUnit": "ms"})
 
     def __str__(self) -> str:
         kinds = self.by_kernel()
