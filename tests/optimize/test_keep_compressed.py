@@ -7,10 +7,8 @@ from intab import dtypes
 from intab.graph.dims import symbol
 from intab.graph.ir import Graph, Value
 from intab.ops.builder import Builder
-from intab.optimize import DEFAULT_PASSES, run_passes
-from intab.optimize.fold_constants import FOLD_CONSTANTS
+from intab.optimize import DEFAULT_PASSES
 from intab.optimize.keep_compressed import COMPRESS_MATMUL, RECOGNISE_DEQUANTIZED
-from intab.target import WASM_SIMD
 from tests.optimize.check import apply, operators
 
 DEPTH, COLUMNS = 300, 400
@@ -67,8 +65,53 @@ def test_rows_of_a_table_are_taken_before_they_become_floats(scale: np.ndarray) 
     assert constants_nbytes(graph) <= BYTES.nbytes + 8 * max(DEPTH, COLUMNS)
 
 
-def test_bytes_are_not_folded_into_floats() -> None:
-    builder = Builder("folded")
-    graph = builder.graph([("y", scaled(builder, ONE))])
-    unchanged, _ = run_passes(graph, [FOLD_CONSTANTS], WASM_SIMD)
-    assert constants_nbytes(unchanged) == BYTES.nbytes + ONE.nbytes
+def dequantized(zero: np.ndarray | None, scale: np.ndarray, axis: int, op: str = "MatMul") -> Graph:
+    """x @ dequantize(bytes, scale, zero), or another operator of both."""
+    builder = Builder("dequantized")
+    x = builder.input("x", dtypes.float32, (symbol("N"), DEPTH if op == "MatMul" else COLUMNS))
+    given = [builder.constant(array) for array in (BYTES.view(np.uint8), scale, zero) if array is not None]
+    weights = builder.emit("DequantizeLinear", *given, axis=axis)
+    if op == "Transpose":
+        weights, op = builder.emit("Transpose", weights, perm=(1, 0)), "MatMul"
+    return builder.graph([("y", builder.emit(op, x, weights))])
+
+
+@pytest.mark.parametrize("middle", [0, 128])
+@pytest.mark.parametrize(("scale", "axis"), [(BY_COLUMN[0], 1), (ONE, 0)])
+def test_zero_points_that_need_no_arithmetic(middle: int, scale: np.ndarray, axis: int) -> None:
+    zero = np.full(scale.shape, middle, np.uint8)
+    graph = apply(dequantized(zero, scale, axis), *DEFAULT_PASSES, sizes={"N": 5}, tolerance=1e-4)
+    assert operators(graph) == ["CompressedMatMul"]
+    assert constants_nbytes(graph) <= BYTES.nbytes + 8 * COLUMNS
+
+
+def test_a_transpose_between_is_taken_along() -> None:
+    along_columns = BY_ROW[:, 0]  # of the transposed matrix
+    graph = apply(dequantized(None, along_columns, 0, "Transpose"), *DEFAULT_PASSES, sizes={"N": 5}, tolerance=1e-4)
+    assert operators(graph) == ["CompressedMatMul"]
+    assert graph.nodes[0].attributes["transpose_b"] is True
+
+
+@pytest.mark.parametrize(
+    ("zero", "scale", "axis", "op"),
+    [
+        (np.array(7, np.uint8), ONE, 0, "MatMul"),
+        (None, BY_ROW[:, 0], 0, "MatMul"),
+        (None, BY_COLUMN[0], 1, "Transpose"),
+    ],
+)
+def test_what_no_kernel_takes_as_bytes_becomes_floats_once(
+    zero: np.ndarray | None, scale: np.ndarray, axis: int, op: str
+) -> None:
+    graph = apply(dequantized(zero, scale, axis, op), *DEFAULT_PASSES, sizes={"N": 5}, tolerance=1e-4)
+    assert operators(graph) == ["MatMul"]
+    assert graph.constant_of(graph.nodes[0].inputs[1]) is not None
+
+
+def test_weights_that_two_kinds_of_node_read_become_floats() -> None:
+    builder = Builder("shared")
+    x = builder.input("x", dtypes.float32, (symbol("N"), DEPTH))
+    weights = builder.emit("DequantizeLinear", builder.constant(BYTES), builder.constant(ONE), axis=0)
+    graph = builder.graph([("y", builder.emit("MatMul", x, weights)), ("z", builder.emit("Relu", weights))])
+    changed = apply(graph, *DEFAULT_PASSES, sizes={"N": 5}, tolerance=1e-4)
+    assert "DequantizeLinear" not in operators(changed)

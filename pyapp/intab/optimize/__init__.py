@@ -12,7 +12,7 @@ from intab.optimize.fold_transpose import FOLD_TRANSPOSE
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
-from intab.optimize.keep_compressed import COMPRESS_MATMUL, RECOGNISE_DEQUANTIZED
+from intab.optimize.keep_compressed import COMPRESS_MATMUL, EXPAND_DEQUANTIZED, RECOGNISE_DEQUANTIZED
 from intab.optimize.passes import Effect, Pass, run_passes
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
 from intab.optimize.recognise_gelu import RECOGNISE_GELU
@@ -30,6 +30,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     REMOVE_DEAD,
     INTEGER_PRODUCTS,
     RECOGNISE_DEQUANTIZED,
+    EXPAND_DEQUANTIZED,
     FOLD_CONSTANTS,
     REMOVE_IDENTITIES,
     SHARE_COMMON,

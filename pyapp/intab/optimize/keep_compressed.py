@@ -1,10 +1,19 @@
 """Weights that a file stores as bytes stay bytes in memory."""
 
-from intab.dtypes import float32
+from collections.abc import Mapping
+
+import numpy as np
+
+from intab.dtypes import float32, int8, uint8
 from intab.graph.dims import product
-from intab.graph.ir import Constant, Node, Value
-from intab.optimize.constants import reshaped
+from intab.graph.ir import Constant, Graph, Node, Value, consumers
+from intab.ops.registry import operator_of_node
+from intab.optimize.constants import derive, reshaped
 from intab.optimize.editor import Editor, peephole
+from intab.optimize.passes import Pass
+from intab.target import Target
+
+MIDDLE = 128  # of the unsigned bytes
 
 
 def _scaled_cast(editor: Editor, node: Node) -> Value | None:
@@ -37,6 +46,21 @@ def _axis_of(factor: Constant, stored: Value) -> int | None:
     return long[0] + stored.rank - len(factor.shape) if long else -1
 
 
+def _without_zero(editor: Editor, node: Node) -> Value | None:
+    if len(node.inputs) < 3 or node.inputs[2] is None:
+        return None
+    stored, scale, zero = node.inputs
+    numbers, middle = editor.constant(stored), editor.constant(zero)
+    if numbers is None or middle is None or stored is None:
+        return None
+    if not np.any(middle.numpy()):
+        return editor.again(node, stored, scale, like=node)
+    if stored.dtype != uint8 or not np.all(middle.numpy() == MIDDLE):
+        return None
+    signed = derive(lambda q: (q ^ np.uint8(MIDDLE)).view(np.int8), int8, numbers.shape, stored.name, numbers)
+    return editor.again(node, editor.add_constant(signed, stored.name), scale, like=node)
+
+
 def _gather(editor: Editor, node: Node) -> Value | None:
     table, indices = node.inputs
     producer = editor.producer(table)
@@ -64,26 +88,80 @@ def _gather(editor: Editor, node: Node) -> Value | None:
 def _matmul(editor: Editor, node: Node) -> Value | None:
     a, right, *others = node.inputs
     producer = editor.producer(right)
-    if producer is None or producer.op != "DequantizeLinear" or len(producer.inputs) != 2 or right is None:
+    if producer is None or a is None or editor.constant(producer.inputs[0]) is None:
+        return None
+    if not _fits(producer, node, transposed=False) or any(editor.constant(v) is None for v in producer.inputs[1:]):
         return None
     stored, scale = producer.inputs
-    transposed = bool(node.attributes.get("transpose_b"))
-    wanted = stored is not None and stored.dtype.name in ("i8", "u8") and editor.constant(stored) is not None
-    if not wanted or a is None or a.rank < 2 or right.rank != 2 or node.attributes.get("transpose_a"):
-        return None
-    if scale is None or (scale.rank and producer.attributes["axis"] != int(not transposed)):
-        return None
-    if editor.constant(scale) is None:
-        return None
-    attributes = {"transpose_b": transposed, "epilogue": node.attributes.get("epilogue")}
+    attributes = {"transpose_b": bool(node.attributes.get("transpose_b")), "epilogue": node.attributes.get("epilogue")}
     return editor.emit("CompressedMatMul", a, stored, scale, *others, like=node, **attributes)
 
 
-RECOGNISE_DEQUANTIZED = peephole("recognise_dequantized", {"Mul": [_scaled_cast], "Gather": [_gather]})
+def _fits(made: Node, reader: Node, *, transposed: bool) -> bool:
+    """Can a MatMul take what a DequantizeLinear makes, or its transpose, as bytes on its right side?"""
+    if reader.op != "MatMul" or made.op != "DequantizeLinear" or len(made.inputs) != 2:
+        return False
+    (stored, scale), (a, right) = made.inputs, reader.inputs[:2]
+    if stored is None or scale is None or a is None or right is None or a is right:
+        return False
+    if stored.dtype.name not in ("i8", "u8") or stored.rank != 2 or right.rank != 2 or a.rank < 2:
+        return False
+    columns = 1 if bool(reader.attributes.get("transpose_b")) == transposed else 0
+    return not reader.attributes.get("transpose_a") and (not scale.rank or made.attributes["axis"] == columns)
+
+
+def _expand(graph: Graph, _target: Target) -> Graph:
+    if not any(node.op == "DequantizeLinear" for node in graph.nodes):
+        return graph
+    editor, readers = Editor(graph), consumers(graph)
+    for old in graph.nodes:
+        node = editor.current(old)
+        if node is None:
+            continue
+        given = [editor.constant(value) for value in node.inputs if value is not None]
+        sources = [constant for constant in given if constant is not None]
+        if old.op != "DequantizeLinear" or len(sources) < len(given) or _stays(old, readers):
+            editor.keep(old, node)
+            continue
+        name, meaning = old.output.name, operator_of_node(node).reference
+        floats = derive(lambda *arrays, f=meaning: f(*arrays), float32, sources[0].shape, name, *sources)
+        editor.replace(old, editor.add_constant(floats, name))
+    return editor.end()
+
+
+def _stays(made: Node, readers: Mapping[Value, list[Node]]) -> bool:
+    """Do all that read what a DequantizeLinear makes take the bytes themselves?"""
+    found = readers.get(made.output, [])
+    for reader in found:
+        if reader.op == "Transpose" and reader.attributes["perm"] == (1, 0):
+            further = readers.get(reader.output, [])
+            if not further or not all(_reads(reader.output, r) and _fits(made, r, transposed=True) for r in further):
+                return False
+        elif not (_reads(made.output, reader) and _fits(made, reader, transposed=False)):
+            return False
+    return bool(found)
+
+
+def _reads(value: Value, reader: Node) -> bool:
+    """Does a node read a value as its second input only?"""
+    return [i for i, given in enumerate(reader.inputs) if given is value] == [1]
+
+
+RECOGNISE_DEQUANTIZED = peephole(
+    "recognise_dequantized", {"Mul": [_scaled_cast], "Gather": [_gather], "DequantizeLinear": [_without_zero]}
+)
 """mul(cast(bytes), scale)              ->   dequantize(bytes, scale)
+dequantize(bytes, scale, 0)           ->   dequantize(bytes, scale), and bytes - 128 for a zero point of 128
 gather(dequantize(bytes, scale), i)   ->   dequantize(gather(bytes, i), scale), or with gather(scale, i)
 
 For constants, and scales that are one number or lie along one axis. Exact.
+"""
+
+EXPAND_DEQUANTIZED = Pass("expand_dequantized", _expand)
+"""dequantize(bytes, scale, zero)   ->   floats
+
+For constants that something reads which cannot take bytes, such as a convolution: computed once, when weights are
+packed, not in every run. Those that only matrix products read stay. Exact.
 """
 
 COMPRESS_MATMUL = peephole("compress_matmul", {"MatMul": [_matmul]})
