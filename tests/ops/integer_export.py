@@ -60,6 +60,14 @@ def _numpy(node: Node, index: int) -> "np.dtype[np.generic]":
     return value.dtype.numpy
 
 
+def lookup(export: "Export", node: Node) -> str:
+    """Gather wants places of 32 bits; the first entry is for the smallest byte."""
+    x, table = export.inputs_of(node)
+    places = export.node("Cast", x, to=TensorProto.INT32)
+    first = 128 if _numpy(node, 0) == np.int8 else 0
+    return export.node("Gather", table, export.node("Add", places, export.constant(np.array(first, np.int32))))
+
+
 def quantized_element(export: "Export", node: Node) -> str:
     """A scale that broadcasts is one for all, or one for each place along the last axis."""
     x, *levels = export.inputs_of(node)

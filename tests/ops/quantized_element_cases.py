@@ -3,7 +3,7 @@
 import numpy as np
 
 from intab import dtypes
-from tests.ops.case import OpCase, floats, whole
+from tests.ops.case import Numbers, OpCase, floats, whole
 
 ROWS = {(0, 0): "N"}
 TIES = np.array(
@@ -13,16 +13,22 @@ HALF, SCALES = np.array(0.5, np.float32), np.linspace(0.01, 0.3, 7).astype(np.fl
 ODD = np.array([3, 0, 255, 127, 128, 1, 7], np.uint8)
 LEVEL = np.array(0, np.int8)
 
+
+def octets(*shape: int, seed: int = 1) -> Numbers:
+    """Bytes of all 256 values."""
+    return whole(*shape, low=0, high=256, dtype="uint8", seed=seed)
+
+
 QUANTIZED_ELEMENT_CASES = [
     OpCase("Quantize-elements-ties", "Quantize", {}, [TIES, HALF, np.array(100, np.uint8)], ROWS, tolerance=0.0),
     OpCase("Quantize-elements-i8", "Quantize", {"to": dtypes.int8}, [TIES, HALF, LEVEL], ROWS, tolerance=0.0),
     OpCase("Quantize-elements-columns", "Quantize", {}, [20 * floats(9, 7), SCALES, ODD], ROWS, tolerance=0.0),
-    OpCase(
-        "Dequantize-elements-u8", "Dequantize", {}, [whole(9, 7, low=0, high=256, dtype="uint8"), SCALES, ODD], ROWS
-    ),
+    OpCase("Dequantize-elements-u8", "Dequantize", {}, [octets(9, 7), SCALES, ODD], ROWS),
     OpCase(
         "Dequantize-elements-i8", "Dequantize", {}, [whole(9, 7, low=-128, high=128, dtype="int8"), HALF, LEVEL], ROWS
     ),
     OpCase("FakeQuantize", "FakeQuantize", {}, [20 * floats(9, 7), SCALES, ODD], ROWS, tolerance=0.0),
     OpCase("FakeQuantize-ties", "FakeQuantize", {"to": dtypes.int8}, [TIES, HALF, LEVEL], ROWS, tolerance=0.0),
+    OpCase("Lookup-u8", "Lookup", {}, [octets(7, 3), floats(256)], ROWS, (1,), tolerance=0.0),
+    OpCase("Lookup-i8", "Lookup", {}, [octets(9001).view(np.int8), octets(256, seed=2)], ROWS, tolerance=0.0),
 ]

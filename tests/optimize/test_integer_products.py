@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from intab.dtypes import float32, int8, uint8
+from intab.dtypes import DType, float32, int8, uint8
 from intab.errors import UnsupportedOpError
 from intab.graph.ir import Attribute, Graph, Value
 from intab.ops.builder import Builder
 from intab.ops.epilogue import body_function
+from intab.ops.lookup import every_byte
 from intab.optimize import optimize
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
 from intab.optimize.spread_quantization import SPREAD_QUANTIZATION
+from intab.optimize.tabulate import TABULATE
 from intab.target import WASM_SIMD
 from tests.optimize.check import apply, operators
 from tests.running import assert_as_reference
@@ -156,6 +158,32 @@ def test_arithmetic_on_bytes_is_one_kernel() -> None:
         assert isinstance(body, Graph) and not body.constants and len(node.inputs) == 8
     feeds = {n: RANDOM.integers(0, 256, (2, 4, 5, 6)).astype(np.uint8) for n in "xy"}
     assert_as_reference(made, feeds, 0)
+
+
+@pytest.mark.parametrize("dtype", [uint8, int8])
+def test_functions_of_bytes_become_tables(dtype: DType) -> None:
+    """Not where a second tensor takes part, nor a number a channel, nor where there is little to do."""
+
+    def make(b: Quantized) -> Value:
+        level = b.level(-3 if dtype == int8 else 80, dtype.numpy)
+        stored = b.input("x", dtype, (2, 4, 5, 6))
+        x = b.real(stored, b.scale(-5), level)
+        curve = b.round(b.emit("Sigmoid", x), b.scale(-8), b.level(0))
+        sums = b.round(b.emit("Add", x, b.constant(np.ones((4, 1, 1), np.float32))), b.scale(-3), level)
+        plain = b.emit("Neg", x)
+        return b.emit("Add", b.emit("Add", b.real(curve, b.scale(-8)), b.real(sums, b.scale(-3), level)), plain)
+
+    made = apply(graph(make), SPREAD_QUANTIZATION, FUSE_ELEMENTWISE, TABULATE, tolerance=0)
+    assert "Lookup" not in operators(made)  # all one tree, with a number a channel in it
+
+    def alone(b: Quantized) -> Value:
+        level = b.level(-3 if dtype == int8 else 80, dtype.numpy)
+        x = b.real(b.input("x", dtype, (2, 4, 5, 6)), b.scale(-5), level)
+        return b.round(b.emit("Sigmoid", x), b.scale(-8), b.level(0))
+
+    made = apply(graph(alone), SPREAD_QUANTIZATION, FUSE_ELEMENTWISE, TABULATE, tolerance=0)
+    assert operators(made) == ["Lookup"]
+    assert_as_reference(made, {"x": every_byte(dtype.name)[:240].reshape(2, 4, 5, 6)}, 0)
 
 
 def test_a_quantized_network_runs() -> None:

@@ -23,6 +23,7 @@ from intab.optimize.share_common import SHARE_COMMON
 from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
 from intab.optimize.sink_scale import SINK_SCALE
 from intab.optimize.spread_quantization import SPREAD_QUANTIZATION
+from intab.optimize.tabulate import TABULATE
 from intab.target import WASM_SIMD, Target
 
 # In this order: first what makes patterns visible, then patterns, then weights, then layout, then fusion.
@@ -48,6 +49,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     REMOVE_IDENTITIES,
     FOLD_TRANSPOSE,
     FUSE_ELEMENTWISE,
+    TABULATE,
     FUSE_EPILOGUE,
     COMPRESS_MATMUL,
 )
