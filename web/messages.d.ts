@@ -57,13 +57,13 @@ export interface PictureRead {
   timings: ReadTimings;
 }
 
-/** Run the model at URL `model`. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols. profile: look into the last run afterwards. */
+/** Run the model at URL `model`. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols. threads: null to have them chosen. profile: look into the last run afterwards. */
 export interface RunModel {
   model: string;
   feeds?: string | null;
   dims?: Record<string, number>;
   backend?: string;
-  threads?: number;
+  threads?: number | null;
   repeat?: number;
   fetch?: boolean;
   profile?: boolean;

@@ -1,6 +1,6 @@
 """What a device is to a compiler."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -8,7 +8,7 @@ class Target:
     """All that passes, families and generators need to know of a device.
 
     `lanes` is the count of 32-bit values in a vector register, `registers` how many such registers a
-    kernel may hold without spilling, `features` are names such as "relaxed-simd" or "shader-f16",
+    kernel may hold without spilling, `features` are names such as "relaxed-simd", "threads" or "shader-f16",
     `layout` is the order of a picture's axes that kernels prefer.
     """
 
@@ -20,6 +20,10 @@ class Target:
 
     def has(self, feature: str) -> bool:
         return feature in self.features
+
+    def with_feature(self, feature: str) -> "Target":
+        """The same target with one more feature."""
+        return replace(self, features=self.features | {feature})
 
 
 # x86-64 gives V8 sixteen 128-bit registers; ARM gives 32, but one module must suit both.

@@ -28,7 +28,8 @@ HEADERS = {
 def make_served_folder(root: Path) -> Path:
     """`build/testing/`: the site under `site/`, the wheels that tests load, and one lock over both.
 
-    pytest-pyodide looks for `pyodide-lock.json` and `pyodide.mjs` at the top of what it serves.
+    pytest-pyodide looks for `pyodide-lock.json` and `pyodide.mjs` at the top of what it serves, where its own worker
+    lies, and intab for `compute.js` beside the worker that it runs in.
     """
     layout = Layout(root)
     folder = root / "build" / "testing"
@@ -54,6 +55,7 @@ def make_served_folder(root: Path) -> Path:
     ]
     publish(folder, {path.name: path for path in compiled})
     publish(folder, {"pyodide.mjs": b'export { loadPyodide } from "./site/pyodide/pyodide.mjs";\n'})
+    publish(folder, {"compute.js": b'import "./site/compute.js";\n'})
     with replacing(folder / "pyodide-lock.json") as partial_lock:
         write_lock(partial_lock, core=layout.core, wheels=wheels)
     return folder

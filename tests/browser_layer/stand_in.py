@@ -204,7 +204,7 @@ class StandIn:
         if module.to_bytes() == b"huge":
             raise JsError("RangeError", "Out of memory: cannot compile")
         assert isinstance(imports["env"]["memory"], Memory)
-        return SimpleNamespace(instance=SimpleNamespace(exports=self.exports))
+        return SimpleNamespace(module=module, instance=SimpleNamespace(exports=self.exports))
 
     async def _load_package(self, names: Sequence[str], options: Mapping[str, Any]) -> None:
         for name in names:

@@ -56,6 +56,7 @@ def test_options_reach_the_measurement(model: Path, measured: list[dict[str, Any
             "backend": "wasm",
             "threads": 2,
             "repeat": 5,
+            "profile": False,
         }
     ]
 

@@ -14,5 +14,5 @@ def on(pool: Pool | None) -> Iterator[str]:
     """`intab.load` over `pool` in place of this process's; gives the back end's name, "reference" without a pool."""
     module = sys.modules["intab.runtime.load"]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "wasm_pool", lambda: pool)
+        patch.setattr(module, "wasm_pool", lambda threads: pool)
         yield "reference" if pool is None else "wasm"

@@ -32,8 +32,21 @@ class Memory(Protocol):
 class Instance(Protocol):
     """A module over its memory."""
 
-    def run(self, table_address: int, step_count: int) -> None:
-        """Run steps of the table. Raises KernelError when the code traps."""
+    @property
+    def team_size(self) -> int:
+        """Threads that a run may be shared among: what step tables are written for."""
+        ...
+
+    @property
+    def threads(self) -> int:
+        """Threads that would run a step table now: `team_size`, or 1 while the others are not there."""
+        ...
+
+    def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
+        """Run steps of the table, on one thread or `together`, on all that are there.
+
+        Raises KernelError when the code traps, DeviceLostError when a thread is lost.
+        """
         ...
 
     def dispose(self) -> None: ...
@@ -48,7 +61,14 @@ class Machine(Protocol):
     @property
     def memory(self) -> Memory: ...
 
-    async def instantiate(self, module: bytes) -> Instance: ...
+    @property
+    def reserved_nbytes(self) -> int:
+        """Bytes behind the first ALIGNMENT of the memory that the machine keeps for itself."""
+        ...
+
+    async def instantiate(self, module: bytes, threads: int = 1) -> Instance:
+        """An instance to be run by so many threads; a machine whose memory is not shared has one."""
+        ...
 
     def dispose(self) -> None: ...
 
@@ -93,6 +113,11 @@ class Executable(Protocol):
 
     @property
     def kernel_count(self) -> int: ...
+
+    @property
+    def threads(self) -> int:
+        """Threads that would take part in a run now."""
+        ...
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
         """Compute the fetches. The feeds are complete, contiguous and of the right dtypes; sizes bind every symbol."""

@@ -57,6 +57,7 @@ class ReferenceExecutable:
 
     backend = "reference"
     kernel_count = 0
+    threads = 1
 
     def __init__(self, graph: Graph, release: Callable[[], None] = lambda: None) -> None:
         self._graph = graph

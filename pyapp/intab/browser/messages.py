@@ -137,14 +137,14 @@ class PictureRead:
 class RunModel:
     """Run the model at URL `model`. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols.
 
-    profile: look into the last run afterwards.
+    threads: null to have them chosen. profile: look into the last run afterwards.
     """
 
     model: str
     feeds: str | None = None
     dims: dict[str, int] = field(default_factory=dict)
     backend: str = "auto"
-    threads: int = 1
+    threads: int | None = None
     repeat: int = 1
     fetch: bool = False
     profile: bool = False

@@ -22,10 +22,10 @@ def pages_for(nbytes: int) -> int:
 class WasmMemory:
     """One linear memory. Addresses and sizes are in bytes; a size is rounded up to whole pages of 64 KiB."""
 
-    def __init__(self, initial_nbytes: int, maximum_nbytes: int) -> None:
-        """Raises OutOfMemoryError when the browser cannot give `initial_nbytes`."""
+    def __init__(self, initial_nbytes: int, maximum_nbytes: int, *, shared: bool = False) -> None:
+        """`shared`: workers can be sent it. Raises OutOfMemoryError when the browser cannot give `initial_nbytes`."""
         maximum = min(max(pages_for(maximum_nbytes), pages_for(initial_nbytes)), MAXIMUM_PAGES)
-        descriptor = door().to_js({"initial": pages_for(initial_nbytes), "maximum": maximum})
+        descriptor = door().to_js({"initial": pages_for(initial_nbytes), "maximum": maximum, "shared": shared})
         try:
             self._memory: Any = door().js.WebAssembly.Memory.new(descriptor)
         except door().exception as error:
@@ -90,14 +90,31 @@ class WasmMemory:
 
 
 class WasmInstance:
-    """A module over its memory, ready to run."""
+    """A module over its memory, ready to run on this thread. `module` is what workers can be sent."""
 
-    def __init__(self, exports: Any) -> None:
+    team_size = 1
+    threads = 1
+
+    def __init__(self, module: Any, exports: Any) -> None:
+        self.module = module
+        self._exports = exports
         self._run: Callable[[int, int], None] | None = exports.run
         self._exception = door().exception
         opened("wasm instance")
 
-    def run(self, table_address: int, step_count: int) -> None:
+    def call(self, name: str, *numbers: int) -> int:
+        """What an exported function gives back, 0 when that is nothing. A trap raises KernelError."""
+        if self._run is None:
+            raise KernelError("browser: this WebAssembly instance was disposed of. Load the model again.")
+        try:
+            return int(getattr(self._exports, name)(*numbers) or 0)
+        except self._exception as error:
+            raise KernelError(
+                f"browser: the generated module stopped in {name!r} ({describe(error)}). "
+                "This is a mistake in intab; please report it with the model and the shapes of the feeds."
+            ) from error
+
+    def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
         """Run `step_count` steps of the table at `table_address` (bytes). A trap raises KernelError."""
         if self._run is None:
             raise KernelError("browser: this WebAssembly instance was disposed of. Load the model again.")
@@ -113,6 +130,7 @@ class WasmInstance:
         """Let go of the module; a second call does nothing."""
         if self._run is not None:
             self._run = None
+            self.module = self._exports = None
             closed("wasm instance")
 
 
@@ -132,7 +150,7 @@ async def instantiate(module: bytes, memory: WasmMemory) -> WasmInstance:
             f"browser: the generated module of {len(module):,} bytes was refused ({describe(error)}). "
             "This is a mistake in intab; please report it with the model and the browser's version."
         ) from error
-    return WasmInstance(result.instance.exports)
+    return WasmInstance(result.module, result.instance.exports)
 
 
 def validate(module: bytes) -> bool:

@@ -45,7 +45,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
         "--dim", type=_dimension, action="append", default=[], metavar="NAME=N", help="bind a dimension (repeatable)"
     )
     parser.add_argument("--backend", choices=BACKENDS, default="auto")
-    parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="compute threads")
+    parser.add_argument("--threads", type=_positive, metavar="N", help="compute threads; absent: as many as help")
     parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="timed runs after the first")
     parser.add_argument("--profile", action="store_true", help="print where the time of a run goes")
     parser.add_argument("--trace", type=Path, metavar="T.json", help="write the profile as a Chrome trace")
@@ -103,7 +103,7 @@ def measure(
     fetches: Path | None = None,
     dims: Mapping[str, int] | None = None,
     backend: str = "auto",
-    threads: int = 1,
+    threads: int | None = None,
     repeat: int = 1,
     profile: bool = False,
 ) -> dict[str, Any]:

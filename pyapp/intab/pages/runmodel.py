@@ -5,18 +5,14 @@ import time
 from intab.browser import net
 from intab.browser.messages import ModelRun, RunModel
 from intab.browser.page import ProgressCallback
-from intab.errors import BackendUnavailableError
 from intab.pages.feeds import Array, check_dims, made_up_feeds, read_feeds, write_fetches
 from intab.runtime import Session, load
 
 
 async def run_model(arguments: RunModel, progress: ProgressCallback) -> ModelRun:
     """Load the model, run it once and then `repeat` times more. Raises what loading and running raise."""
-    if arguments.threads > 1:
-        raise BackendUnavailableError(
-            f"--threads {arguments.threads}: this version of intab computes on one thread. Use --threads 1."
-        )
-    async with await load(arguments.model, backend=arguments.backend, progress=progress) as session:
+    loading = load(arguments.model, backend=arguments.backend, threads=arguments.threads, progress=progress)
+    async with await loading as session:
         feeds = await _feeds(arguments, session)
         outputs, first_run_ms = await _timed(session, feeds)
         run_ms = []

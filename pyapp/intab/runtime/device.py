@@ -1,16 +1,21 @@
-"""Which back ends this machine has, and the memory pool that all sessions of one share."""
+"""Which back ends and threads this machine has, and the memory pool that all sessions of one share."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from intab.backends.engine import Machine
-from intab.backends.wasm.browser import BrowserMachine
+from intab.backends.wasm.browser import BrowserMachine, SharedMachine
 from intab.backends.wasm.desktop import WasmtimeMachine, wasmtime_is_installed
 from intab.backends.wasm.pool import Pool
 from intab.browser._js import in_browser
+from intab.browser.feature import features
 from intab.errors import BackendUnavailableError
 
 BACKENDS = ("wasm", "reference")
+# More threads than this wait for memory more than they compute, and each holds an instance of every module.
+MOST_THREADS = 8
+# Up to so many processors, all of them compute; where there are more, half of them are slow cores or twins of others.
+FEW_PROCESSORS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,20 +24,63 @@ class Choice:
 
     backend: str
     reasons: tuple[str, ...]
+    threads: int = 1
+
+    def noted(self, reason: str) -> "Choice":
+        """The same choice with one more thing to know."""
+        return replace(self, reasons=(*self.reasons, reason))
 
     def __str__(self) -> str:
         return f"{self.backend}: {'; '.join(self.reasons)}"
 
 
+def wasm_pool(threads: int = 1) -> Pool:
+    """The pool of this tab or process, for one thread or for several."""
+    return _pool(shared=threads > 1)
+
+
 @cache
-def wasm_pool() -> Pool:
-    """The pool of this tab or process."""
-    machine: Machine = BrowserMachine() if in_browser() else WasmtimeMachine()
+def _pool(*, shared: bool) -> Pool:
+    machine: Machine = SharedMachine() if shared else BrowserMachine() if in_browser() else WasmtimeMachine()
     return Pool(machine)
 
 
-def choose(backend: str) -> Choice:
-    """The back end for a request. Raises BackendUnavailableError for one that is not there."""
+def choose(backend: str, threads: int | None = None) -> Choice:
+    """The back end and threads for a request. Raises BackendUnavailableError for what is not there."""
+    if threads is not None and threads < 1:
+        raise BackendUnavailableError(f"threads={threads}: there is at least one. Leave it out to have it chosen.")
+    return _with_threads(_backend(backend), threads)
+
+
+def _with_threads(choice: Choice, threads: int | None) -> Choice:
+    """The choice with a count of threads, and why so many; nothing is said where there never is more than one."""
+    here = choice.backend == "wasm" and in_browser()
+    if not here and threads in (None, 1):
+        return choice
+    if not here:
+        raise BackendUnavailableError(
+            f"threads={threads}: the back end {choice.backend!r} computes on one thread here; threads are for "
+            "WebAssembly in a browser. Leave threads out, or use threads=1."
+        )
+    seen = features()
+    if not seen.cross_origin_isolated and threads in (None, 1):
+        return choice.noted("one thread, since the page is not cross-origin isolated")
+    if not seen.cross_origin_isolated:
+        raise BackendUnavailableError(
+            f"threads={threads}: the page is not cross-origin isolated, so that workers cannot share memory. Have its "
+            "server send the headers COOP: same-origin and COEP: require-corp, or use threads=1."
+        )
+    if threads is not None:
+        return replace(choice, threads=threads).noted(f"threads={threads} asked for")
+    useful = _useful_threads(seen.processors)
+    return replace(choice, threads=useful).noted(f"threads={useful} on {seen.processors} processor(s)")
+
+
+def _useful_threads(processors: int) -> int:
+    return min(MOST_THREADS, processors if processors <= FEW_PROCESSORS else max(FEW_PROCESSORS, processors // 2))
+
+
+def _backend(backend: str) -> Choice:
     if backend == "auto":
         return _automatic()
     if backend in BACKENDS:

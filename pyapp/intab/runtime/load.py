@@ -31,28 +31,34 @@ async def load(
     *,
     backend: str = "auto",
     precision: str = "auto",
+    threads: int | None = None,
     progress: Progress = no_progress,
     programs: ProgramStore | None = None,
 ) -> Session:
     """Make a model ready to run.
 
     `source`: URL, path, bytes or File. `backend`: "auto", "wasm" or "reference". `precision`: "auto" or
-    "float32", the model's own. `progress(stage, done, total)` hears "download" in bytes and "compile" in weights.
+    "float32", the model's own. `threads`: how many compute, where the page is cross-origin isolated; None chooses,
+    and `session.choice` says what and why. `progress(stage, done, total)` hears "download" in bytes and "compile"
+    in weights.
     `programs`: where compiled programs are kept, if anywhere; `session.choice` says what came of it.
     Raises an IntabError that says what is wrong with the model, the device or the request.
     """
-    choice = choose(backend)
+    choice = choose(backend, threads)
     if precision not in PRECISIONS:
         raise UnsupportedOpError(f"precision={precision!r} is not one of {', '.join(PRECISIONS)}.")
     begin = time.perf_counter()
     storage = await open_source(source, progress)
-    ready = await _make_ready(storage, source, choice.backend, progress, programs)
+    ready = await _make_ready(storage, source, choice, progress, programs)
     times = LoadTimes((ready.loaded - begin) * 1e3, (time.perf_counter() - ready.loaded) * 1e3)
-    choice = Choice(choice.backend, choice.reasons + ready.notes)
+    for note in ready.notes:
+        choice = choice.noted(note)
+    if ready.executable.threads < choice.threads:
+        choice = choice.noted("the compute workers are not ready, so that runs begin on one thread")
 
     async def specialise(sizes: Mapping[str, int]) -> Executable:
         again = await open_source(source)
-        return (await _make_ready(again, source, choice.backend, no_progress, programs, sizes)).executable
+        return (await _make_ready(again, source, choice, no_progress, programs, sizes)).executable
 
     return Session(ready.graph, ready.executable, choice=choice, times=times, specialise=specialise)
 
@@ -70,7 +76,7 @@ class _Ready:
 async def _make_ready(
     storage: Storage,
     source: Source,
-    backend: str,
+    choice: Choice,
     progress: Progress,
     programs: ProgramStore | None,
     sizes: Mapping[str, int] | None = None,
@@ -87,18 +93,18 @@ async def _make_ready(
 
     try:
         cache = None
-        if programs is not None and backend == "wasm":
-            cache = ProgramCache(programs, storage, wasm_pool().machine.target, sizes)
+        if programs is not None and choice.backend == "wasm":
+            cache = ProgramCache(programs, storage, wasm_pool(choice.threads).machine.target, sizes)
         stored = await cache.find() if cache else None
         if cache is not None and stored is not None:
             loaded = time.perf_counter()
-            executable = await _prepared(stored, progress, release)
+            executable = await _prepared(stored, choice, progress, release)
             return _Ready(stored.signature, executable, loaded, tuple(cache.notes))
         graph = await read_with_files_beside(storage, source, opened, sizes, progress)
         loaded = time.perf_counter()
         if len(opened) > 1:  # the key does not cover files beside the model
             cache = None
-        executable = await compile_graph(graph, backend, progress, release, cache)
+        executable = await compile_graph(graph, choice, progress, release, cache)
         return _Ready(graph, executable, loaded, tuple(cache.notes) if cache else ())
     except BaseException:
         release()
@@ -107,7 +113,7 @@ async def _make_ready(
 
 async def compile_graph(
     graph: Graph,
-    backend: str,
+    choice: Choice,
     progress: Progress,
     release: Callable[[], None] = lambda: None,
     cache: ProgramCache | None = None,
@@ -116,20 +122,26 @@ async def compile_graph(
 
     `release` is called once the model's bytes are done with.
     """
-    if backend == "reference":
+    if choice.backend == "reference":
         return ReferenceExecutable(graph, release)  # which reads its constants at each run
-    target = wasm_pool().machine.target
+    target = wasm_pool(choice.threads).machine.target
     program = build(optimize(graph, target=target), target)
     stored = StoredProgram(program, module_of(program), graph)
     if cache is not None:
         await cache.keep(stored)
-    return await _prepared(stored, progress, release)
+    return await _prepared(stored, choice, progress, release)
 
 
-async def _prepared(stored: StoredProgram, progress: Progress, release: Callable[[], None]) -> Executable:
+async def _prepared(
+    stored: StoredProgram, choice: Choice, progress: Progress, release: Callable[[], None]
+) -> Executable:
     """Instantiate, write the weights and let go of the model's bytes."""
     executable = await prepare(
-        stored.program, wasm_pool(), lambda done, total: progress("compile", done, total), stored.module
+        stored.program,
+        wasm_pool(choice.threads),
+        lambda done, total: progress("compile", done, total),
+        stored.module,
+        threads=choice.threads,
     )
     release()
     return executable

@@ -134,7 +134,7 @@ class Session:
         return SessionStats(
             executable.backend,
             "",
-            1,
+            executable.threads,
             self._times.load_ms,
             self._times.compile_ms,
             self._peak_nbytes,
@@ -184,5 +184,5 @@ class Session:
             self._exact[key] = await self._specialise(sizes)
             spent_ms = (time.perf_counter() - begin) * 1e3
             note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
-            self.choice = Choice(self.choice.backend, (*self.choice.reasons, note))
+            self.choice = self.choice.noted(note)
         return self._exact[key]

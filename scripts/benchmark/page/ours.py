@@ -23,7 +23,7 @@ def about() -> dict[str, str]:
 
 async def load_model(model: str, url: str) -> dict[str, Any]:
     """Load a model; what its stages took."""
-    SESSIONS[model] = await load(url)
+    SESSIONS[model] = await load(url, threads=1)
     return stats(model)
 
 

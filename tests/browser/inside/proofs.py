@@ -15,7 +15,7 @@ from intab.backends.wasm.pool import Pool
 from intab.browser import net, proxies
 from intab.errors import IntabError
 from intab.runtime import load
-from intab.runtime.device import wasm_pool
+from intab.runtime.device import choose, wasm_pool
 from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
 from tests.agreement import agreement
 
@@ -45,7 +45,7 @@ def plain_simd():
     machine.target = WASM_SIMD
     pool = Pool(machine)
     module: Any = sys.modules["intab.runtime.load"]
-    module.wasm_pool = lambda: pool
+    module.wasm_pool = lambda threads=1: pool
     try:
         yield
     finally:
@@ -71,12 +71,12 @@ async def disagreements(model_url, cases, backend):
 @contextmanager
 def counted_modules():
     """A list that grows by one whenever this tab's machine is given a module to compile."""
-    machine: Any = wasm_pool().machine
+    machine: Any = wasm_pool(choose("wasm").threads).machine
     made = []
 
-    async def instantiate(module):
+    async def instantiate(module, threads=1):
         made.append(len(module))
-        return await BrowserMachine.instantiate(machine, module)
+        return await type(machine).instantiate(machine, module, threads)
 
     machine.instantiate = instantiate
     try:
@@ -88,10 +88,10 @@ def counted_modules():
 def held():
     """What is held now, after a collection: of every kind that could leak, by name."""
     gc.collect()
-    pool = wasm_pool()
+    pools = [wasm_pool(threads) for threads in (1, 2)]
     return {
-        "pool bytes in use": pool.used_nbytes,
-        "kernel memory": pool.machine.memory.nbytes,
+        "pool bytes in use": sum(pool.used_nbytes for pool in pools),
+        "kernel memory": sum(pool.machine.memory.nbytes for pool in pools),
         "Python's memory": pyodide_js._module.HEAPU8.byteLength,
         "JavaScript objects held by Python": pyodide_js._module.hiwire.num_keys(),
         "Python objects held by JavaScript": pyodide_js._module.pyproxy_alloc_map.size,

@@ -1,23 +1,140 @@
-"""WebAssembly in the browser, as a `Machine`."""
+"""WebAssembly in the browser, as a `Machine`: on one thread, or with a team of compute workers."""
 
+from intab.backends.engine import Instance
+from intab.backends.wasm.pool import ALIGNMENT
+from intab.backends.wasm.threads import DEADLINE_MS, SCRIPT, Team
 from intab.browser.wasm import WasmInstance, WasmMemory, instantiate, validate
+from intab.errors import IntabError, OutOfMemoryError
 from intab.kernels.wasm import PAGE_NBYTES, relaxed_simd_probe
-from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
+from intab.kernels.wasm.together import CONTROL_NBYTES
+from intab.target import WASM_RELAXED_SIMD, WASM_SIMD, Target
 
 # The most a 32-bit memory can be. Reserved address space, not memory.
 MAXIMUM_NBYTES = 65536 * PAGE_NBYTES
+# A shared memory cannot move when it grows, so engines reserve its maximum, and a phone may refuse 4 GiB of
+# addresses. The memory is made before the first model is known, so the maximum is the largest that is granted.
+SHARED_MAXIMA = tuple(MAXIMUM_NBYTES >> halvings for halvings in range(5))
+# A new team gets a block that no worker of the one before knows, should one of those still be on its way out.
+CONTROL_BLOCKS = 8
 
 
 class BrowserMachine:
     """One linear memory of the tab and the modules over it."""
 
+    reserved_nbytes = 0
+
     def __init__(self) -> None:
         """Raises OutOfMemoryError when the browser cannot give even a small memory."""
-        self.target = WASM_RELAXED_SIMD if validate(relaxed_simd_probe()) else WASM_SIMD
+        self.target = _target()
         self.memory = WasmMemory(PAGE_NBYTES, MAXIMUM_NBYTES)
 
-    async def instantiate(self, module: bytes) -> WasmInstance:
+    async def instantiate(self, module: bytes, threads: int = 1) -> Instance:
+        """`threads` is 1: only a SharedMachine has more."""
         return await instantiate(module, self.memory)
 
     def dispose(self) -> None:
         self.memory.dispose()
+
+
+class SharedMachine:
+    """One memory that threads share, the modules over it, and the team that runs them."""
+
+    script = SCRIPT
+    deadline_ms = DEADLINE_MS
+    # The control blocks lie before all regions of the pool.
+    reserved_nbytes = CONTROL_BLOCKS * CONTROL_NBYTES
+
+    def __init__(self) -> None:
+        """Raises OutOfMemoryError when the browser cannot give even a small memory."""
+        self.target = _target().with_feature("threads")
+        self.memory = _shared_memory()
+        self._instances: dict[int, TeamInstance] = {}
+        self._team: Team | None = None
+        self._teams_made = 0
+        self._numbers_given = 0
+
+    def team(self, helpers: int) -> Team:
+        """The team, of at least `helpers` workers: started when it is first asked for."""
+        if self._team is None:
+            control = ALIGNMENT + self._teams_made % CONTROL_BLOCKS * CONTROL_NBYTES
+            self._teams_made += 1
+            self._team = Team(self.memory, control, helpers, script=self.script, deadline_ms=self.deadline_ms)
+            for instance in self._instances.values():
+                self._team.add(instance.number, instance.alone.module)
+        self._team.grow_to(helpers)
+        return self._team
+
+    def renew_team(self) -> None:
+        """A team lost a worker: end it, and start another, which takes part in runs once it is ready."""
+        if self._team is not None:
+            self._team.dispose()
+            self._team = None
+        self.team(max((instance.team_size - 1 for instance in self._instances.values()), default=0))
+
+    async def instantiate(self, module: bytes, threads: int = 1) -> Instance:
+        team = self.team(threads - 1)  # its workers start while the module is compiled
+        alone = await instantiate(module, self.memory)
+        self._numbers_given += 1
+        instance = TeamInstance(self, alone, self._numbers_given, threads)
+        self._instances[instance.number] = instance
+        try:
+            team.add(instance.number, alone.module)
+            await team.wait_until_ready(instance.number, threads - 1)
+        except BaseException:
+            instance.dispose()
+            raise
+        return instance
+
+    def forget(self, number: int) -> None:
+        """An instance was disposed of."""
+        if self._instances.pop(number, None) is not None and self._team is not None:
+            self._team.drop(number)
+
+    def dispose(self) -> None:
+        if self._team is not None:
+            self._team.dispose()
+            self._team = None
+        self.memory.dispose()
+
+
+class TeamInstance:
+    """A module that a team runs; `alone` is the leader's own instance. `team_size` counts the leader."""
+
+    def __init__(self, machine: SharedMachine, alone: WasmInstance, number: int, threads: int) -> None:
+        self.alone = alone
+        self.number = number
+        self.team_size = threads
+        self._machine = machine
+
+    @property
+    def threads(self) -> int:
+        return self.team_size if self._machine.team(self.team_size - 1).is_ready(self.number, self.team_size - 1) else 1
+
+    def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
+        if not together or self.threads == 1:
+            self.alone.run(table_address, step_count)
+            return
+        try:
+            team = self._machine.team(self.team_size - 1)
+            team.run(self.alone, self.number, self.team_size - 1, table_address, step_count)
+        except IntabError:
+            self._machine.renew_team()
+            raise
+
+    def dispose(self) -> None:
+        self.alone.dispose()
+        self._machine.forget(self.number)
+
+
+def _target() -> Target:
+    return WASM_RELAXED_SIMD if validate(relaxed_simd_probe()) else WASM_SIMD
+
+
+def _shared_memory() -> WasmMemory:
+    """A shared memory with the largest maximum that this browser grants."""
+    for maximum in SHARED_MAXIMA[:-1]:
+        try:
+            return WasmMemory(PAGE_NBYTES, maximum, shared=True)
+        except OutOfMemoryError:
+            continue
+    return WasmMemory(PAGE_NBYTES, SHARED_MAXIMA[-1], shared=True)

@@ -71,13 +71,16 @@ class WasmtimeMemory:
 
 
 class WasmtimeInstance:
-    """A module over its memory."""
+    """A module over its memory, on one thread."""
+
+    team_size = 1
+    threads = 1
 
     def __init__(self, store: Any, run: Any) -> None:
         self._store = store
         self._run = run
 
-    def run(self, table_address: int, step_count: int) -> None:
+    def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
         if self._run is None:
             raise KernelError("wasmtime: this instance was disposed of. Load the model again.")
         wasmtime = _wasmtime()
@@ -99,7 +102,9 @@ def _close(store: Any, engine: Any) -> None:
 
 
 class WasmtimeMachine:
-    """A machine over one wasmtime store. `target` chooses relaxed or plain SIMD."""
+    """A machine over one wasmtime store, with one thread. `target` chooses relaxed or plain SIMD."""
+
+    reserved_nbytes = 0
 
     def __init__(self, target: Target = WASM_RELAXED_SIMD) -> None:
         wasmtime = _wasmtime()
@@ -112,7 +117,7 @@ class WasmtimeMachine:
         # Runs at the end of the process too, before wasmtime's own finalizers, which print errors that late.
         self._close = finalize(self, _close, self._store, self._engine)
 
-    async def instantiate(self, module: bytes) -> WasmtimeInstance:
+    async def instantiate(self, module: bytes, threads: int = 1) -> WasmtimeInstance:
         wasmtime = _wasmtime()
         try:
             compiled = wasmtime.Module(self._engine, module)

@@ -11,6 +11,7 @@ import numpy as np
 
 from intab.backends.engine import Instance, MemoryUse, StepTime
 from intab.backends.wasm.pool import Pool, Region
+from intab.backends.wasm.sharing import Shares, Sharing
 from intab.errors import IntabError
 from intab.graph.ir import Array
 from intab.kernels.wasm import STEP_NBYTES, generate
@@ -38,6 +39,8 @@ class WasmExecutable:
         words_nbytes = 4 * int(self._binder.word_starts[-1])
         self._table = pool.allocate(STEP_NBYTES * len(program.steps) + words_nbytes)
         self._plans: dict[tuple[int, ...], Plan] = {}
+        self._sharing = Sharing(program, instance.team_size)
+        self._shares: dict[Plan, Shares] = {}
         self._loaded: Plan | None = None
         self._finished: Mapping[str, int] | None = None  # the sizes of the last run, once it has ended well
         self._guessed = {s: 0 for part in program.segments for reading in part.readings for s in reading.symbols}
@@ -50,6 +53,10 @@ class WasmExecutable:
     @property
     def kernel_count(self) -> int:
         return len(self.program.kernel_names)
+
+    @property
+    def threads(self) -> int:
+        return self._instance.threads
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
         self._finished = None
@@ -66,7 +73,8 @@ class WasmExecutable:
                 plan = self._start(known, feeds)
                 number = 0
                 continue
-            self._instance.run(self._table.address + STEP_NBYTES * segment.first_step, segment.step_count)
+            first = self._table.address + STEP_NBYTES * segment.first_step
+            self._instance.run(first, segment.step_count, together=self._shares[plan].together[number])
             number += 1
         self._binder.check_late(known)
         self._finished = known
@@ -107,6 +115,7 @@ class WasmExecutable:
                 self._pool.free(region)
                 self._regions[number] = None
         self._plans.clear()
+        self._shares.clear()
 
     def write_weights(self, progress: Callable[[float, float], None]) -> None:
         """Pack the weights one by one into their region; `progress` hears the bytes done and in all."""
@@ -147,8 +156,10 @@ class WasmExecutable:
         key = tuple(sizes[s] for s in self._binder.symbols)
         plan = self._plans.pop(key, None) or self._binder.bind(sizes)
         self._plans[key] = plan  # the newest is last
+        if plan not in self._shares:
+            self._shares[plan] = self._sharing.shares(plan, sizes)
         if len(self._plans) > PLANS_KEPT:
-            del self._plans[next(iter(self._plans))]
+            del self._shares[self._plans.pop(next(iter(self._plans)))]
         return plan
 
     def _load(self, plan: Plan) -> None:
@@ -165,6 +176,7 @@ class WasmExecutable:
         records[:, 0] = [step.kernel for step in self.program.steps]
         records[:, 1] = words_address + 4 * self._binder.word_starts[:-1]
         records[:, 2] = plan.items
+        records[:, 3] = self._shares[plan].chunks
         table = np.concatenate([records.reshape(-1), words])
         # Addresses past 2 GiB do not fit i32 but have the same bits as u32.
         self._pool.machine.memory.write(self._table.address, _bytes_of((table & 0xFFFFFFFF).astype(np.uint32)))
@@ -200,13 +212,15 @@ async def prepare(
     pool: Pool,
     progress: Callable[[float, float], None] = lambda done, total: None,
     module: bytes | None = None,
+    *,
+    threads: int = 1,
 ) -> WasmExecutable:
     """Instantiate the program's module, generated when None, and write the weights.
 
     What was made is given back when one of them fails.
     """
     module = module_of(program) if module is None else module
-    instance = await pool.machine.instantiate(module)
+    instance = await pool.machine.instantiate(module, threads)
     executable = WasmExecutable(program, pool, module, instance)
     try:
         executable.write_weights(progress)

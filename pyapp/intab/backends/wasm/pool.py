@@ -30,7 +30,8 @@ class Pool:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        self._used: list[Region] = [Region(0, ALIGNMENT)]  # address 0 stays free of data, as a null pointer
+        # Address 0 stays free of data, as a null pointer; what the machine keeps for itself follows.
+        self._used: list[Region] = [Region(0, ALIGNMENT + machine.reserved_nbytes)]
 
     @property
     def used_nbytes(self) -> int:

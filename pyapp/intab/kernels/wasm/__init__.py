@@ -1,7 +1,9 @@
 """Kernels as one WebAssembly module.
 
 The module exports `run(table, steps)`: it walks a table of step records in memory, each four i32: the
-kernel's place in the function table, the address of its words, the count of items, and zero.
+kernel's place in the function table, the address of its words, the count of items, and how many items make a
+chunk for threads to claim (0: one thread runs the step). Over a shared memory it also exports what several
+threads need to run the table together, see `together`.
 """
 
 from collections.abc import Sequence
@@ -10,10 +12,12 @@ from intab.kernels.ir import Kernel
 from intab.kernels.wasm.encoding import I32, Function, Signature, module, signed, unsigned
 from intab.kernels.wasm.function import KERNEL_SIGNATURE, Functions, kernel_function
 from intab.kernels.wasm.instructions import F32X4_RELAXED_MADD, V128_CONST
+from intab.kernels.wasm.together import add_together
 from intab.target import Target
 
 STEP_NBYTES = 16
 PAGE_NBYTES = 65536
+MAXIMUM_PAGES = 65536
 _RUN_SIGNATURE = Signature((I32, I32))
 
 
@@ -21,15 +25,21 @@ def generate(kernels: Sequence[Kernel], target: Target, *, memory_pages: tuple[i
     """The bytes of a module that holds `kernels`, in the order in which step records number them.
 
     `memory_pages` are the least and the most pages of 64 KiB of the memory that the module will be given.
+    With the target's feature "threads" that memory is shared, and has a most: any, up to all that 32 bits can name.
     """
     functions = Functions()
     table = [kernel_function(kernel, target, functions) for kernel in kernels]
-    run = functions.add(_run_function())
+    exports = [("run", functions.add(_run_function()))]
+    shared = target.has("threads")
+    if shared:
+        exports += add_together(functions, STEP_NBYTES)
+        memory_pages = (memory_pages[0], memory_pages[1] or MAXIMUM_PAGES)
     return module(
         functions.items,
-        exports=[("run", run)],
+        exports=exports,
         table=table,
         memory_limits=memory_pages,
+        shared=shared,
         signatures=[KERNEL_SIGNATURE, _RUN_SIGNATURE],
     )
 
