@@ -1,5 +1,7 @@
 """Cases of recurrent layers."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from intab.graph.ir import Attribute
@@ -48,7 +50,11 @@ def _case(
 
 EVERYTHING = ("bias", "lengths", "state", "cell", "peepholes")
 
-_FED = lstm("fed", 4)
+
+def fed(case: OpCase) -> OpCase:
+    """The same with weights that are fed."""
+    return replace(case, name=f"{case.name}-fed", constants=())
+
 
 RECURRENT_CASES = [
     lstm("plain", 8),
@@ -68,7 +74,15 @@ RECURRENT_CASES = [
         alphas=(0.3, 0.0, 0.0),
         betas=(0.4, 0.0, 0.0),
     ),
-    OpCase("LSTM-fed", "LSTM", _FED.attributes, _FED.inputs, kernel=False, tolerance=1e-5),
+    *map(
+        fed,
+        (
+            lstm("weights", 8),
+            lstm("weights-everything", 13, given=EVERYTHING, direction="bidirectional"),
+            gru("weights", 5, given=("bias", "state")),
+            gru("weights-linear", 11, given=("bias", "lengths"), direction="bidirectional", linear_before_reset=True),
+        ),
+    ),
     gru("plain", 8),
     gru("bias", 3, given=("bias",)),
     gru("reverse", 5, given=("bias", "lengths", "state"), direction="reverse"),

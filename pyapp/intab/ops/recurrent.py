@@ -7,13 +7,14 @@ from intab.graph.ir import Value
 from intab.kernels.families import recurrent as family
 from intab.ops.arrays import Numbers
 from intab.ops.lowering import Lowering
+from intab.ops.recurrent_packing import Sizes, gate_rows
 from intab.ops.recurrent_parts import (
     Activation,
     Layer,
     activations_of,
     all_operands,
     check_operands,
-    gate_order,
+    hidden_bias,
     kernel_gates,
     project,
     run_directions,
@@ -103,7 +104,8 @@ class Lstm:
         if lengths is not None:
             buffers["lengths"] = lowering.place(lengths)
         if peepholes is not None:
-            buffers["peepholes"] = gate_order(lowering, peepholes, layer.directions, 3)
+            sizes = Sizes(layer.directions, 3, layer.sizes(r).units)
+            buffers["peepholes"] = gate_rows(lowering, peepholes, sizes, "peepholes")
         gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 3, bool(self.clip), lengths is not None)
         kernel = family.lstm(gates, peepholes=peepholes is not None, input_forget=self.input_forget)
         words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
@@ -182,9 +184,9 @@ class Gru:
         if lengths is not None:
             buffers["lengths"] = lowering.place(lengths)
         if self.linear_before_reset:
-            buffers["hidden_bias"] = layer.bias_apart(lowering, r, bias)
+            buffers["hidden_bias"] = hidden_bias(lowering, layer, r, bias)
         else:
-            count = layer.directions * x.shape[1] * layer.padded_units(r)
+            count = x.shape[1] * Sizes(layer.directions, 1, layer.sizes(r).units).count
             buffers |= {name: lowering.scratch(x.dtype, count) for name in ("update", "reset")}
         gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 2, bool(self.clip), lengths is not None)
         kernel = family.gru(gates, linear_before_reset=self.linear_before_reset)

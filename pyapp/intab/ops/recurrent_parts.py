@@ -1,4 +1,4 @@
-"""What recurrent layers share: checks of their operands, activations, packed weights, and the loop over time."""
+"""What recurrent layers share: checks of their operands, activations, the projected inputs, and the loop over time."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from intab.graph.dims import Dim, product
 from intab.graph.ir import Value
 from intab.kernels.families import recurrent as family
 from intab.kernels.families.matmul import matmul
-from intab.kernels.families.recurrent import UNITS
-from intab.kernels.families.register_tile import Epilogue, pack_panels
+from intab.kernels.families.register_tile import Epilogue
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import NO_PAIRS, agree, shape_text
-from intab.ops.dense import blocking, matmul_words, panels_shape, require_float32
+from intab.ops.dense import blocking, matmul_words, require_float32
 from intab.ops.elementwise import Elementwise, scalar_function
 from intab.ops.kernel_steps import copy_step, fill_step
 from intab.ops.lowering import Lowering, Place, Work
+from intab.ops.recurrent_packing import Sizes, bias_sums, gate_rows, input_panels, known_size, state_stream
 from intab.ops.registry import Result, operator_of
 from intab.ops.strides import dense_strides
 
@@ -57,23 +57,9 @@ class Layer:
             raise UnsupportedOpError(f"{self.name} runs {', '.join(DIRECTIONS)}, not {self.direction!r}.")
         return found
 
-    def padded_units(self, r: Value) -> int:
-        """Units of a direction, up to whole blocks."""
-        return -(-units_of(r) // UNITS) * UNITS
-
-    def bias_apart(self, lowering: Lowering, r: Value, bias: Value | None) -> Place:
-        """The recurrent bias of the last gate [D, blocks, UNITS]."""
-        count = self.directions * self.padded_units(r)
-        if bias is None:
-            zeros = lowering.scratch(float32, count)
-            fill_step(lowering, zeros, count, 0.0)
-            return zeros
-
-        def pack(array: Numbers) -> Numbers:
-            return _padded(array.reshape(self.directions, 2 * self.gates, -1)[:, -1:])
-
-        _need_constants(lowering, self.name, bias)
-        return lowering.weight((bias,), "recurrent bias of the last gate", (count,), pack)
+    def sizes(self, r: Value, depth: int = 1) -> Sizes:
+        """Of weights with so many depths."""
+        return Sizes(self.directions, self.gates, known_size(self.name, r, 2), depth)
 
 
 def activations_of(
@@ -176,52 +162,32 @@ def run_directions(
 def project(lowering: Lowering, layer: Layer, x: Value, w: Value, r: Value, bias: Value | None) -> dict[str, Place]:
     """Buffers x and weights of the recurrent kernels: one matmul of all steps, and the packed weights."""
     require_float32(layer.name, x, w, r, bias)
-    _need_constants(lowering, layer.name, w, r, bias)
-    directions, gates, units = layer.directions, layer.gates, units_of(r)
-    depth = w.shape[2]
-    assert isinstance(depth, int)
-    columns = directions * gates * layer.padded_units(r)
-
-    def pack_inputs(array: Numbers) -> Numbers:
-        return pack_panels(_blocks(array.reshape(directions, gates, units, depth)).reshape(columns, depth).T)
-
-    def pack_states(array: Numbers) -> Numbers:
-        return np.ascontiguousarray(np.moveaxis(_blocks(array.reshape(directions, gates, units, units)), -1, 2))
-
-    def pack_bias(array: Numbers) -> Numbers:
-        both = array.reshape(directions, 2, gates, units).copy()
-        both[:, 1, gates - layer.apart :] = 0
-        return _blocks(both.sum(axis=1)[..., None]).reshape(-1)
-
-    name = f"{layer.name} gates in blocks"
-    rows = x.shape[0] * x.shape[1]
+    sizes, state_sizes = layer.sizes(r, known_size(layer.name, w, 2)), layer.sizes(r, known_size(layer.name, r, 2))
+    depth, columns, rows = sizes.depth, layer.sizes(r).count, x.shape[0] * x.shape[1]
     projected = lowering.scratch(float32, rows * columns)
     blocks = blocking(depth)
     buffers = {
         "a": lowering.place(x),
-        "b": lowering.weight((w,), name, panels_shape(depth, columns), pack_inputs),
+        "b": input_panels(lowering, w, sizes, layer.name),
         "out": projected,
     }
     if bias is not None:
-        buffers["bias"] = lowering.weight((bias,), f"{name}, {layer.apart} apart", (columns,), pack_bias)
+        buffers["bias"] = bias_sums(lowering, bias, layer.sizes(r), layer.apart, layer.name)
     words = matmul_words(rows, depth, columns, blocks)
     work = Work((2, rows, depth, columns), ((4, rows, depth), (4, depth, columns), (4, rows, columns)))
     lowering.step(matmul(Epilogue(bias is not None)), buffers, words, blocks.items(rows, columns), work=work)
-    packed = lowering.weight((r,), f"{name} of the state", (columns * units,), pack_states)
-    return {"x": projected, "weights": packed}
+    return {"x": projected, "weights": state_stream(lowering, r, state_sizes, layer.name)}
 
 
-def gate_order(lowering: Lowering, value: Value, directions: int, gates: int) -> Place:
-    """A constant [D, gates * H] as [D, gates, blocks, UNITS]."""
-    _need_constants(lowering, "Peepholes", value)
-    length = value.shape[1]
-    assert isinstance(length, int)
-    padded = -(-length // gates // UNITS) * UNITS
-
-    def pack(array: Numbers) -> Numbers:
-        return _padded(array.reshape(directions, gates, -1))
-
-    return lowering.weight((value,), "gates padded", (directions * gates * padded,), pack)
+def hidden_bias(lowering: Lowering, layer: Layer, r: Value, bias: Value | None) -> Place:
+    """The recurrent bias of the last gate [D, blocks, UNITS]."""
+    sizes = Sizes(layer.directions, 1, layer.sizes(r).units)
+    if bias is None:
+        zeros = lowering.scratch(float32, sizes.count)
+        fill_step(lowering, zeros, sizes.count, 0.0)
+        return zeros
+    count = 2 * layer.gates
+    return gate_rows(lowering, bias, sizes, "recurrent bias of the last gate", first=count - 1, gates=count)
 
 
 def start_state(lowering: Lowering, last: Value, first: Value | None) -> Place:
@@ -272,31 +238,3 @@ def step_work(layer: Layer, y: Value) -> Work:
     weights = (layer.gates, units, units)
     steps = product(y.shape[:3])
     return Work((2, steps, *weights), ((4, steps, layer.gates, units), (4, layer.directions, *weights), (4, *y.shape)))
-
-
-def units_of(r: Value) -> int:
-    """H, which is known where the weights are constants."""
-    units = r.shape[2]
-    assert isinstance(units, int)
-    return units
-
-
-def _need_constants(lowering: Lowering, name: str, *values: Value | None) -> None:
-    for value in values:
-        if value is not None and lowering.constant(value) is None:
-            raise UnsupportedOpError(
-                f"{name}: there is a kernel for weights fixed at load, and {value} is computed or fed. "
-                'Use backend="reference".'
-            )
-
-
-def _padded(array: Numbers) -> Numbers:
-    """[..., H] with zeros up to whole blocks."""
-    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, -array.shape[-1] % UNITS)])
-
-
-def _blocks(array: Numbers) -> Numbers:
-    """[D, gates, H, K] -> [D, blocks, gates, UNITS, K], zeros past the last unit."""
-    directions, gates, units, depth = array.shape
-    padded = np.pad(array, ((0, 0), (0, 0), (0, -units % UNITS), (0, 0)))
-    return padded.reshape(directions, gates, -1, UNITS, depth).transpose(0, 2, 1, 3, 4)
