@@ -12,10 +12,12 @@ from intab import formats
 from intab.backends.wasm.desktop import WasmtimeMachine
 from intab.backends.wasm.executable import WasmExecutable, module_of, prepare
 from intab.backends.wasm.pool import Pool
+from intab.dtypes import float32
 from intab.errors import CacheError, IntegrityError
 from intab.graph.dims import Dim, ceil_div, maximum, minimum, symbol
 from intab.graph.ir import Array, Graph
 from intab.graph.storage import MemoryStorage
+from intab.ops.builder import Builder
 from intab.optimize import optimize
 from intab.program import Program, build
 from intab.program.ir import Weight
@@ -98,6 +100,22 @@ def test_weights_that_only_code_can_make_cannot_be_stored(small: tuple[StoredPro
     program = replace(stored.program, weights=(weight,))
     with pytest.raises(CacheError, match="packed by code that has no name"):
         to_bytes(replace(stored, program=program), model)
+
+
+def test_constants_made_while_compiling_are_kept_up_to_a_bound() -> None:
+    model = MemoryStorage("none", b"")
+    for rows, is_kept in ((1 << 10, True), (1 << 23, False)):
+        builder = Builder("made")
+        x = builder.input("x", float32, (rows, 1))
+        graph = builder.graph([("y", builder.emit("Add", x, builder.constant(np.ones((rows, 1), np.float32))))])
+        program = build(graph, WASM_RELAXED_SIMD)
+        stored = StoredProgram(program, module_of(program), graph)
+        if is_kept:
+            (weight,) = from_bytes(to_bytes(stored, model), model, WASM_RELAXED_SIMD).program.weights
+            assert weight.numpy().shape == (rows, 1) and (weight.numpy() == 1).all()
+        else:
+            with pytest.raises(CacheError, match="too many to be stored"):
+                to_bytes(stored, model)
 
 
 def test_sizes_come_back_equal() -> None:

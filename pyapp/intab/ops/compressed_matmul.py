@@ -14,6 +14,7 @@ from intab.ops.dense import OutputShape, blocking, dense_work, epilogue_operands
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
 from intab.ops.lowering import Lowering, Place
 from intab.ops.matmul import matmul_shape
+from intab.ops.packing import Packing, packing
 from intab.ops.registry import Result, op
 
 
@@ -94,12 +95,7 @@ class CompressedMatMul:
         if lowering.constant(b) is None:
             raise UnsupportedOpError(f'There is a kernel for weights fixed at load, not for {b}. Use "reference".')
         depth, columns = self._sizes(b)
-
-        def pack(array: Numbers) -> Numbers:
-            matrix = array.T if self.transpose_b else array
-            padded = np.pad(matrix, ((0, 0), (0, -columns % TILE_COLUMNS)))
-            return np.ascontiguousarray(padded.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2))
-
+        pack = Packing("bytes in panels", (int(self.transpose_b),))
         name = "panels of the transpose" if self.transpose_b else "panels"
         return lowering.weight((b,), name, panels_shape(depth, columns), pack)
 
@@ -110,4 +106,17 @@ def _scales(lowering: Lowering, scale: Value, columns: int) -> Place:
         raise UnsupportedOpError(f'There is a kernel for scales fixed at load, not for {scale}. Use "reference".')
     length = -(-columns // TILE_COLUMNS) * TILE_COLUMNS
     name = f"scales of {columns} columns"
-    return lowering.weight((scale,), name, (length,), lambda array: pad_columns(np.broadcast_to(array, (columns,))))
+    return lowering.weight((scale,), name, (length,), Packing("scale for each column", (columns,)))
+
+
+@packing("bytes in panels")
+def _bytes_in_panels(array: Numbers, transposed: int) -> Numbers:
+    matrix = array.T if transposed else array
+    depth, columns = matrix.shape
+    padded = np.pad(matrix, ((0, 0), (0, -columns % TILE_COLUMNS)))
+    return np.ascontiguousarray(padded.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2))
+
+
+@packing("scale for each column")
+def _scale_for_each_column(array: Numbers, columns: int) -> Numbers:
+    return pad_columns(np.broadcast_to(array, (columns,)))
