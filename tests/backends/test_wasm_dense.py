@@ -224,3 +224,14 @@ def test_nothing_in_nothing_out() -> None:
         return builder.emit("Conv", x, w, strides=(1, 1), pads=(0,) * 4, dilations=(1, 1), layout="NHWC")
 
     assert_as_reference(one_node(make), {"x": normal(0, 3, 3, 4)})
+
+
+def test_an_input_that_is_an_output() -> None:
+    """On its own, twice, beside work on it, and under another shape."""
+    builder = Builder("through")
+    x, unread = (builder.input(name, float32, (N, 4)) for name in ("x", "unread"))
+    flat = builder.emit("Reshape", x, shape=(N * 4,))
+    doubled = builder.emit("Add", x, x)
+    outputs = [("x", x), ("again", unread), ("twice", unread), ("doubled", doubled), ("flat", flat)]
+    feeds = {"x": normal(3, 4), "unread": normal(3, 4, seed=5)}
+    assert_as_reference(builder.graph(outputs), feeds, 0.0)

@@ -154,12 +154,13 @@ class _Building:
                 draft.region = OUTPUTS
 
     def program(self) -> Program:
-        inputs = tuple(
-            Port(v.name, v.dtype, v.shape, self.places[v].buffer if v in self.places else -1) for v in self.graph.inputs
-        )
+        # Outputs first: one of them may be an input that no step reads, which gets its place here.
         outputs = tuple(
             Port(name, v.dtype, v.shape, self.place(v).buffer)
             for name, v in zip(self.graph.output_names, self.graph.outputs, strict=True)
+        )
+        inputs = tuple(
+            Port(v.name, v.dtype, v.shape, self.places[v].buffer if v in self.places else -1) for v in self.graph.inputs
         )
         for port in (*inputs, *outputs):
             for dim in port.shape:
