@@ -30,7 +30,7 @@ def matmul_flops(profile: Profile) -> list[int | None]:
 
 def test_the_table_is_sorted_and_sums_up() -> None:
     title, head, *rows = str(Profile("net", STEPS, 3)).splitlines()
-    assert title == "net: 4 steps, 4.00 ms (each step: median of 3)"
+    assert title == "net: 4 steps, 4.00 ms on one thread (each step: median of 3)"
     assert head.split() == ["kernel", "steps", "ms", "share", "MFLOP", "MB", "GFLOP/s", "GB/s"]
     assert rows[0].split() == ["matmul", "2", "3.500", "87.5", "%", "7.00", "0.01", "2.00", "0.00"]
     assert rows[1].split() == ["elementwise", "1", "0.500", "12.5", "%", "-", "-", "-", "-"]

@@ -124,7 +124,7 @@ class Executable(Protocol):
         ...
 
     def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
-        """Run the last run's steps again over its feeds, one by one; the median of `repeats` times for each.
+        """Run the last run's steps again over its feeds, one by one on one thread; the median of `repeats` times each.
 
         Raises BackendUnavailableError on a back end that has no steps, IntabError before the first run.
         """

@@ -16,7 +16,8 @@ LABEL_WIDTH = 40
 class Profile:
     """Times of the steps of one run, in the order in which they run; print it for a table.
 
-    Each step was run on its own, so the sum leaves out what lies between steps; its time is the median of `repeats`.
+    Each step was run on its own and on one thread, since calling workers to a single step takes longer than most steps.
+    So the sum leaves out what lies between steps, and what threads gain. A time is the median of `repeats`.
     """
 
     model: str
@@ -53,7 +54,7 @@ class Profile:
         longest = sorted(self.steps, key=lambda step: -step.ms)[:SHOWN_STEPS]
         rows = [_Row(kind, str(len(steps)), steps) for kind, steps in kinds.items()]
         parts = [
-            f"{self.model}: {len(self.steps)} steps, {self.total_ms:.2f} ms (each step: median of {self.repeats})",
+            f"{self.model}: {len(self.steps)} steps, {self.total_ms:.2f} ms on one thread (each step: median of {self.repeats})",
             *_table(("kernel", "steps"), rows, self.total_ms),
         ]
         if longest:
