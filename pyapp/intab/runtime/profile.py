@@ -53,8 +53,9 @@ class Profile:
         kinds = self.by_kernel()
         longest = sorted(self.steps, key=lambda step: -step.ms)[:SHOWN_STEPS]
         rows = [_Row(kind, str(len(steps)), steps) for kind, steps in kinds.items()]
+        how = f"(each step: median of {self.repeats})"
         parts = [
-            f"{self.model}: {len(self.steps)} steps, {self.total_ms:.2f} ms on one thread (each step: median of {self.repeats})",
+            f"{self.model}: {len(self.steps)} steps, {self.total_ms:.2f} ms on one thread {how}",
             *_table(("kernel", "steps"), rows, self.total_ms),
         ]
         if longest:
