@@ -105,6 +105,7 @@ BINARY = [
     binary("Mod", P, Q_NOT_ZERO),
     binary("Mod", P, Q_NOT_ZERO, fmod=True, name="Mod-fmod-i32"),
     binary("Mod", A * 10, B + 3, fmod=True, name="Mod-fmod"),
+    binary("Mod", A, np.array([math.inf, -math.inf, 3, -3, 2, 0.5], np.float32), fmod=True, name="Mod-fmod-infinite"),
     binary("Pow", np.abs(A), B),
     binary("Pow", A, np.full((3, 6), 2, np.float32), name="Pow-square"),
     binary("Pow", A, np.array([3, -2, 0, 1, -1, 5], np.float32), name="Pow-negative-base"),

@@ -384,5 +384,6 @@ def _whole_remainder(block: Block, a: Expr, b: Expr, *, of_dividend: bool) -> Ex
 def _float_remainder(block: Block, a: Expr, b: Expr, *, of_dividend: bool) -> Expr:
     """a - b * (a / b made whole). Exact only while the quotient is far below 2^24."""
     whole = block.let("whole", Unary("trunc" if of_dividend else "floor", a / b))
-    # An infinite b goes into a no times, and 0 * inf would be NaN.
-    return Select(whole.equal(0.0), a, a - whole * b)
+    # An infinite b goes into a no times, and 0 * inf would be NaN; if it must be of b's sign, it is b itself.
+    few = a if of_dividend else Select((a * b).lt(0.0), a + b, a)
+    return Select(whole.equal(0.0), few, a - whole * b)
