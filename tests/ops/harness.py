@@ -1,8 +1,7 @@
 """Running what operators lower themselves to, step by step, by the interpreter of kernels."""
 
 import math
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from intab.graph.ir import Constant, Graph, Value
 from intab.kernels import interpret
 from intab.kernels.ir import Kernel
 from intab.ops.lowering import Place, Work
+from intab.ops.packing import Packing
 from intab.ops.registry import operator_of_node
 from intab.target import WASM_SIMD, Target
 from tests.ops.case import Numbers
@@ -64,7 +64,7 @@ class InterpretedLowering:
         constants: tuple[Value, ...],
         name: str,
         shape: tuple[int, ...],
-        pack: Callable[..., Any],
+        pack: Packing,
         dtype: DType | None = None,
     ) -> Place:
         packed = np.asarray(pack(*map(self._numbers, constants)))

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ from intab.graph.storage import MemoryStorage
 from intab.ops.builder import Builder
 from intab.optimize import optimize
 from intab.program import Program, build
-from intab.program.ir import Weight
 from intab.program.serialize import StoredProgram, from_bytes, to_bytes
 from intab.program.size_table import SizeReader, SizeWriter
 from intab.target import WASM_RELAXED_SIMD
@@ -92,14 +91,6 @@ def test_other_bytes_are_refused(small: tuple[StoredProgram, MemoryStorage]) -> 
     for damaged in (b"", data[:-1], bytes(flipped), b"x" + data[1:], data + b"\0", data[:20]):
         with pytest.raises(IntegrityError, match="is not what was stored"):
             from_bytes(damaged, model, WASM_RELAXED_SIMD)
-
-
-def test_weights_that_only_code_can_make_cannot_be_stored(small: tuple[StoredProgram, MemoryStorage]) -> None:
-    stored, model = small
-    weight: Weight = replace(stored.program.weights[0], pack=lambda *arrays: arrays[0])
-    program = replace(stored.program, weights=(weight,))
-    with pytest.raises(CacheError, match="packed by code that has no name"):
-        to_bytes(replace(stored, program=program), model)
 
 
 def test_constants_made_while_compiling_are_kept_up_to_a_bound() -> None:

@@ -1,13 +1,14 @@
 """What an operator sees of program building while it chooses kernels."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from intab.dtypes import DType
 from intab.graph.dims import Dim, Shape
-from intab.graph.ir import Array, Constant, Value
+from intab.graph.ir import Constant, Value
 from intab.kernels.ir import Kernel
+from intab.ops.packing import Packing
 from intab.target import Target
 
 
@@ -56,7 +57,7 @@ class Lowering(Protocol):
         constants: tuple[Value, ...],
         name: str,
         shape: tuple[int, ...],
-        pack: Callable[..., Array],
+        pack: Packing,
         dtype: DType | None = None,
     ) -> Place:
         """pack(numpy arrays of the constants), computed once at load and of shape `shape`.

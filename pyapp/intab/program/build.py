@@ -2,15 +2,16 @@
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from intab.dtypes import DType
 from intab.errors import KernelError, UnsupportedOpError
 from intab.graph.dims import Dim, product
-from intab.graph.ir import Array, Constant, Graph, Node, Value
+from intab.graph.ir import Constant, Graph, Node, Value
 from intab.kernels.ir import Kernel
 from intab.ops.lowering import Place, Work
+from intab.ops.packing import Packing
 from intab.ops.registry import operator_of_node
 from intab.program.ir import (
     ARENA,
@@ -102,7 +103,7 @@ class _Building:
         constants: tuple[Value, ...],
         name: str,
         shape: tuple[int, ...],
-        pack: Callable[..., Array],
+        pack: Packing,
         dtype: DType | None = None,
     ) -> Place:
         return self._weight(constants, name, shape, pack, dtype)
@@ -187,7 +188,7 @@ class _Building:
         constants: tuple[Value, ...],
         name: str,
         shape: tuple[int, ...],
-        pack: Callable[..., Array] | None,
+        pack: Packing | None,
         dtype: DType | None = None,
     ) -> Place:
         key = (name, *constants)

@@ -10,7 +10,6 @@ address.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from intab.dtypes import DType
@@ -19,6 +18,7 @@ from intab.graph.dims import Dim, Shape
 from intab.graph.ir import Array, Constant, Equality
 from intab.kernels.ir import Kernel
 from intab.ops.lowering import Work
+from intab.ops.packing import Packing
 from intab.target import Target
 
 REGIONS = ("weights", "arena", "inputs", "outputs")
@@ -71,7 +71,7 @@ class Weight:
     buffer: int
     constants: tuple[Constant, ...]
     shape: tuple[int, ...]
-    pack: Callable[..., Array] | None
+    pack: Packing | None
 
     def numpy(self) -> Array:
         """The packed numbers."""

@@ -42,8 +42,7 @@ class StoredProgram:
 def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
     """What `from_bytes` reads. `model` is where the model's own bytes lie.
 
-    Raises CacheError for a program with weights that only live code can make, or with more than 32 MiB of constants
-    that are not the model's.
+    Raises CacheError for a program with more than 32 MiB of constants that are not the model's.
     """
     sizes, blobs = SizeWriter(), [stored.module]
     program = stored.program
@@ -57,7 +56,7 @@ def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
             for s in program.segments
         ],
         "buffers": [[b.region, b.nbytes_dim, b.first_step, b.last_step] for b in program.buffers],
-        "weights": [_weight_row(weight, model, blobs, program.name) for weight in program.weights],
+        "weights": [_weight_row(weight, model, blobs) for weight in program.weights],
         "inputs": [_port_row(port, sizes) for port in program.inputs],
         "outputs": [_port_row(port, sizes) for port in program.outputs],
         "equalities": _equality_rows(program.equalities, sizes),
@@ -121,10 +120,8 @@ def _step(row: Json, sizes: SizeReader) -> Step:
     return Step(kernel, words, items, label, counted)
 
 
-def _weight_row(weight: Weight, model: Storage, blobs: list[bytes], name: str) -> Json:
+def _weight_row(weight: Weight, model: Storage, blobs: list[bytes]) -> Json:
     """Constants are places in the model, or a blob where compiling made them."""
-    if weight.pack is not None and not isinstance(weight.pack, Packing):
-        raise CacheError(f"{name}: a weight is packed by code that has no name; this program cannot be stored.")
     constants = []
     for constant in weight.constants:
         place = constant.offset
