@@ -60,6 +60,15 @@ def _numpy(node: Node, index: int) -> "np.dtype[np.generic]":
     return value.dtype.numpy
 
 
+def add_bytes(export: "Export", node: Node) -> str:
+    a, b, a_ratio, b_ratio, offset = export.inputs_of(node)
+    left, right = (export.node("Cast", name, to=TensorProto.FLOAT) for name in (a, b))
+    total = export.node("Add", export.node("Mul", right, b_ratio), offset)
+    total = export.node("Add", export.node("Mul", left, a_ratio), total)
+    levels = export.constant(np.array(1, np.float32)), export.constant(np.array(0, node.output.dtype.numpy))
+    return export.node("QuantizeLinear", total, *levels)
+
+
 def lookup(export: "Export", node: Node) -> str:
     """Gather wants places of 32 bits; the first entry is for the smallest byte."""
     x, table = export.inputs_of(node)

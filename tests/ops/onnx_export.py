@@ -11,7 +11,7 @@ from intab.graph.ir import Graph, Node, Value
 from intab.ops.broadcast import numbers
 from intab.ops.recurrent_parts import ACTIVATION_PARAMETERS
 from tests.ops.case import Numbers
-from tests.ops.integer_export import integer_product, lookup, quantized_element
+from tests.ops.integer_export import add_bytes, integer_product, lookup, quantized_element
 
 OPSET = 20
 
@@ -318,6 +318,7 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Fused": _fused,
     "Quantize": quantized_element,
     "Dequantize": quantized_element,
+    "AddBytes": add_bytes,
     "Lookup": lookup,
     "FakeQuantize": quantized_element,
     "IntegerMatMul": integer_product,

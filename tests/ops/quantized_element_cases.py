@@ -12,6 +12,7 @@ TIES = np.array(
 HALF, SCALES = np.array(0.5, np.float32), np.linspace(0.01, 0.3, 7).astype(np.float32)
 ODD = np.array([3, 0, 255, 127, 128, 1, 7], np.uint8)
 LEVEL = np.array(0, np.int8)
+SUM = [np.array(number, np.float32) for number in (0.7, 1.31, -40.25)]
 
 
 def octets(*shape: int, seed: int = 1) -> Numbers:
@@ -31,4 +32,13 @@ QUANTIZED_ELEMENT_CASES = [
     OpCase("FakeQuantize-ties", "FakeQuantize", {"to": dtypes.int8}, [TIES, HALF, LEVEL], ROWS, tolerance=0.0),
     OpCase("Lookup-u8", "Lookup", {}, [octets(7, 3), floats(256)], ROWS, (1,), tolerance=0.0),
     OpCase("Lookup-i8", "Lookup", {}, [octets(9001).view(np.int8), octets(256, seed=2)], ROWS, tolerance=0.0),
+    OpCase("AddBytes-u8", "AddBytes", {}, [octets(9, 7), octets(9, 7, seed=2), *SUM], ROWS, tolerance=0.0),
+    OpCase(
+        "AddBytes-broadcast",
+        "AddBytes",
+        {"to": dtypes.int8},
+        [octets(9, 7).view(np.int8), octets(7, seed=2), *SUM],
+        ROWS,
+        tolerance=0.0,
+    ),
 ]

@@ -13,6 +13,7 @@ from intab.ops.builder import Builder
 from intab.ops.epilogue import body_function
 from intab.ops.lookup import every_byte
 from intab.optimize import optimize
+from intab.optimize.add_bytes import ADD_BYTES
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
 from intab.optimize.spread_quantization import SPREAD_QUANTIZATION
@@ -23,6 +24,7 @@ from tests.running import assert_as_reference
 
 Operand = Callable[["Quantized"], Value]
 WINDOW: dict[str, Attribute] = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "group": 1}
+SIDES = (("x", uint8, 80), ("y", int8, -9))
 RANDOM = np.random.default_rng(5)
 
 
@@ -157,6 +159,17 @@ def test_arithmetic_on_bytes_is_one_kernel() -> None:
         body = node.attributes["body"]
         assert isinstance(body, Graph) and not body.constants and len(node.inputs) == 8
     feeds = {n: RANDOM.integers(0, 256, (2, 4, 5, 6)).astype(np.uint8) for n in "xy"}
+    assert_as_reference(made, feeds, 0)
+
+
+def test_sums_of_bytes_take_ratios() -> None:
+    def make(b: Quantized) -> Value:
+        x, y = (b.real(b.input(n, d, (2, 4, 5, 6)), b.scale(-5), b.level(z, d.numpy)) for n, d, z in SIDES)
+        return b.round(b.emit("Add", x, y), b.scale(-4), b.constant(np.array(7, np.uint8)))
+
+    made = apply(graph(make), ADD_BYTES, tolerance=0)
+    assert operators(made) == ["AddBytes"]
+    feeds = {n: RANDOM.integers(0, 100, (2, 4, 5, 6)).astype(d.numpy) for n, d, _ in SIDES}
     assert_as_reference(made, feeds, 0)
 
 

@@ -5,7 +5,7 @@ The passes make these of DequantizeLinear and QuantizeLinear, whose scales lie a
 
 import numpy as np
 
-from intab.dtypes import DType, float32, uint8
+from intab.dtypes import DType, float32, int8, uint8
 from intab.errors import DTypeError
 from intab.kernels.block import Block
 from intab.kernels.functions import rounded_between
@@ -81,6 +81,37 @@ class FakeQuantize(Elementwise):
 
     def scalar(self, block: Block, x: Expr, scale: Expr, zero: Expr) -> Expr:
         return Cast(_level(block, x, scale, zero, self.to), F32.wide(x.type.lanes)) * scale
+
+
+@op("AddBytes")
+class AddBytes(Elementwise):
+    """round(a * a_ratio + b * b_ratio + offset), half to even, saturated to `to`; all broadcast.
+
+    a and b bytes, the rest f32: ratios of their scales to the result's, and what all zero points add. Source:
+    onnxruntime's QLinearAdd, which computes so.
+    """
+
+    arity = 5
+    accepts = ()
+    knows_narrow = True
+
+    to: DType = uint8
+
+    def result_dtype(self, *dtypes: DType) -> DType:
+        if any(d not in (uint8, int8) for d in (*dtypes[:2], self.to)) or any(d != float32 for d in dtypes[2:]):
+            raise DTypeError(
+                f"AddBytes takes two tensors of bytes, then numbers of f32, and gives bytes, not {dtypes}."
+            )
+        return self.to
+
+    def compute(self, a: Numbers, b: Numbers, a_ratio: Numbers, b_ratio: Numbers, offset: Numbers) -> Numbers:
+        total = a.astype(np.float32) * a_ratio + (b.astype(np.float32) * b_ratio + offset)
+        return np.asarray(np.rint(np.clip(total, *_limits(self.to))).astype(self.to.numpy))
+
+    def scalar(self, block: Block, a: Expr, b: Expr, a_ratio: Expr, b_ratio: Expr, offset: Expr) -> Expr:
+        floats = F32.wide(a.type.lanes)
+        total = block.let("total", Cast(a, floats) * a_ratio + (Cast(b, floats) * b_ratio + offset))
+        return rounded_between(block, total, *(Const(float(limit), floats) for limit in _limits(self.to)))
 
 
 def check_levels(name: str, to: DType, dtypes: tuple[DType, ...]) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from intab.graph.ir import Graph
+from intab.optimize.add_bytes import ADD_BYTES
 from intab.optimize.choose_layout import CHOOSE_LAYOUT
 from intab.optimize.fold_batch_norm import FOLD_BATCH_NORM
 from intab.optimize.fold_bias import FOLD_BIAS
@@ -30,6 +31,7 @@ from intab.target import WASM_SIMD, Target
 DEFAULT_PASSES: tuple[Pass, ...] = (
     REMOVE_DEAD,
     INTEGER_PRODUCTS,
+    ADD_BYTES,
     RECOGNISE_DEQUANTIZED,
     EXPAND_DEQUANTIZED,
     FOLD_CONSTANTS,

@@ -11,7 +11,7 @@ from intab.ops.registry import OPERATORS
 COMMUTATIVE = frozenset({"Add", "Mul", "Minimum", "Maximum"})
 
 # Their scales and zero points, of which a model has hundreds, stay inputs: numbers in bodies make kernels differ.
-QUANTIZING = frozenset({"Dequantize", "Quantize", "FakeQuantize"})
+QUANTIZING = frozenset({"Dequantize", "Quantize", "FakeQuantize", "AddBytes"})
 
 
 def is_elementwise(node: Node) -> bool:

@@ -19,7 +19,7 @@ BIAS_TOLERANCE = 1e-5
 
 def _conv(editor: Editor, node: Node) -> Value | None:
     x, w, *_ = node.inputs
-    left, right = _dequantized(editor, x), _dequantized(editor, w)
+    left, right = dequantized(editor, x), dequantized(editor, w)
     if left is None or right is None or not is_plain(node) or editor.constant(right.inputs[0]) is None:
         return None
     if not _is_single(left) or not (_is_single(right) or right.attributes.get("axis", 1) == 0):
@@ -35,7 +35,7 @@ def _conv(editor: Editor, node: Node) -> Value | None:
 
 def _matmul(editor: Editor, node: Node) -> Value | None:
     a, b, *_ = node.inputs
-    left, right = _dequantized(editor, a), _dequantized(editor, b)
+    left, right = dequantized(editor, a), dequantized(editor, b)
     if left is None or right is None or b is None or not is_plain(node) or node.attributes.get("transpose_a"):
         return None
     transposed = bool(node.attributes.get("transpose_b"))
@@ -72,18 +72,18 @@ def _float_weights(editor: Editor, node: Node) -> Value | None:
     maker = editor.producer(weights)
     if maker is None or maker.op != "DequantizeLinear" or weights is None:
         return None
-    sources = [_constant(editor, value) for value in maker.inputs if value is not None]
-    known = [source for source in sources if source is not None]
+    sources = [known(editor, value) for value in maker.inputs if value is not None]
+    given = [source for source in sources if source is not None]
     shape = tuple(size for size in weights.shape if isinstance(size, int))
-    if len(known) != len(sources) or len(shape) != weights.rank:
+    if len(given) != len(sources) or len(shape) != weights.rank:
         return None
     operator = operator_of_node(maker)
-    made = derive(lambda *arrays: np.asarray(operator.reference(*arrays)), float32, shape, weights.name, *known)
+    made = derive(lambda *arrays: np.asarray(operator.reference(*arrays)), float32, shape, weights.name, *given)
     floats = editor.add_constant(made, weights.name)
     return editor.again(node, node.inputs[0], floats, *node.inputs[2:], like=node)
 
 
-def _dequantized(editor: Editor, value: Value | None) -> Node | None:
+def dequantized(editor: Editor, value: Value | None) -> Node | None:
     """The DequantizeLinear of bytes that makes a value."""
     node = editor.producer(value)
     if node is None or node.op != "DequantizeLinear" or node.inputs[0] is None:
@@ -108,9 +108,9 @@ def _bias(editor: Editor, node: Node, left: Node, right: Node) -> Value | Litera
     maker = editor.producer(bias)
     if maker is None or maker.op != "DequantizeLinear" or maker.inputs[0] is None or maker.inputs[0].rank != 1:
         return False
-    scales = [_constant(editor, made.inputs[1]) for made in (maker, left, right)]
+    scales = [known(editor, made.inputs[1]) for made in (maker, left, right)]
     zero = _zero(maker)
-    zeros = None if zero is None else _constant(editor, zero)
+    zeros = None if zero is None else known(editor, zero)
     if maker.inputs[0].dtype.name != "i32" or any(scale is None for scale in scales):
         return False
     if zero is not None and (zeros is None or zeros.numpy().any()):
@@ -120,7 +120,7 @@ def _bias(editor: Editor, node: Node, left: Node, right: Node) -> Value | Litera
     return maker.inputs[0] if np.allclose(own, wanted, rtol=BIAS_TOLERANCE, atol=0) else False
 
 
-def _constant(editor: Editor, value: Value | None) -> Constant | None:
+def known(editor: Editor, value: Value | None) -> Constant | None:
     """The constant that a value is, also by way of a Reshape that nobody has folded yet."""
     constant, maker = editor.constant(value), editor.producer(value)
     if constant is not None or maker is None or maker.op != "Reshape" or value is None:
