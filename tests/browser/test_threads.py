@@ -92,7 +92,7 @@ async def same_outputs(selenium, url, shapes, runs):
     [
         ("det", [(1, 3, 256, 320), (1, 3, 96, 128)], 4),
         ("rec", [(1, 3, 48, 320), (2, 3, 48, 64)], 4),
-        ("cls", [(1, 3, 48, 192)], RUNS),
+        ("cls", [(6, 3, 48, 192)], RUNS),
     ],
 )
 def test_models_give_the_same_numbers_on_one_thread_and_two(selenium, proofs: Proofs, name, shapes, runs):

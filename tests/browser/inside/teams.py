@@ -103,6 +103,7 @@ async def many_runs(runs):
             bench.run()
         counts = bench.counts()
         bench.instance.dispose()
+        assert bench.instance.threads == 1  # what is left of a session may still be asked
     return threads, counts
 
 

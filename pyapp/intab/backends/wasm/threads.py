@@ -77,8 +77,8 @@ class Team:
             worker.post({"kind": "drop", "number": number})
 
     def is_ready(self, number: int, helpers: int) -> bool:
-        """Whether the first `helpers` workers can run a module."""
-        return self.broken is None and self._ready[number].issuperset(range(helpers))
+        """Whether the first `helpers` workers can run a module; not when it has been dropped."""
+        return self.broken is None and self._ready.get(number, set()).issuperset(range(helpers))
 
     async def wait_until_ready(self, number: int, helpers: int) -> None:
         """Wait until `is_ready`, or until that is not to be expected any more."""
