@@ -45,6 +45,7 @@ class Visit:
     marks: dict[str, float]
     load_ms: float
     compile_ms: float
+    threads: int
     readings: tuple[Reading, ...]
 
 
@@ -58,7 +59,7 @@ def visit(site: Path, picture: Path, *, readings: int = 1) -> Visit:
             driver.find_element(By.ID, "file").send_keys(str(picture.resolve()))
             seen.append(_reading(_wait_for_answer(driver)))
     started, opened = state["started"], state["opened"]
-    return Visit(started["marks"], opened["load_ms"], opened["compile_ms"], tuple(seen))
+    return Visit(started["marks"], opened["load_ms"], opened["compile_ms"], opened["threads"], tuple(seen))
 
 
 def visits(site: Path, picture: Path, say: Callable[[str], None]) -> list[Visit]:

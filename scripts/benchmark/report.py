@@ -133,8 +133,9 @@ def job_lines(visits: Sequence[Visit]) -> list[str]:
         "",
         *table(JOB_HEAD, job_rows(later)),
         "",
-        f"The first reading of a fresh page takes {median(v.readings[0].total_ms for v in visits):.0f} ms "
-        f"(median of {len(visits)}), of which {100 * first.around_share:.0f} % are decoding, pre- and post-processing.",
+        f"The page computes on {visits[-1].threads} thread(s). The first reading of a fresh page takes "
+        f"{median(v.readings[0].total_ms for v in visits):.0f} ms (median of {len(visits)}), of which "
+        f"{100 * first.around_share:.0f} % are decoding, pre- and post-processing.",
     ]
     return lines
 
@@ -195,8 +196,8 @@ def document(machine: Mapping[str, str], comparison: Comparison, visits: Sequenc
     lines = [
         "# Performance",
         "",
-        "Written by `python3 scripts/bench.py --peers --start --write`; never by hand. One headless Chromium, one",
-        "thread each. Both sides are given the same tensors in turn (ours, theirs, ours, ...), so that a busy moment",
+        "Written by `python3 scripts/bench.py --peers --start --write`; never by hand. One headless Chromium. Side by",
+        "side, each computes on one thread; both are given the same tensors in turn (ours, theirs, ours, ...), so that a busy moment",
         "of the machine meets both; a ratio is the median over the rounds. Times include copying feeds in and outputs",
         "out. *From native*: how far the outputs of the same run are from native onnxruntime's, in the measure of",
         "`tests/agreement.py`.",

@@ -28,7 +28,7 @@ def compared(*results: Measured) -> Comparison:
 
 def visit(start_ms: float, around_ms: float) -> Visit:
     reading = Reading(open_ms=10.0, detect_ms=40.0, recognise_ms=50.0, around_ms=around_ms, total_ms=100.0 + around_ms)
-    return Visit({"intab": start_ms}, 1.0, 2.0, (reading, reading))
+    return Visit({"intab": start_ms}, 1.0, 2.0, 2, (reading, reading))
 
 
 def test_the_ratio_is_the_median_over_pairs_not_of_medians() -> None:
