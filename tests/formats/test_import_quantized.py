@@ -4,9 +4,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from onnx import ModelProto, helper
 
 from intab.errors import ModelFormatError, UnsupportedOpError
-from tests.formats.small_models import Fixed, check, node_model, read_model
+from tests.agreement import assert_agree
+from tests.formats.small_models import Fixed, check, expected_by_onnxruntime, node_model, read_model, run_model
 
 LOW = {"uint8": 0, "int8": -128}
 
@@ -116,6 +118,21 @@ def test_functions_of_bytes(dtype: str) -> None:
     check("QLinearLeakyRelu", x, *scale, *pair(dtype, 0.0213), alpha=0.2, **given)
     check("QLinearGlobalAveragePool", x, *scale, *pair(dtype, 0.0123), **given)
     check("QLinearGlobalAveragePool", x, *scale, *pair(dtype, 0.0123), channels_last=1, **given)
+
+
+def softmax(version: int, axis: int) -> tuple[ModelProto, dict[str, Any]]:
+    inputs = [octets("uint8", 2, 3, 5), *pair("uint8", 0.05), one(1 / 256), one(0, np.uint8)]
+    model, feeds = node_model("QLinearSoftmax", inputs, opset=13, domain="com.microsoft", axis=axis)
+    model.graph.node[0].attribute.append(helper.make_attribute("opset", version))
+    return model, feeds
+
+
+def test_softmax_of_bytes() -> None:
+    for version, axis in ((13, -1), (13, 1), (11, 2)):
+        model, feeds = softmax(version, axis)
+        assert_agree(run_model(model, feeds), expected_by_onnxruntime(model, feeds), 0)
+    with pytest.raises(UnsupportedOpError, match="it takes the axes from 1 on for one"):
+        read_model(softmax(11, 1)[0])
 
 
 def test_concat_of_bytes() -> None:

@@ -41,6 +41,15 @@ def qlinear_leaky_relu(call: Call, x: Value, x_scale: Value, x_zero: Value, y_sc
     return _quantized(call, y, y_scale, y_zero)
 
 
+@onnx_op("QLinearSoftmax", since=1, domain=MICROSOFT)
+def qlinear_softmax(call: Call, x: Value, x_scale: Value, x_zero: Value, y_scale: Value, y_zero: Value) -> Value:
+    """Softmax of the stated opset; until 12 the axes from `axis` on counted as one."""
+    axis = call.axis(call.integer("axis", -1), x.rank)
+    if call.integer("opset") < 13 and any(size != 1 for size in x.shape[axis + 1 :]):
+        raise call.unsupported(f"it takes the axes from {axis} on for one (opset 12 and older)")
+    return _quantized(call, call.part("Softmax", _real(call, x, x_scale, x_zero), axis=axis), y_scale, y_zero)
+
+
 @onnx_op("QLinearGlobalAveragePool", since=1, domain=MICROSOFT)
 def qlinear_global_average_pool(
     call: Call, x: Value, x_scale: Value, x_zero: Value, y_scale: Value, y_zero: Value
