@@ -4,8 +4,7 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from intab.browser import files, net
-from intab.browser._js import in_browser
+from intab.browser import files, in_browser, net
 from intab.errors import DownloadError, MediaError
 
 TIMEOUT_S = 60.0

@@ -9,8 +9,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from intab import formats
-from intab.browser import net
-from intab.browser._js import in_browser
+from intab.browser import in_browser, net
 from intab.errors import ModelFormatError
 from intab.graph.ir import Graph
 from intab.graph.storage import Storage

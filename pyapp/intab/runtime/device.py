@@ -7,7 +7,7 @@ from intab.backends.engine import Machine
 from intab.backends.wasm.browser import BrowserMachine, SharedMachine
 from intab.backends.wasm.desktop import WasmtimeMachine, wasmtime_is_installed
 from intab.backends.wasm.pool import Pool
-from intab.browser._js import in_browser
+from intab.browser import in_browser
 from intab.browser.feature import features
 from intab.errors import BackendUnavailableError
 

@@ -5,8 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from intab.browser import files, net
-from intab.browser._js import in_browser
+from intab.browser import files, in_browser, net
 from intab.errors import DownloadError, ModelFormatError
 from intab.graph.storage import MemoryStorage, Storage
 
