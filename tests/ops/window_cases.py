@@ -106,7 +106,7 @@ def pool(name: str, op: str, x: Numbers, **attributes: Attribute) -> OpCase:
     return OpCase(f"{op}-{name}", op, made, [x], axes)
 
 
-PICTURES = floats(2, 7, 8, 5)
+PICTURES, VOLUMES = floats(2, 7, 8, 5), floats(2, 5, 6, 4, 5)
 POOL = [
     pool("2x2", "MaxPool", PICTURES, kernel=(2, 2), strides=(2, 2)),
     pool("padded", "MaxPool", PICTURES, kernel=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1)),
@@ -128,12 +128,18 @@ POOL = [
         ceil_mode=True,
         count_include_pad=True,
     ),
-    OpCase(
-        "MaxPool-3d",
-        "MaxPool",
-        {"kernel": (2, 2, 2), "strides": (1, 1, 1), "pads": (0,) * 6, "dilations": (1, 1, 1)},
-        [floats(1, 2, 3, 3, 3)],
-        kernel=False,
+    pool("volume", "MaxPool", VOLUMES, kernel=(2, 3, 2), strides=(1, 2, 1), pads=(1, 0, 1, 0, 1, 1)),
+    pool("volume-nchw", "MaxPool", VOLUMES, kernel=(2, 2, 2), dilations=(2, 1, 2), layout="NCHW"),
+    pool("volume", "AveragePool", VOLUMES, kernel=(3, 2, 2), strides=(2, 1, 2), pads=(1, 1, 0, 1, 0, 1)),
+    pool(
+        "volume-counted",
+        "AveragePool",
+        VOLUMES,
+        kernel=(3, 2, 2),
+        strides=(2, 2, 2),
+        pads=(1, 1, 0, 1, 0, 1),
+        ceil_mode=True,
+        count_include_pad=True,
     ),
 ]
 

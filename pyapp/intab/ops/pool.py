@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from intab.errors import DTypeError, ShapeError, UnsupportedOpError
+from intab.errors import DTypeError, ShapeError
 from intab.graph.dims import Dim, Shape, ceil_div, floor_div, minimum, product
 from intab.graph.ir import Value
 from intab.kernels.families import pool as family
@@ -88,47 +88,53 @@ class Pool:
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
-        name = type(self).__name__
-        if x.rank > 4:
-            raise UnsupportedOpError(f"{name} has a kernel for up to 2 spatial axes; {x} has {x.rank - 2}.")
         source, target = lowering.place(x), lowering.place(y)
         need_floats(source)
         last = (0, *range(2, x.rank), 1)
         first = (0, x.rank - 1, *range(1, x.rank - 1))
         if self.layout == "NHWC":
-            self._pool_step(lowering, source, x.shape, target, y.shape)
+            self._pool_axes(lowering, source, x.shape, target, y.shape)
             return
         inside, outside = lowering.scratch(x.dtype, product(x.shape)), lowering.scratch(y.dtype, product(y.shape))
         transpose_step(lowering, source, x.shape, last, inside)
         shapes = [tuple(value.shape[axis] for axis in last) for value in (x, y)]
-        self._pool_step(lowering, inside, shapes[0], outside, shapes[1])
+        self._pool_axes(lowering, inside, shapes[0], outside, shapes[1])
         transpose_step(lowering, outside, shapes[1], first, target)
 
-    def _pool_step(self, lowering: Lowering, x: Place, shape: Shape, y: Place, out: Shape) -> None:
-        """The kernel over x [N, *in, C]; a picture of one spatial axis is a line of height 1."""
-        half = len(shape) - 2
-        line = (1,) * (2 - half)
-        pads = ((0,) * (2 - half) + tuple(self.pads[:half]), (0,) * (2 - half) + tuple(self.pads[half:]))
-        counted = self.counts_padding
-        values: tuple[Dim, ...] = (
-            *line,
-            *shape[1:],
-            *line,
-            *out[1:-1],
-            *line,
-            *self.kernel,
-            *line,
-            *self.strides,
-            *line,
-            *self.dilations,
-            *pads[0],
+    def _pool_axes(self, lowering: Lowering, x: Place, shape: Shape, y: Place, out: Shape) -> None:
+        """The kernel over x [N, *in, C]: the two axes before the channels, then each axis before them on its own.
+
+        A window is a box, so that its maximum is that of its planes' maxima; all planes of a window count equally
+        many elements, so that its mean is the mean of theirs.
+        """
+        half, first = len(shape) - 2, max(len(shape) - 4, 0)
+        now = list(shape)
+        for axis in range(first, -1, -1):
+            axes = range(axis, half if axis == first else axis + 1)
+            before, after = product(now[: 1 + axes.start]), product(now[1 + axes.stop :])
+            source = (before, *now[1 + axes.start : 1 + axes.stop], after)
+            target = (before, *out[1 + axes.start : 1 + axes.stop], after)
+            made = y if axis == 0 else lowering.scratch(x.dtype, product(target))
+            self._pool_step(lowering, x, source, made, target, axes)
+            now[1 + axes.start : 1 + axes.stop] = out[1 + axes.start : 1 + axes.stop]
+            x = made
+
+    def _pool_step(self, lowering: Lowering, x: Place, shape: Shape, y: Place, out: Shape, axes: range) -> None:
+        """The kernel over some spatial axes, as x [N, *in, C]; a picture of one axis is a line of height 1."""
+        half = len(self.kernel)
+        line = (1,) * (2 - len(axes))
+        window, strides, dilations = (
+            (*line, *(of_axes[axis] for axis in axes)) for of_axes in (self.kernel, self.strides, self.dilations)
         )
+        pads = [(*(0 for _ in line), *(self.pads[first + axis] for axis in axes)) for first in (0, half)]
+        counted = self.counts_padding
+        values: tuple[Dim, ...] = (*line, *shape[1:], *line, *out[1:-1], *window, *strides, *dilations, *pads[0])
         words: dict[str, Dim | float] = dict(zip(family.WORDS, values, strict=True))
         if counted:
             words |= {"pad_bottom": pads[1][0], "pad_right": pads[1][1]}
-        height, width = (*line, *self.kernel)
-        window = (height, width) if height * width <= family.MOST_TAPS else None
-        kernel = family.pool(self.kind, lanes=lowering.target.lanes, count_padding=counted, window=window)
+        height, width = window
+        known = (height, width) if height * width <= family.MOST_TAPS else None
+        kernel = family.pool(self.kind, lanes=lowering.target.lanes, count_padding=counted, window=known)
         work = tensor_work((height * width, *out), (x, shape), (y, out))
         lowering.step(kernel, {"x": x, "y": y}, words, out[0] * product(out[1:-2]), work=work)
 
