@@ -13,9 +13,9 @@ def conv(
     x: tuple[int, ...],
     w: tuple[int, ...],
     *,
-    strides: tuple[int, ...] = (1, 1),
-    pads: tuple[int, ...] = (0, 0, 0, 0),
-    dilations: tuple[int, ...] = (1, 1),
+    strides: tuple[int, ...] = (),
+    pads: tuple[int, ...] = (),
+    dilations: tuple[int, ...] = (),
     group: int = 1,
     layout: str = "NHWC",
     bias: bool = True,
@@ -23,12 +23,14 @@ def conv(
     extra: Numbers | None = None,
     op: str = "Conv",
     kernel: bool = True,
+    constants: tuple[int, ...] = (1, 2),
     **more: Attribute,
 ) -> OpCase:
+    ones = (1,) * (len(x) - 2)
     attributes: dict[str, Attribute] = {
-        "strides": strides,
-        "pads": pads,
-        "dilations": dilations,
+        "strides": strides or ones,
+        "pads": pads or (0,) * 2 * len(ones),
+        "dilations": dilations or ones,
         "group": group,
         "layout": layout,
         **more,
@@ -40,7 +42,9 @@ def conv(
     if extra is not None:
         inputs.append(extra)
     axes = {(0, 0): "N", **{(0, i): f"S{i}" for i in (range(2, len(x)) if layout == "NCHW" else range(1, len(x) - 1))}}
-    return OpCase(f"{op}-{name}", op, attributes, inputs, axes, (1, 2), kernel, 1e-5)
+    if op == "ConvTranspose":
+        attributes.setdefault("output_padding", (0,) * len(ones))
+    return OpCase(f"{op}-{name}", op, attributes, inputs, axes, constants, kernel, 1e-5)
 
 
 CONV = [
@@ -56,7 +60,17 @@ CONV = [
     conv("depthwise-3-channels", (1, 5, 5, 3), (3, 3, 3, 1), pads=(1, 1, 1, 1), group=3),
     conv("depthwise-multiplier", (1, 5, 5, 4), (8, 3, 3, 1), pads=(1, 1, 1, 1), group=4),
     conv("grouped", (1, 5, 6, 8), (12, 3, 3, 4), pads=(1, 1, 1, 1), group=2),
-    conv("line", (2, 9, 4), (6, 3, 4), strides=(2,), pads=(1, 1), dilations=(1,)),
+    conv("line", (2, 9, 4), (6, 3, 4), strides=(2,), pads=(1, 1)),
+    conv("line-depthwise", (2, 9, 6), (6, 5, 1), pads=(4, 0), dilations=(2,), group=6),
+    conv("volume", (2, 4, 5, 6, 3), (8, 2, 3, 3, 3), strides=(1, 2, 1), pads=(1, 1, 0, 0, 1, 2), then=activation()),
+    conv("volume-dilated", (1, 6, 5, 7, 4), (5, 3, 2, 2, 4), dilations=(2, 1, 3), pads=(1, 0, 2, 2, 1, 0)),
+    conv("volume-strided", (2, 7, 4, 5, 5), (9, 3, 1, 2, 5), strides=(2, 1, 3), dilations=(2, 2, 1)),
+    conv("volume-1x1x1", (2, 3, 4, 2, 6), (7, 1, 1, 1, 6)),
+    conv("volume-1x1x1-stride", (1, 5, 4, 3, 6), (7, 1, 1, 1, 6), strides=(2, 1, 1)),
+    conv("volume-grouped", (1, 4, 3, 5, 6), (4, 2, 2, 3, 3), pads=(0, 1, 1, 1, 0, 1), group=2),
+    conv("volume-depthwise", (2, 5, 4, 6, 8), (8, 3, 3, 3, 1), strides=(2, 1, 1), pads=(1,) * 6, group=8),
+    conv("volume-depthwise-plane", (2, 5, 4, 6, 3), (3, 1, 3, 3, 1), strides=(2, 1, 2), pads=(0, 1, 1) * 2, group=3),
+    conv("volume-depthwise-line", (2, 5, 2, 3, 5), (5, 3, 1, 1, 1), dilations=(2, 1, 1), group=5, bias=False),
     conv("nchw", (1, 5, 6, 7), (9, 5, 3, 3), pads=(1, 1, 1, 1), layout="NCHW", then=activation(), kernel=False),
     conv("nchw-depthwise", (1, 6, 6, 7), (6, 1, 3, 3), pads=(1, 1, 1, 1), group=6, layout="NCHW", kernel=False),
     conv("empty-batch", (0, 5, 5, 4), (8, 3, 3, 4), pads=(1, 1, 1, 1)),
@@ -84,15 +98,27 @@ CONV_TRANSPOSE = [
         kernel=False,
     ),
     conv("overlap", (1, 4, 4, 3), (3, 4, 4, 4), strides=(1, 1), op="ConvTranspose", output_padding=(0, 0)),
-    conv(
-        "grouped",
-        (1, 3, 4, 4),
-        (4, 3, 2, 2),
-        strides=(2, 2),
-        group=2,
-        op="ConvTranspose",
-        output_padding=(0, 0),
-        kernel=False,
+    *(
+        conv(name, x, w, op="ConvTranspose", **more)
+        for name, x, w, more in (
+            ("grouped", (2, 3, 4, 4), (4, 3, 2, 2), {"strides": (2, 2), "group": 2}),
+            ("grouped-fused", (1, 3, 4, 6), (6, 5, 3, 2), {"pads": (1, 0, 0, 1), "group": 3, "then": activation()}),
+            ("depthwise", (2, 4, 3, 9), (9, 1, 4, 4), {"strides": (2, 2), "pads": (1,) * 4, "group": 9}),
+            ("depthwise-computed", (1, 4, 3, 5), (5, 1, 2, 3), {"strides": (2, 1), "group": 5, "constants": ()}),
+            ("computed", (1, 3, 4, 4), (4, 3, 3, 2), {"strides": (2, 3), "group": 2, "constants": ()}),
+            ("computed-bias", (1, 3, 4, 4), (4, 3, 2, 2), {"strides": (2, 2), "constants": (1,)}),
+            ("line", (2, 5, 4), (4, 6, 4), {"strides": (2,), "pads": (1, 1), "output_padding": (1,)}),
+            ("line-apart", (2, 5, 4), (4, 6, 3), {"strides": (3,)}),
+            ("line-dilated", (2, 5, 4), (4, 3, 3), {"strides": (3,), "dilations": (2,), "group": 2}),
+            ("volume-apart", (2, 3, 2, 4, 5), (5, 3, 2, 1, 3), {"strides": (2, 1, 3)}),
+            ("volume", (1, 2, 3, 4, 4), (4, 5, 3, 2, 4), {"strides": (2, 1, 2), "pads": (1, 0, 1, 1, 1, 1)}),
+            (
+                "volume-depthwise",
+                (1, 2, 3, 4, 4),
+                (4, 1, 2, 3, 2),
+                {"strides": (2, 2, 1), "dilations": (1, 1, 2), "output_padding": (1, 0, 0), "group": 4},
+            ),
+        )
     ),
 ]
 

@@ -3,11 +3,11 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim
+from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.convolution import convolution
 from intab.kernels.families.depthwise import Window, depthwise, pad_lines
@@ -27,16 +27,37 @@ from intab.ops.dense import (
     panels_shape,
     require_float32,
 )
+from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
+from intab.ops.pad import constant_border
+
+_Size = TypeVar("_Size")
 
 # Unrolled windows larger than this make kernels that are slow to compile.
 MAXIMUM_UNROLLED_TAPS = 49
 
 
 @dataclass(frozen=True, slots=True)
+class Depth:
+    """The first of three spatial axes: its sizes in the padded picture, the window and the result."""
+
+    size: Dim = 1
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    out: Dim = 1
+
+
+FLAT = Depth()
+
+
+@dataclass(frozen=True, slots=True)
 class Geometry:
-    """A 2-D convolution in numbers and dims: sizes of the padded picture, the window and the result."""
+    """A convolution in numbers and dims: sizes of the padded picture, the window and the result.
+
+    The picture is a plane, or with a `depth` a run of planes.
+    """
 
     images: Dim
     height: Dim
@@ -49,6 +70,27 @@ class Geometry:
     out_width: Dim
     features: int
     group: int
+    depth: Depth = FLAT
+
+    @property
+    def taps(self) -> int:
+        """Pixels of the window."""
+        return math.prod(self.kernel) * self.depth.kernel
+
+    @property
+    def plane(self) -> Dim:
+        """Elements of a plane of the padded picture."""
+        return self.height * self.line
+
+    @property
+    def picture(self) -> Shape:
+        """The sizes of the padded picture."""
+        return (self.images, self.depth.size, self.height, self.width, self.channels)
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel has a window of its own that may be part of a kernel."""
+        return self.group == self.channels == self.features and self.group > 1 and self.taps <= MAXIMUM_UNROLLED_TAPS
 
     @property
     def line(self) -> Dim:
@@ -58,7 +100,7 @@ class Geometry:
     @property
     def rows(self) -> Dim:
         """Output pixels in all."""
-        return self.images * self.out_height * self.out_width
+        return self.images * self.depth.out * self.out_height * self.out_width
 
 
 class Convolution(Protocol):
@@ -79,51 +121,61 @@ class Convolution(Protocol):
 
 
 def lower_conv(conv: Convolution, lowering: Lowering, operands: Sequence[Value | None], output: Value) -> None:
-    """Steps of a convolution over one or two spatial axes."""
+    """Steps of a convolution over one to three spatial axes."""
     x, w, bias, extra = dense_operands(operands)
-    strides, pads, dilations = conv.strides, conv.pads, conv.dilations
     require_float32("Conv", x, w, bias, *extra)
-    spatial = x.rank - 2
-    if conv.layout != "NHWC" or spatial > 2:
+    if conv.layout != "NHWC" or x.rank > 5:
         raise UnsupportedOpError(
-            f"a convolution over {spatial} axes in layout {conv.layout} has no kernel on this back end. "
+            f"a convolution over {x.rank - 2} axes in layout {conv.layout} has no kernel on this back end. "
             'Use backend="reference".'
         )
-    line_only = spatial == 1  # one axis: a picture of one line
-    top, left, bottom, right = (0, pads[0], 0, pads[1]) if line_only else pads
-    height, width = (1, x.shape[1]) if line_only else x.shape[1:3]
-    out_height, out_width = (1, output.shape[1]) if line_only else output.shape[1:3]
-    kernel = w.shape[1:-1]
-    channels, features = x.shape[-1], w.shape[0]
-    sizes = (*kernel, channels, features)
-    fixed = [size for size in sizes if isinstance(size, int)]
-    if len(fixed) != len(sizes):
-        raise UnsupportedOpError(f"a convolution with window and channels {list(sizes)} that are not numbers.")
-    geometry = Geometry(
-        x.shape[0],
-        height + top + bottom,
-        width + left + right,
-        fixed[-2],
-        (1, fixed[0]) if line_only else (fixed[0], fixed[1]),
-        (1, strides[0]) if line_only else (strides[0], strides[1]),
-        (1, dilations[0]) if line_only else (dilations[0], dilations[1]),
-        out_height,
-        out_width,
-        fixed[-1],
-        conv.group,
-    )
-    picture = _padded(lowering, lowering.place(x), geometry, height, width, (top, left, bottom, right))
+    geometry = _geometry(conv, x, w, output)
+    half = len(conv.pads) // 2
+    begins, ends = (three_axes(pads, 0) for pads in (conv.pads[:half], conv.pads[half:]))
+    shape = (x.shape[0], *three_axes(x.shape[1:-1], 1), geometry.channels)
+    picture = _padded(lowering, lowering.place(x), geometry, shape, begins, ends)
     out = OutputShape((), output.shape[:-1], geometry.features)
     finish = epilogue_operands(lowering, out, bias, conv.epilogue, extra)
     _lower_geometry(lowering, geometry, picture, w, finish, lowering.place(output))
 
 
+def _geometry(conv: Convolution, x: Value, w: Value, output: Value) -> Geometry:
+    """A convolution in numbers. Raises UnsupportedOpError where weights have sizes that are not known."""
+    fixed = [size for size in w.shape if isinstance(size, int)]
+    if len(fixed) != w.rank:
+        raise UnsupportedOpError(f"a convolution with weights {w}, whose sizes are not numbers, has no kernel.")
+    features, *window, inputs = fixed
+    half = len(window)
+    pads = three_axes([begin + end for begin, end in zip(conv.pads[:half], conv.pads[half:], strict=True)], 0)
+    sizes = [size + pad for size, pad in zip(three_axes(x.shape[1:-1], 1), pads, strict=True)]
+    out = three_axes(output.shape[1:-1], 1)
+    kernel, strides, dilations = (three_axes(of_axes, 1) for of_axes in (window, conv.strides, conv.dilations))
+    return Geometry(
+        x.shape[0],
+        sizes[1],
+        sizes[2],
+        inputs * conv.group,
+        kernel[1:],
+        strides[1:],
+        dilations[1:],
+        out[1],
+        out[2],
+        features,
+        conv.group,
+        FLAT if half < 3 else Depth(sizes[0], kernel[0], strides[0], dilations[0], out[0]),
+    )
+
+
+def three_axes(values: Sequence[_Size], fill: _Size) -> tuple[_Size, _Size, _Size]:
+    """What is said of one to three spatial axes, said of three: of planes, lines and pixels."""
+    first, second, third = (*[fill] * (3 - len(values)), *values)
+    return first, second, third
+
+
 def _lower_geometry(
     lowering: Lowering, g: Geometry, picture: Place, w: Value, operands: EpilogueOperands, out: Place
 ) -> None:
-    taps = math.prod(g.kernel)
-    constant = lowering.constant(w)
-    if g.group == g.channels == g.features and g.group > 1 and taps <= MAXIMUM_UNROLLED_TAPS and constant is not None:
+    if g.is_depthwise and lowering.constant(w) is not None:
         _lower_depthwise(lowering, g, picture, w, operands, out)
         return
     for group in range(g.group):
@@ -133,7 +185,7 @@ def _lower_geometry(
         source = Place(picture.buffer, picture.dtype, picture.offset + group * inputs)
         target = Place(out.buffer, out.dtype, out.offset + group * columns)
         part = operands.shifted(group * columns, columns)
-        if taps == 1 and g.strides == (1, 1):
+        if g.taps == 1 and g.strides == (1, 1) and g.depth.stride == 1:
             _lower_pointwise(lowering, g, source, weights, part, target)
         else:
             _lower_windows(lowering, g, source, weights, part, target)
@@ -165,12 +217,20 @@ def _lower_windows(
     (taps_y, taps_x), (dilation_y, dilation_x) = g.kernel, g.dilations
     run = g.channels // g.group
     columns = g.features // g.group
-    depth = taps_y * taps_x * run
+    depth = g.taps * run
     if dilation_x == 1 and g.group == 1:  # neighbouring taps lie side by side: one run a line
         taps_x, run = 1, taps_x * run
     blocks = blocking(depth, tiles_down=1)
+    deep: dict[str, Dim] = {}
+    if g.depth is not FLAT:
+        deep = {
+            "taps_z": g.depth.kernel,
+            "tap_z_skip": g.depth.dilation * g.plane - taps_y * dilation_y * g.line,
+            "plane_step": g.depth.stride * g.plane,
+            "out_voxels": g.depth.out * g.out_height * g.out_width,
+        }
     lowering.step(
-        convolution(operands.epilogue),
+        convolution(operands.epilogue, volume=bool(deep)),
         {"a": picture, "b": weights, "out": out, **operands.buffers},
         {
             "rows": g.rows,
@@ -179,7 +239,7 @@ def _lower_windows(
             "columns": columns,
             "pixel_step": g.strides[1] * g.channels,
             "line_step": g.strides[0] * g.line,
-            "image_step": g.height * g.line,
+            "image_step": g.depth.size * g.plane,
             "taps_y": taps_y,
             "taps_x": taps_x,
             "run": run,
@@ -188,6 +248,7 @@ def _lower_windows(
             "out_row": g.features,
             "block_rows": blocks.rows,
             "block_columns": blocks.columns,
+            **deep,
             **operands.words,
         },
         blocks.items(g.rows, columns),
@@ -198,9 +259,16 @@ def _lower_windows(
 def _lower_depthwise(
     lowering: Lowering, g: Geometry, picture: Place, w: Value, operands: EpilogueOperands, out: Place
 ) -> None:
-    taps = math.prod(g.kernel)
-    weights = lowering.weight((w,), "taps by channels", (taps, g.channels), Packing("taps by channels"))
-    window = Window(*g.kernel, stride=g.strides[1], dilation=g.dilations[1])
+    weights = lowering.weight((w,), "taps by channels", (g.taps, g.channels), Packing("taps by channels"))
+    planes = 0 if g.depth is FLAT else g.depth.kernel
+    window = Window(*g.kernel, stride=g.strides[1], dilation=g.dilations[1], depth=planes)
+    deep: dict[str, Dim] = {}
+    if planes:
+        deep = {
+            "out_planes": g.depth.out,
+            "plane_step": g.depth.stride * g.plane,
+            "plane_tap_step": g.depth.dilation * g.plane,
+        }
     lowering.step(
         depthwise(window, operands.epilogue),
         {"a": picture, "w": weights, "out": out, **operands.buffers},
@@ -210,15 +278,16 @@ def _lower_depthwise(
             "out_height": g.out_height,
             "line_step": g.strides[0] * g.line,
             "tap_step": g.dilations[0] * g.line,
-            "image_step": g.height * g.line,
+            "image_step": g.depth.size * g.plane,
+            **deep,
             **operands.words,
         },
-        g.images * g.out_height,
+        g.images * g.depth.out * g.out_height,
         work=dense_work(
-            (2, g.rows, taps, g.channels),
+            (2, g.rows, g.taps, g.channels),
             operands,
-            (g.images, g.height, g.line),
-            (taps, g.channels),
+            g.picture,
+            (g.taps, g.channels),
             (g.rows, g.channels),
         ),
     )
@@ -226,14 +295,13 @@ def _lower_depthwise(
 
 def _window_work(g: Geometry, operands: EpilogueOperands, depth: int, columns: int) -> Work:
     """What a group of a convolution must do: a multiply-add for each element of each window and output column."""
-    picture = (g.images, g.height, g.width, g.channels // g.group)
+    picture = (*g.picture[:-1], g.channels // g.group)
     return dense_work((2, g.rows, depth, columns), operands, picture, (depth, columns), (g.rows, columns))
 
 
 def _group_weights(lowering: Lowering, g: Geometry, w: Value, group: int) -> Place:
     """Weights [O, *kernel, I/group] of one group, in panels."""
-    taps = math.prod(g.kernel)
-    depth, columns = taps * (g.channels // g.group), g.features // g.group
+    depth, columns = g.taps * (g.channels // g.group), g.features // g.group
     first = group * columns
     if lowering.constant(w) is None:
         source = lowering.place(w)
@@ -255,30 +323,35 @@ def _taps_by_channels(array: Numbers) -> Numbers:
 
 
 def _padded(
-    lowering: Lowering, picture: Place, g: Geometry, height: Dim, width: Dim, pads: tuple[Dim, Dim, Dim, Dim]
+    lowering: Lowering,
+    picture: Place,
+    g: Geometry,
+    shape: Shape,
+    begins: tuple[Dim, Dim, Dim],
+    ends: tuple[Dim, Dim, Dim],
 ) -> Place:
-    """The picture with zeros around it, or as it is when there are none."""
-    if all(pad == 0 for pad in pads):
+    """The picture of `shape` with zeros around it, or as it is when there are none."""
+    if all(pad == 0 for pad in (*begins, *ends)):
         return picture
-    if any(isinstance(pad, int) and pad < 0 for pad in pads):
+    if any(isinstance(pad, int) and pad < 0 for pad in (*begins, *ends)):
         raise UnsupportedOpError('a convolution with negative pads has no kernel here. Use backend="reference".')
-    top, left, _, _ = pads
-    larger = lowering.scratch(float32, g.images * g.height * g.line)
+    larger = lowering.scratch(float32, product(g.picture))
+    if g.depth is not FLAT:
+        constant_border(lowering, picture, shape, (0, *begins, 0, 0, *ends, 0), 0.0, larger)
+        return larger
+    images, _, height, width, channels = shape
     lowering.step(
         pad_lines(),
         {"x": picture, "out": larger},
         {
             "height": height,
-            "line": width * g.channels,
+            "line": width * channels,
             "out_height": g.height,
             "out_line": g.line,
-            "top": top,
-            "left": left * g.channels,
+            "top": begins[1],
+            "left": begins[2] * channels,
         },
-        g.images * g.height,
-        work=Work(
-            (0,),
-            tuple((float32.itemsize, g.images, *sizes) for sizes in ((height, width, g.channels), (g.height, g.line))),
-        ),
+        images * g.height,
+        work=tensor_work((0,), (picture, shape), (larger, g.picture)),
     )
     return larger

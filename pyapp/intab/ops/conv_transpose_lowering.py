@@ -9,13 +9,13 @@ import numpy as np
 
 from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim, product
+from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.gather_windows import gather_windows
 from intab.kernels.families.matmul import matmul
 from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, Epilogue, pack_panels, pad_columns
 from intab.ops.arrays import Numbers
-from intab.ops.conv_lowering import Convolution
+from intab.ops.conv_lowering import Convolution, three_axes
 from intab.ops.dense import (
     EpilogueOperands,
     OutputShape,
@@ -24,37 +24,55 @@ from intab.ops.dense import (
     dense_work,
     epilogue_operands,
     matmul_words,
+    pack_computed,
     panels_shape,
     require_float32,
 )
-from intab.ops.kernel_steps import copy_step
+from intab.ops.kernel_steps import copy_step, moved, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
 from intab.ops.strides import dense_strides
 
+_NO_EPILOGUE = EpilogueOperands(PLAIN, {}, {})
+
 
 @dataclass(frozen=True, slots=True)
 class TransposedGeometry:
-    """A 2-D transposed convolution: sizes of the picture and the result, and how windows lie over it."""
+    """A transposed convolution: sizes of the picture and the result along its axes, and how windows lie over it.
 
+    Each of `size`, `out`, `taps`, `strides`, `dilations` and `before` (what is cut off at the begin) has one entry
+    for each letter of `axes`. `features` are those of one group.
+    """
+
+    axes: str
     images: Dim
-    height: Dim
-    width: Dim
     channels: int
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    dilations: tuple[int, int]
-    top: Dim
-    left: Dim
-    out_height: Dim
-    out_width: Dim
     features: int
-    apart: bool  # windows neither overlap nor leave gaps
+    group: int
+    size: Shape
+    out: Shape
+    taps: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    before: Shape
+
+    @property
+    def pixels(self) -> Dim:
+        return self.images * product(self.size)
+
+    @property
+    def inputs(self) -> int:
+        """Channels of one group."""
+        return self.channels // self.group
 
     @property
     def products(self) -> int:
-        """Numbers that one input pixel makes."""
-        return self.features * math.prod(self.kernel)
+        """Numbers that the channels of one group make of one input pixel."""
+        return self.features * math.prod(self.taps)
+
+    @property
+    def is_depthwise(self) -> bool:
+        return self.group == self.channels and self.features == 1 and self.group > 1
 
 
 class TransposedConvolution(Convolution, Protocol):
@@ -69,38 +87,55 @@ def lower_conv_transpose(
 ) -> None:
     """Steps of a transposed convolution: a matmul makes every window, then the windows are put in place."""
     x, w, bias, extra = dense_operands(operands)
-    strides, pads, dilations = conv.strides, conv.pads, conv.dilations
     require_float32("ConvTranspose", x, w, bias, *extra)
-    if conv.layout != "NHWC" or x.rank != 4 or conv.group != 1:
+    if conv.layout != "NHWC" or x.rank > 5:
         raise UnsupportedOpError(
-            f"a transposed convolution over {x.rank - 2} axes in layout {conv.layout} with {conv.group} groups has no "
-            'kernel on this back end. Use backend="reference".'
+            f"a transposed convolution over {x.rank - 2} axes in layout {conv.layout} has no kernel on this back end. "
+            'Use backend="reference".'
         )
-    sizes = (x.shape[3], *w.shape[1:])
-    fixed = [size for size in sizes if isinstance(size, int)]
-    if len(fixed) != len(sizes) or lowering.constant(w) is None:
-        raise UnsupportedOpError("a transposed convolution whose weights are not constant has no kernel here.")
-    channels, features, *kernel = fixed
-    apart = tuple(kernel) == strides and set(dilations) == {1} and all(p == 0 for p in (*pads, *conv.output_padding))
-    geometry = TransposedGeometry(
+    g = _geometry(conv, x, w, output)
+    # Windows that neither overlap nor leave gaps.
+    apart = g.taps == g.strides and set(g.dilations) == {1} and not any(p != 0 for p in (*conv.pads, *g.before))
+    apart = apart and g.group == 1 and not any(conv.output_padding) and not extra
+    if apart and (bias is None or lowering.constant(bias) is not None):
+        _lower_apart(lowering, g, x, w, bias, conv.epilogue, output)
+        return
+    out = OutputShape((), output.shape[:-1], g.features * g.group)
+    finish = epilogue_operands(lowering, out, bias, conv.epilogue, extra)
+    if g.is_depthwise:
+        buffers = {"a": lowering.place(x), "w": _taps_by_channels(lowering, g, w)}
+        _gather(lowering, g, buffers, finish, lowering.place(output), (2, g.pixels, math.prod(g.taps), g.channels))
+        return
+    for group in range(g.group):
+        windows = _window_products(lowering, g, x, w, group, _NO_EPILOGUE)
+        first = group * g.features
+        part = finish.shifted(first, g.features)
+        _gather(lowering, g, {"a": windows}, part, moved(lowering.place(output), first), (g.pixels, g.products))
+
+
+def _geometry(conv: TransposedConvolution, x: Value, w: Value, output: Value) -> TransposedGeometry:
+    """One or two axes count as those of a picture, three as those of a volume."""
+    fixed = [size for size in w.shape if isinstance(size, int)]
+    if len(fixed) != w.rank:
+        raise UnsupportedOpError(
+            f"a transposed convolution with weights {w}, whose sizes are not numbers, has no kernel."
+        )
+    channels, features, *window = fixed
+    half = len(window)
+    first = 0 if half == 3 else 1
+    return TransposedGeometry(
+        "zyx"[first:],
         x.shape[0],
-        x.shape[1],
-        x.shape[2],
         channels,
-        (kernel[0], kernel[1]),
-        (strides[0], strides[1]),
-        (dilations[0], dilations[1]),
-        pads[0],
-        pads[1],
-        output.shape[1],
-        output.shape[2],
         features,
-        apart,
+        conv.group,
+        three_axes(x.shape[1:-1], 1)[first:],
+        three_axes(output.shape[1:-1], 1)[first:],
+        three_axes(window, 1)[first:],
+        three_axes(conv.strides, 1)[first:],
+        three_axes(conv.dilations, 1)[first:],
+        three_axes(conv.pads[:half], 0)[first:],
     )
-    if apart and not extra:
-        _lower_apart(lowering, geometry, x, w, bias, conv.epilogue, output)
-    else:
-        _lower_gathered(lowering, geometry, x, w, bias, conv.epilogue, extra, output)
 
 
 def _lower_apart(
@@ -115,89 +150,98 @@ def _lower_apart(
     """Every output pixel has one window: the matmul finishes it, a copy puts it in place."""
     out = OutputShape((), x.shape[:-1], g.products)
     operands = epilogue_operands(lowering, out, None, epilogue, ())
-    buffers: dict[str, Place] = {}
     if bias is not None:
         columns = -(-g.products // TILE_COLUMNS) * TILE_COLUMNS
-        repeat = Packing("bias for each tap", (math.prod(g.kernel),))
-        buffers["bias"] = lowering.weight((bias,), "repeated for each tap", (columns,), repeat)
+        repeat = Packing("bias for each tap", (math.prod(g.taps),))
+        buffers = {"bias": lowering.weight((bias,), "repeated for each tap", (columns,), repeat)}
         tensors = {"bias": (bias.dtype.itemsize, *bias.shape)}
         operands = EpilogueOperands(Epilogue(True, operands.epilogue.function), buffers, operands.words, tensors)
-    windows = _window_products(lowering, g, x, w, operands)
-    taps_y, taps_x = g.kernel
-    run = taps_x * g.features
-    sizes = (g.images * g.height, g.width, taps_y, run)
-    target = (taps_y * g.width * run, run, g.width * run, 1)
+    windows = _window_products(lowering, g, x, w, 0, operands)
+    sizes = (g.images, *g.size, *g.taps, g.features)
+    # The result as [images, size, taps of one axis, size, taps of the next, ..., features].
+    image, *spread, feature = dense_strides(
+        (g.images, *(n for pair in zip(g.size, g.taps, strict=True) for n in pair), g.features)
+    )
+    target = (image, *spread[::2], *spread[1::2], feature)
     copy_step(lowering, windows, dense_strides(sizes), lowering.place(output), target, sizes)
 
 
-def _lower_gathered(
+def _gather(
     lowering: Lowering,
     g: TransposedGeometry,
-    x: Value,
-    w: Value,
-    bias: Value | None,
-    epilogue: Graph | None,
-    extra: tuple[Value, ...],
-    output: Value,
+    buffers: dict[str, Place],
+    operands: EpilogueOperands,
+    output: Place,
+    flops: Shape,
 ) -> None:
     """Windows overlap: every output pixel sums up those that reach it."""
-    plain = EpilogueOperands(PLAIN, {}, {})
-    windows = _window_products(lowering, g, x, w, plain)
-    out = OutputShape((), output.shape[:-1], g.features)
-    operands = epilogue_operands(lowering, out, bias, epilogue, extra)
+    channels = g.channels if g.is_depthwise else g.features
+    words: dict[str, Dim] = {"channels": channels, "out_row": g.features * g.group, **operands.words}
+    told = {"size": g.size, "out": g.out, "taps": g.taps, "stride": g.strides, "dilation": g.dilations}
+    for name, values in {**told, "before": g.before}.items():
+        words |= {f"{name}_{axis}": value for axis, value in zip(g.axes, values, strict=True)}
+    rows = g.images * product(g.out)
+    read = (g.pixels, g.channels) if g.is_depthwise else (g.pixels, g.products)
     lowering.step(
-        gather_windows(operands.epilogue),
-        {"a": windows, "out": lowering.place(output), **operands.buffers},
-        {
-            "channels": g.features,
-            "height": g.height,
-            "width": g.width,
-            "out_height": g.out_height,
-            "out_width": g.out_width,
-            "taps_y": g.kernel[0],
-            "taps_x": g.kernel[1],
-            "stride_y": g.strides[0],
-            "stride_x": g.strides[1],
-            "dilation_y": g.dilations[0],
-            "dilation_x": g.dilations[1],
-            "top": g.top,
-            "left": g.left,
-            **operands.words,
-        },
-        product(output.shape[:-1]),
-        work=dense_work((x.shape[0], *x.shape[1:3], g.products), operands, (*x.shape[:3], g.products), output.shape),
+        gather_windows(g.axes, operands.epilogue, depthwise=g.is_depthwise),
+        {**buffers, "out": output, **operands.buffers},
+        words,
+        rows,
+        work=dense_work(flops, operands, read, (rows, channels)),
     )
 
 
 def _window_products(
-    lowering: Lowering, g: TransposedGeometry, x: Value, w: Value, operands: EpilogueOperands
+    lowering: Lowering, g: TransposedGeometry, x: Value, w: Value, group: int, operands: EpilogueOperands
 ) -> Place:
-    """[pixels, channels] @ weights -> [pixels, taps_y, taps_x, features]."""
-    pack = Packing("transposed filters in panels", (g.channels, g.features))
-    rows = product(x.shape[:-1])
-    weights = lowering.weight((w,), "panels by tap", panels_shape(g.channels, g.products), pack)
-    made = lowering.scratch(float32, rows * g.products)
-    blocks = blocking(g.channels)
+    """[pixels, channels of a group] @ weights -> [pixels, taps, features]."""
+    made = lowering.scratch(float32, g.pixels * g.products)
+    blocks = blocking(g.inputs)
+    source = moved(lowering.place(x), group * g.inputs)
     lowering.step(
         matmul(operands.epilogue),
-        {"a": lowering.place(x), "b": weights, "out": made, **operands.buffers},
-        {**matmul_words(rows, g.channels, g.products, blocks), **operands.words},
-        blocks.items(rows, g.products),
+        {"a": source, "b": _group_weights(lowering, g, w, group), "out": made, **operands.buffers},
+        {**matmul_words(g.pixels, g.inputs, g.products, blocks), "a_row": g.channels, **operands.words},
+        blocks.items(g.pixels, g.products),
         work=dense_work(
-            (2, rows, g.channels, g.products),
+            (2, g.pixels, g.inputs, g.products),
             operands,
-            (rows, g.channels),
-            (g.channels, g.products),
-            (rows, g.products),
+            (g.pixels, g.inputs),
+            (g.inputs, g.products),
+            (g.pixels, g.products),
         ),
     )
     return made
 
 
+def _group_weights(lowering: Lowering, g: TransposedGeometry, w: Value, group: int) -> Place:
+    """Weights [C, features, *taps] of one group, in panels of taps by features."""
+    if lowering.constant(w) is not None:
+        pack = Packing("transposed filters in panels", (group * g.inputs, g.inputs))
+        shape = panels_shape(g.inputs, g.products)
+        return lowering.weight((w,), f"panels by tap of group {group} of {g.group}", shape, pack)
+    by_tap = lowering.scratch(float32, g.inputs * g.products)
+    source = moved(lowering.place(w), group * g.inputs * g.products)
+    transpose_step(lowering, source, (g.inputs, g.features, math.prod(g.taps)), (0, 2, 1), by_tap)
+    return pack_computed(lowering, by_tap, batches=1, depth=g.inputs, columns=g.products, strides=(0, g.products, 1))
+
+
+def _taps_by_channels(lowering: Lowering, g: TransposedGeometry, w: Value) -> Place:
+    """Weights [C, 1, *taps] of a depthwise convolution as [taps, C]."""
+    taps = math.prod(g.taps)
+    if lowering.constant(w) is not None:
+        return lowering.weight((w,), "taps by channels", (taps, g.channels), Packing("taps by channels"))
+    turned = lowering.scratch(float32, taps * g.channels)
+    transpose_step(lowering, lowering.place(w), (g.channels, taps), (1, 0), turned)
+    return turned
+
+
 @packing("transposed filters in panels")
-def _transposed_filters_in_panels(array: Numbers, channels: int, features: int) -> Numbers:
-    by_tap = np.moveaxis(array.reshape(channels, features, -1), 1, 2)
-    return pack_panels(by_tap.reshape(channels, -1))
+def _transposed_filters_in_panels(array: Numbers, first: int, count: int) -> Numbers:
+    """Channels first .. first + count of [C, O/group, *kernel]."""
+    part = array[first : first + count]
+    by_tap = np.moveaxis(part.reshape(*part.shape[:2], -1), 1, 2)
+    return pack_panels(by_tap.reshape(count, -1))
 
 
 @packing("bias for each tap")

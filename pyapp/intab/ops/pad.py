@@ -68,30 +68,11 @@ class Pad:
         (x,), (y,) = inputs, outputs
         target = lowering.place(y)
         if self.mode == "constant":
-            self._constant_border(lowering, lowering.place(x), x.shape, target)
+            constant_border(lowering, lowering.place(x), x.shape, self.pads, self.value, target)
             return
         inside = moved(target, offset_of(self.pads[: x.rank], dense_strides(y.shape)))
         copy_step(lowering, lowering.place(x), dense_strides(x.shape), inside, dense_strides(y.shape), x.shape)
         self._borders(lowering, target, x.shape, y.shape)
-
-    def _constant_border(self, lowering: Lowering, source: Place, shape: Shape, target: Place) -> None:
-        """One kernel; an axis without a border counts as part of the axis before it."""
-        axes: list[tuple[Dim, Dim, Dim]] = []
-        for size, begin, end in zip(shape, self.pads[: len(shape)], self.pads[len(shape) :], strict=True):
-            if axes and begin == 0 and end == 0:
-                inner, before, outer = axes[-1]
-                axes[-1] = (inner * size, before * size, outer * size)
-            else:
-                axes.append((size, begin, size + begin + end))
-        axes = axes or [(1, 0, 1)]
-        rank, sizes = len(axes), tuple(size for size, _, _ in axes)
-        words: dict[str, Dim | float] = {"value": value_word(source.dtype, self.value)}
-        for i, (size, before, out) in enumerate(axes):
-            words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
-        words |= {f"stride_{i}": stride for i, stride in enumerate(dense_strides(sizes)[:-1])}
-        kernel = family.pad(checked(source.dtype).name, rank, lanes=lowering.target.lanes)
-        work = tensor_work((0,), (source, sizes), (target, tuple(out for _, _, out in axes)))
-        lowering.step(kernel, {"x": source, "y": target}, words, product(out for _, _, out in axes[:-1]), work=work)
 
     def _borders(self, lowering: Lowering, target: Place, inner: Shape, outer: Shape) -> None:
         """Fill the borders axis by axis from what lies inside them already; earlier axes are whole by then."""
@@ -113,3 +94,26 @@ class Pad:
                     at = offset_of([from_ if i == axis else p for i, p in enumerate(places)], strides)
                     to = offset_of([first if i == axis else p for i, p in enumerate(places)], strides)
                     copy_step(lowering, moved(target, at), source_strides, moved(target, to), target_strides, sizes)
+
+
+def constant_border(lowering: Lowering, source: Place, shape: Shape, pads: Shape, value: float, target: Place) -> None:
+    """The tensor of `shape` at `source` with a border of one number. Negative pads cut off.
+
+    One kernel; an axis without a border counts as part of the axis before it.
+    """
+    axes: list[tuple[Dim, Dim, Dim]] = []
+    for size, begin, end in zip(shape, pads[: len(shape)], pads[len(shape) :], strict=True):
+        if axes and begin == 0 and end == 0:
+            inner, before, outer = axes[-1]
+            axes[-1] = (inner * size, before * size, outer * size)
+        else:
+            axes.append((size, begin, size + begin + end))
+    axes = axes or [(1, 0, 1)]
+    rank, sizes = len(axes), tuple(size for size, _, _ in axes)
+    words: dict[str, Dim | float] = {"value": value_word(source.dtype, value)}
+    for i, (size, before, out) in enumerate(axes):
+        words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
+    words |= {f"stride_{i}": stride for i, stride in enumerate(dense_strides(sizes)[:-1])}
+    kernel = family.pad(checked(source.dtype).name, rank, lanes=lowering.target.lanes)
+    work = tensor_work((0,), (source, sizes), (target, tuple(out for _, _, out in axes)))
+    lowering.step(kernel, {"x": source, "y": target}, words, product(out for _, _, out in axes[:-1]), work=work)

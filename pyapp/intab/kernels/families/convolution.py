@@ -5,11 +5,11 @@ from functools import cache
 from intab.kernels.block import KernelWriter, at
 from intab.kernels.families import register_tile as tile
 from intab.kernels.families.register_tile import PLAIN, TILE_ROWS, Epilogue, ExtraOperands
-from intab.kernels.ir import I32, Const, Expr, Kernel
+from intab.kernels.ir import I32, Const, Expr, Kernel, Var
 
 
 @cache
-def convolution(epilogue: Epilogue = PLAIN) -> Kernel:
+def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False) -> Kernel:
     """Padded picture [images, height, width, channels] * weights -> [images, out_height, out_width, columns].
 
     A row of the matmul is an output pixel; its left side is `taps_y` x `taps_x` runs of `run` consecutive
@@ -19,41 +19,59 @@ def convolution(epilogue: Epilogue = PLAIN) -> Kernel:
     tap_y_skip (elements from the end of a run to the next in its line, and from the last line's end to the
     next line); out_row; block_rows, block_columns (whole tiles); the epilogue's. Buffers: a, b (panels),
     bias, e0 ..., out. Items: ceil(rows / block_rows) * ceil(columns / block_columns).
+
+    With `volume` there is an axis before height: an image is a run of planes, and words come first for it: taps_z,
+    tap_z_skip (elements from the end of a plane of the window to the next), plane_step (elements between output
+    planes), out_voxels (out_pixels times output planes).
     """
-    kernel = KernelWriter("convolution")
+    kernel = KernelWriter("convolution_volume" if volume else "convolution")
     kernel.buffer("a", "f32", "read")
     kernel.buffer("b", "f32", "read")
     if epilogue.bias:
         kernel.buffer("bias", "f32", "read")
     extras = ExtraOperands(kernel, epilogue)
     kernel.buffer("out", "f32", "read_write")
+    deep = [kernel.word(n) for n in ("taps_z", "tap_z_skip", "plane_step", "out_voxels")] if volume else None
     rows, out_width, out_pixels, columns = (kernel.word(n) for n in ("rows", "out_width", "out_pixels", "columns"))
     pixel_step, line_step, image_step = (kernel.word(n) for n in ("pixel_step", "line_step", "image_step"))
     taps_y, taps_x, run = (kernel.word(n) for n in ("taps_y", "taps_x", "run"))
     tap_x_skip, tap_y_skip = kernel.word("tap_x_skip"), kernel.word("tap_y_skip")
     out_row = kernel.word("out_row")
     blocks = tile.Blocks(kernel, rows, columns)
-    depth = kernel.let("depth", taps_y * taps_x * run)
+    depth = kernel.let("depth", taps_y * taps_x * run if deep is None else deep[0] * taps_y * taps_x * run)
     no_batch = Const(0, I32)
     starts = extras.starts(kernel, no_batch)
 
     def pixel_start(row: Expr) -> Expr:
-        image = kernel.let("image", row // out_pixels)
+        if deep is None:
+            start = kernel.let("image", row // out_pixels) * image_step
+        else:
+            _, _, plane_step, out_voxels = deep
+            start = row // out_voxels * image_step + row % out_voxels // out_pixels * plane_step
         inside = kernel.let("inside", row % out_pixels)
-        return image * image_step + inside // out_width * line_step + inside % out_width * pixel_step
+        return start + inside // out_width * line_step + inside % out_width * pixel_step
+
+    def window_plane(sums: list[list[Var]], pointers: list[Var], panel: Var) -> None:
+        with kernel.loop("tap_y", 0, taps_y):
+            with kernel.loop("tap_x", 0, taps_x):
+                tile.accumulate(kernel, sums, pointers, panel, run)
+                for pointer in pointers:
+                    kernel.advance(pointer, tap_x_skip)
+            for pointer in pointers:
+                kernel.advance(pointer, tap_y_skip)
 
     def one_tile(first_row: Expr, column: Expr, pixels: list[Expr]) -> None:
         with kernel.tile("tile"):
             sums = tile.start_sums(kernel, epilogue, column)
             pointers = [kernel.let(f"a{i}", at("a", pixel)) for i, pixel in enumerate(pixels)]
             panel = kernel.let("panel", at("b", column * depth))
-            with kernel.loop("tap_y", 0, taps_y):
-                with kernel.loop("tap_x", 0, taps_x):
-                    tile.accumulate(kernel, sums, pointers, panel, run)
+            if deep is None:
+                window_plane(sums, pointers, panel)
+            else:
+                with kernel.loop("tap_z", 0, deep[0]):
+                    window_plane(sums, pointers, panel)
                     for pointer in pointers:
-                        kernel.advance(pointer, tap_x_skip)
-                for pointer in pointers:
-                    kernel.advance(pointer, tap_y_skip)
+                        kernel.advance(pointer, deep[1])
             tile.store_sums(
                 kernel,
                 sums,

@@ -8,6 +8,7 @@ lines are read, and keeps one sum a pixel in registers.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
+from itertools import product
 
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.register_tile import PLAIN, Epilogue, ExtraOperands
@@ -19,12 +20,14 @@ LANES = 4
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """What of a window is part of the kernel. `stride` and `dilation` are along a line."""
+    """What of a window is part of the kernel. `stride` and `dilation` are along a line; `depth` counts the planes of
+    a window over volumes, and is 0 for one over pictures."""
 
     height: int
     width: int
     stride: int = 1
     dilation: int = 1
+    depth: int = 0
 
 
 @cache
@@ -34,20 +37,27 @@ def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
     Buffers: a, w, bias when the epilogue has one (bias is not padded here), e0 ..., out. Words: channels,
     out_width, out_height; line_step, tap_step, image_step (elements of the picture between output lines,
     window lines and images); the epilogue's, whose rows are output pixels. Items: images * out_height lines.
+
+    A window over volumes, whose images are runs of planes, takes words for them first:
+    out_planes, plane_step, plane_tap_step (elements between output planes and between the window's). Items:
+    images * out_planes * out_height lines.
     """
-    kernel = KernelWriter(f"depthwise_{window.height}x{window.width}s{window.stride}d{window.dilation}")
+    planes = f"{window.depth}x" if window.depth else ""
+    kernel = KernelWriter(f"depthwise_{planes}{window.height}x{window.width}s{window.stride}d{window.dilation}")
     kernel.buffer("a", "f32", "read")
     kernel.buffer("w", "f32", "read")
     if epilogue.bias:
         kernel.buffer("bias", "f32", "read")
     extras = ExtraOperands(kernel, epilogue)
     kernel.buffer("out", "f32", "write")
+    deep = [kernel.word(n) for n in ("out_planes", "plane_step", "plane_tap_step")] if window.depth else None
     channels, out_width, out_height = (kernel.word(n) for n in ("channels", "out_width", "out_height"))
     line_step, tap_step, image_step = (kernel.word(n) for n in ("line_step", "tap_step", "image_step"))
     starts = extras.starts(kernel, Const(0, I32))
     image = kernel.let("image", kernel.item // out_height)
     line = kernel.let("line", kernel.item % out_height)
-    line_start = kernel.let("line_start", image * image_step + line * line_step)
+    start = image * image_step if deep is None else image // deep[0] * image_step + image % deep[0] * deep[1]
+    line_start = kernel.let("line_start", start + line * line_step)
     first_pixel = kernel.let("first_pixel", kernel.item * out_width)
 
     def sweep_channels(x: Expr, pixels: int) -> None:
@@ -67,8 +77,9 @@ def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
         first: Expr = load("bias", channel, type) if epilogue.bias else Const(0.0, type)
         sums = [kernel.let(f"sum{i}", first) for i in range(pixels)]
         taps = kernel.let("taps", at("w", channel))
-        for tap_y in range(window.height):
-            pointer = kernel.let("a_pointer", at("a", source + tap_y * tap_step + channel))
+        for tap_z, tap_y in product(range(max(window.depth, 1)), range(window.height)):
+            plane = source if deep is None else source + tap_z * deep[2]
+            pointer = kernel.let("a_pointer", at("a", plane + tap_y * tap_step + channel))
             weights = []
             for _ in range(window.width):
                 weights.append(kernel.let("weight", load("w", taps, type)))

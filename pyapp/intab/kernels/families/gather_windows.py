@@ -5,35 +5,39 @@ from functools import cache
 
 from intab.kernels.block import KernelWriter, load
 from intab.kernels.families.register_tile import PLAIN, Epilogue, ExtraOperands
-from intab.kernels.ir import F32, I32, Const, Expr, Kernel, Type
+from intab.kernels.ir import F32, I32, Const, Expr, Fma, Kernel, Type
 
 LANES = 4
+# What is said of each axis: sizes of picture, result and window, how windows lie, and what is cut off before.
+AXIS_WORDS = ("size", "out", "taps", "stride", "dilation", "before")
 
 
 @cache
-def gather_windows(epilogue: Epilogue = PLAIN) -> Kernel:
-    """Products [images, height, width, taps_y, taps_x, channels] -> [images, out_height, out_width, channels].
+def gather_windows(axes: str = "yx", epilogue: Epilogue = PLAIN, *, depthwise: bool = False) -> Kernel:
+    """Products [images, *size, *taps, channels] -> [images, *out, channels], with an axis for each letter of `axes`.
 
-    An output pixel at (y, x) is the sum over taps (ty, tx) of the product at ((y + top - ty * dilation_y) /
-    stride_y, ...) where these are whole and inside the picture. Buffers: a, bias, e0 ..., out. Words: channels,
-    height, width, out_height, out_width, taps_y, taps_x, stride_y, stride_x, dilation_y, dilation_x, top, left;
-    the epilogue's, whose rows are output pixels. Items: images * out_height * out_width pixels.
+    An output pixel is the sum over taps of the product at (pixel + before - tap * dilation) / stride where these
+    are whole and inside the picture. With `depthwise`, "a" is the picture [images, *size, channels] itself, and "w"
+    [*taps, channels] holds what to multiply it by. Buffers: a, w, bias, e0 ..., out. Words: channels; out_row
+    (elements between output pixels); each of AXIS_WORDS for each axis, such as size_y; the epilogue's, whose rows
+    are output pixels. Items: images * out pixels.
     """
-    kernel = KernelWriter("gather_windows")
+    kernel = KernelWriter(f"gather_windows{'_depthwise' if depthwise else ''}_{axes}")
     kernel.buffer("a", "f32", "read")
+    if depthwise:
+        kernel.buffer("w", "f32", "read")
     if epilogue.bias:
         kernel.buffer("bias", "f32", "read")
     extras = ExtraOperands(kernel, epilogue)
     kernel.buffer("out", "f32", "read_write")
-    channels, height, width = (kernel.word(n) for n in ("channels", "height", "width"))
-    out_height, out_width = kernel.word("out_height"), kernel.word("out_width")
-    taps_y, taps_x = kernel.word("taps_y"), kernel.word("taps_x")
-    stride_y, stride_x = kernel.word("stride_y"), kernel.word("stride_x")
-    dilation_y, dilation_x = kernel.word("dilation_y"), kernel.word("dilation_x")
-    top, left = kernel.word("top"), kernel.word("left")
+    channels, out_row = kernel.word("channels"), kernel.word("out_row")
+    words = {axis: {name: kernel.word(f"{name}_{axis}") for name in AXIS_WORDS} for axis in axes}
     starts = extras.starts(kernel, Const(0, I32))
-    target = kernel.let("target", kernel.item * channels)
+    target = kernel.let("target", kernel.item * out_row)
     whole = kernel.let("whole", channels - channels % LANES)
+    window: Expr = Const(1, I32)
+    for axis in axes:
+        window = kernel.let("window", window * words[axis]["taps"])
 
     def over_channels(each: Callable[[Expr, Type], None]) -> None:
         for begin, end, lanes in ((Const(0, I32), whole, LANES), (whole, channels, 1)):
@@ -48,29 +52,40 @@ def gather_windows(epilogue: Epilogue = PLAIN) -> Kernel:
         value = kernel.let("value", load("out", target + channel, type))
         kernel.store("out", target + channel, extras.apply(kernel, value, starts, kernel.item, channel))
 
+    def add_tap(pixel: Expr, tap: Expr) -> None:
+        """What the window of an input pixel adds by one of its taps."""
+        source = kernel.let("source", pixel * channels if depthwise else (pixel * window + tap) * channels)
+        weights = kernel.let("weights", tap * channels) if depthwise else None
+
+        def add(channel: Expr, type: Type) -> None:
+            value, so_far = load("a", source + channel, type), load("out", target + channel, type)
+            total = so_far + value if weights is None else Fma(value, load("w", weights + channel, type), so_far)
+            kernel.store("out", target + channel, total)
+
+        over_channels(add)
+
+    def along(rest: str, pixel: Expr, tap: Expr, places: dict[str, Expr]) -> None:
+        """All taps along the axes that are left; `pixel` and `tap` count those of the axes before."""
+        if not rest:
+            add_tap(pixel, tap)
+            return
+        axis = rest[0]
+        size, taps, stride = (words[axis][name] for name in ("size", "taps", "stride"))
+        with kernel.loop(f"tap_{axis}", 0, taps) as number:
+            reach = kernel.let(f"reach_{axis}", places[axis] - number * words[axis]["dilation"])
+            at = kernel.let(f"at_{axis}", reach // stride)
+            with kernel.when(reach.ge(0) & (reach % stride).equal(0) & at.lt(size)):
+                along(rest[1:], kernel.let("pixel", pixel * size + at), kernel.let("tap", tap * taps + number), places)
+
     with kernel.tile("pixel"):
-        image = kernel.let("image", kernel.item // (out_height * out_width))
-        y = kernel.let("y", kernel.item // out_width % out_height + top)
-        x = kernel.let("x", kernel.item % out_width + left)
+        places: dict[str, Expr] = {}
+        image: Expr = kernel.item
+        for axis in reversed(axes):
+            out = words[axis]["out"]
+            places[axis] = kernel.let(f"place_{axis}", image % out + words[axis]["before"])
+            image = kernel.let("image", image // out)
         over_channels(start)
-        with kernel.loop("tap_y", 0, taps_y) as tap_y:
-            reach_y = kernel.let("reach_y", y - tap_y * dilation_y)
-            row = kernel.let("row", reach_y // stride_y)
-            hit_y = reach_y.ge(0) & (reach_y % stride_y).equal(0) & row.lt(height)
-            with kernel.when(hit_y), kernel.loop("tap_x", 0, taps_x) as tap_x:
-                reach_x = kernel.let("reach_x", x - tap_x * dilation_x)
-                column = kernel.let("column", reach_x // stride_x)
-                with kernel.when(reach_x.ge(0) & (reach_x % stride_x).equal(0) & column.lt(width)):
-                    pixel = (image * height + row) * width + column
-                    tap = (pixel * taps_y + tap_y) * taps_x + tap_x
-                    source = kernel.let("source", tap * channels)
-
-                    def add(channel: Expr, type: Type, source: Expr = source) -> None:
-                        value = load("a", source + channel, type)
-                        so_far = load("out", target + channel, type)
-                        kernel.store("out", target + channel, so_far + value)
-
-                    over_channels(add)
+        along(axes, image, Const(0, I32), places)
         if epilogue.function is not None:
             over_channels(finish)
     return kernel.kernel()
