@@ -1,6 +1,7 @@
 """Programs as bytes: what comes back is what was compiled, and computes the same."""
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,15 +14,17 @@ from intab.backends.wasm.desktop import WasmtimeMachine
 from intab.backends.wasm.executable import WasmExecutable, module_of, prepare
 from intab.backends.wasm.pool import Pool
 from intab.dtypes import float32
-from intab.errors import CacheError, IntegrityError
+from intab.errors import CacheError, IntegrityError, ModelFormatError
 from intab.graph.dims import Dim, ceil_div, maximum, minimum, symbol
-from intab.graph.ir import Array, Graph
+from intab.graph.ir import Array, Constant, Graph
 from intab.graph.storage import MemoryStorage
 from intab.ops.builder import Builder
 from intab.optimize import optimize
+from intab.optimize.constants import scaled, transposed
 from intab.program import Program, build
 from intab.program.serialize import StoredProgram, from_bytes, to_bytes
 from intab.program.size_table import SizeReader, SizeWriter
+from intab.program.stored_constants import ConstantReader, ConstantWriter
 from intab.target import WASM_RELAXED_SIMD
 
 FEEDS = {"det": (1, 3, 64, 96), "rec": (2, 3, 48, 80), "cls": (2, 3, 48, 96)}
@@ -117,3 +120,25 @@ def test_sizes_come_back_equal() -> None:
     numbers = writer.numbers(sizes)
     assert numbers[2] == numbers[-1]
     assert SizeReader(writer.rows).shape(numbers) == tuple(sizes)
+
+
+def test_weights_that_follow_from_the_model_are_kept_as_rules() -> None:
+    """Transposed, scaled, both, and both ways round: places of the model's bytes, not the bytes."""
+    numbers = np.random.default_rng(2).standard_normal((8, 16, 48)).astype(np.float32)
+    model = MemoryStorage("model", numbers.tobytes())
+    given = Constant(float32, numbers.shape, model, 0, model.nbytes)
+    factor = Constant.of(np.arange(1, 9, dtype=np.float32))
+    turned = transposed(scaled(given, factor, 0, "scaled"), (2, 0, 1), "turned")
+    again = scaled(transposed(given, (1, 0, 2), "turned"), factor, 1, "scaled")
+    for made, expected in (
+        (turned, (numbers * factor.numpy()[:, None, None]).transpose(2, 0, 1)),
+        (again, (numbers * factor.numpy()[:, None, None]).transpose(1, 0, 2)),
+    ):
+        blobs = [b"module"]
+        row = json.loads(json.dumps(ConstantWriter(model, blobs).row(made)))
+        assert blobs == [b"module", factor.numpy().tobytes()]
+        back = ConstantReader(model, [memoryview(blob) for blob in blobs]).constant(row)
+        assert (back.numpy() == expected).all() and back.shape == expected.shape
+        assert back.storage.read(4, 8) == made.storage.read(4, 8)
+        with pytest.raises(ModelFormatError, match="cut short"):
+            back.storage.read(0, model.nbytes + 1)

@@ -1,11 +1,9 @@
 """Numbers per output channel of convolutions and matrix products, and weights scaled by them."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from intab.graph.ir import Array, Constant, Node, Value
-from intab.optimize.constants import derive
+from intab.optimize.constants import derive, scaled
 from intab.optimize.editor import Editor
 
 # Nodes whose result has output channels: inputs are x, weights, bias or None, then those of the epilogue.
@@ -52,18 +50,13 @@ def scaled_weights(editor: Editor, node: Node, factor: Constant) -> Constant | N
     weights = editor.constant(node.inputs[1])
     if weights is None:
         return None
-    scale: Callable[[Array, Array], Array]
-    if node.op == "Conv":
-        scale = _scale_first_axis
-    elif node.op == "ConvTranspose":
+    name = f"{node.output.name} weights"
+    if node.op == "ConvTranspose":
         groups = node.attributes["group"]
         assert isinstance(groups, int)
-        scale = _ScaleTransposed(groups)
-    elif node.attributes.get("transpose_b"):
-        scale = _scale_rows
-    else:
-        scale = _scale_last_axis
-    return derive(scale, weights.dtype, weights.shape, f"{node.output.name} weights", weights, factor)
+        return derive(_ScaleTransposed(groups), weights.dtype, weights.shape, name, weights, factor)
+    first = node.op == "Conv" or node.attributes.get("transpose_b")
+    return scaled(weights, factor, 0 if first else len(weights.shape) - 1, name)
 
 
 def _channel_axis(node: Node) -> int | None:
@@ -71,19 +64,6 @@ def _channel_axis(node: Node) -> int | None:
         weights = node.inputs[1]
         return node.output.rank - 1 if weights is not None and weights.rank == 2 and node.output.rank else None
     return 1 if node.attributes.get("layout", "NCHW") == "NCHW" else node.output.rank - 1
-
-
-def _scale_first_axis(weights: Array, factor: Array) -> Array:
-    wide = weights.astype(np.float64) * factor.astype(np.float64).reshape(-1, *(1,) * (weights.ndim - 1))
-    return np.asarray(wide.astype(weights.dtype))
-
-
-def _scale_last_axis(weights: Array, factor: Array) -> Array:
-    return np.asarray((weights.astype(np.float64) * factor.astype(np.float64)).astype(weights.dtype))
-
-
-def _scale_rows(weights: Array, factor: Array) -> Array:
-    return np.asarray((weights.astype(np.float64) * factor.astype(np.float64)[:, None]).astype(weights.dtype))
 
 
 class _ScaleTransposed:

@@ -6,6 +6,7 @@ import numpy as np
 
 from intab.dtypes import DType, dtype_of
 from intab.errors import ShapeError
+from intab.graph.derived import Scaled, Transposed, bytes_of
 from intab.graph.ir import Array, Constant
 from intab.graph.storage import check_range
 
@@ -14,7 +15,7 @@ EAGER_NBYTES = 16 << 10
 
 
 class DerivedStorage:
-    """Bytes computed anew at each `read`: weights are read once, when they are packed for a device."""
+    """Bytes that a function of Python computes anew at each `read`. What can be a rule is one: see `graph.derived`."""
 
     __slots__ = ("_compute", "name", "nbytes")
 
@@ -25,8 +26,7 @@ class DerivedStorage:
 
     def read(self, offset: int, nbytes: int) -> memoryview:
         check_range(self.name, self.nbytes, offset, nbytes)
-        data = np.ascontiguousarray(self._compute()).reshape(-1).view(np.uint8).data
-        return data[offset : offset + nbytes]
+        return bytes_of(self._compute())[offset : offset + nbytes]
 
 
 def derive(
@@ -59,7 +59,17 @@ def transposed(constant: Constant, perm: tuple[int, ...], name: str) -> Constant
     moved = [axis for axis in perm if constant.shape[axis] != 1]
     if moved == sorted(moved):
         return reshaped(constant, shape)
-    return derive(lambda a: np.transpose(a, perm), constant.dtype, shape, name, constant)
+    return _ruled(Transposed(constant, perm), constant.dtype, name)
+
+
+def scaled(constant: Constant, factor: Constant, axis: int, name: str) -> Constant:
+    """A constant times factor[i] at index i of an axis."""
+    return _ruled(Scaled(constant, factor, axis), constant.dtype, name)
+
+
+def _ruled(rule: Transposed | Scaled, dtype: DType, name: str) -> Constant:
+    made = Constant(dtype, rule.shape, rule, 0, rule.nbytes)
+    return Constant.of(made.numpy(), name) if made.nbytes <= EAGER_NBYTES else made
 
 
 def nbytes_of(dtype: DType, shape: tuple[int, ...]) -> int:

@@ -2,7 +2,8 @@
 
     magic | sha256 of the rest | length of the tables | tables (JSON) | the module | constants made while compiling
 
-Weights are not in it: they are packed again from the model's own bytes, of which only places are kept.
+Weights are not in it: they are packed again from the model's own bytes, of which only places are kept, and the rules
+by which weights follow from them (`graph.derived`).
 """
 
 import hashlib
@@ -12,12 +13,13 @@ from typing import Any
 
 from intab.dtypes import DTYPES
 from intab.errors import CacheError, IntegrityError
-from intab.graph.ir import Constant, Equality, Graph, Value
-from intab.graph.storage import MemoryStorage, Storage
+from intab.graph.ir import Equality, Graph, Value
+from intab.graph.storage import Storage
 from intab.ops.lowering import Work
 from intab.ops.packing import Packing
 from intab.program.ir import Buffer, Port, Program, Reading, Segment, Step, Weight, Word
 from intab.program.size_table import SizeReader, SizeWriter
+from intab.program.stored_constants import ConstantReader, ConstantWriter
 from intab.target import Target
 
 MAGIC = b"intabP1\n"
@@ -45,6 +47,7 @@ def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
     Raises CacheError for a program with more than 32 MiB of constants that are not the model's.
     """
     sizes, blobs = SizeWriter(), [stored.module]
+    constants = ConstantWriter(model, blobs)
     program = stored.program
     tables: dict[str, Json] = {
         "name": program.name,
@@ -56,7 +59,7 @@ def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
             for s in program.segments
         ],
         "buffers": [[b.region, b.nbytes_dim, b.first_step, b.last_step] for b in program.buffers],
-        "weights": [_weight_row(weight, model, blobs) for weight in program.weights],
+        "weights": [_weight_row(weight, constants) for weight in program.weights],
         "inputs": [_port_row(port, sizes) for port in program.inputs],
         "outputs": [_port_row(port, sizes) for port in program.outputs],
         "equalities": _equality_rows(program.equalities, sizes),
@@ -82,7 +85,7 @@ def from_bytes(data: bytes, model: Storage, target: Target) -> StoredProgram:
     for nbytes in tables["blobs"]:
         blobs.append(body[place : place + nbytes])
         place += nbytes
-    sizes = SizeReader(tables["sizes"])
+    sizes, constants = SizeReader(tables["sizes"]), ConstantReader(model, blobs)
     program = Program(
         tables["name"],
         target,
@@ -95,7 +98,7 @@ def from_bytes(data: bytes, model: Storage, target: Target) -> StoredProgram:
             for first, end, rows in tables["segments"]
         ),
         tuple(Buffer(*row) for row in tables["buffers"]),
-        tuple(_weight(row, model, blobs) for row in tables["weights"]),
+        tuple(_weight(row, constants) for row in tables["weights"]),
         tuple(_port(row, sizes) for row in tables["inputs"]),
         tuple(_port(row, sizes) for row in tables["outputs"]),
         sizes.shape(tables["dims"]),
@@ -120,28 +123,15 @@ def _step(row: Json, sizes: SizeReader) -> Step:
     return Step(kernel, words, items, label, counted)
 
 
-def _weight_row(weight: Weight, model: Storage, blobs: list[bytes]) -> Json:
-    """Constants are places in the model, or a blob where compiling made them."""
-    constants = []
-    for constant in weight.constants:
-        place = constant.offset
-        if constant.storage is not model:
-            blobs.append(bytes(constant.storage.read(constant.offset, constant.nbytes)))
-            place = -len(blobs) + 1
-        constants.append([constant.dtype.name, constant.shape, place, constant.nbytes])
+def _weight_row(weight: Weight, constants: ConstantWriter) -> Json:
     pack = None if weight.pack is None else [weight.pack.name, weight.pack.numbers]
-    return [weight.buffer, weight.shape, pack, constants]
+    return [weight.buffer, weight.shape, pack, [constants.row(constant) for constant in weight.constants]]
 
 
-def _weight(row: Json, model: Storage, blobs: list[memoryview]) -> Weight:
+def _weight(row: Json, constants: ConstantReader) -> Weight:
     buffer, shape, pack, rows = row
-    constants = []
-    for dtype, sizes, place, nbytes in rows:
-        made = place < 0
-        storage = MemoryStorage("constant", blobs[-place]) if made else model
-        constants.append(Constant(DTYPES[dtype], tuple(sizes), storage, 0 if made else place, nbytes))
     packing = None if pack is None else Packing(pack[0], tuple(pack[1]))
-    return Weight(buffer, tuple(constants), tuple(shape), packing)
+    return Weight(buffer, tuple(map(constants.constant, rows)), tuple(shape), packing)
 
 
 def _port_row(port: Port, sizes: SizeWriter) -> Json:

@@ -1,0 +1,104 @@
+"""Constants that follow from others by a rule that is data, so that they can be stored and computed by any device.
+
+A rule is the `Storage` of its result, which it computes anew at each `read`: weights are read once, when they are
+packed for a device, and optimising copies none.
+"""
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from intab.dtypes import float32
+from intab.graph.ir import Array, Constant
+from intab.graph.storage import check_range
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transposed:
+    """Axis i of the result is axis perm[i] of the source."""
+
+    source: Constant
+    perm: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        return self.source.storage.name
+
+    @property
+    def nbytes(self) -> int:
+        return self.source.nbytes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.source.shape[axis] for axis in self.perm)
+
+    def read(self, offset: int, nbytes: int) -> memoryview:
+        check_range(self.name, self.nbytes, offset, nbytes)
+        return bytes_of(np.transpose(self.source.numpy(), self.perm))[offset : offset + nbytes]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaled:
+    """The source times factor[i] at index i of an axis, multiplied in float64 and rounded once."""
+
+    source: Constant
+    factor: Constant
+    axis: int
+
+    @property
+    def name(self) -> str:
+        return self.source.storage.name
+
+    @property
+    def nbytes(self) -> int:
+        return self.source.nbytes
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape
+
+    def read(self, offset: int, nbytes: int) -> memoryview:
+        check_range(self.name, self.nbytes, offset, nbytes)
+        numbers = self.source.numpy().astype(np.float64)
+        factor = self.factor.numpy().astype(np.float64).reshape(-1, *(1,) * (numbers.ndim - 1 - self.axis))
+        return bytes_of((numbers * factor).astype(self.source.dtype.numpy))[offset : offset + nbytes]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """Numbers that lie in a source, `strides` elements apart along each axis of `shape`, unless scaled on the way.
+
+    `factor` holds a number for each index of axis `factor_axis`.
+    """
+
+    source: Constant
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    factor: Constant | None = None
+    factor_axis: int = 0
+
+
+def view_of(constant: Constant) -> View:
+    """A constant seen through the rules that made it, as far down as one view can tell."""
+    rule = constant.storage
+    if not isinstance(rule, (Transposed, Scaled)) or rule.shape != constant.shape:
+        return View(constant, constant.shape, dense_strides(constant.shape))
+    under = view_of(rule.source)
+    if isinstance(rule, Transposed):
+        strides = tuple(under.strides[axis] for axis in rule.perm)
+        factor_axis = rule.perm.index(under.factor_axis) if rule.perm else 0
+        return View(under.source, rule.shape, strides, under.factor, factor_axis)
+    if under.factor is not None or {constant.dtype, rule.factor.dtype} != {float32}:
+        return View(constant, constant.shape, dense_strides(constant.shape))
+    return View(under.source, rule.shape, under.strides, rule.factor, rule.axis)
+
+
+def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Elements between neighbours along each axis of a contiguous array."""
+    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
+
+
+def bytes_of(array: Array) -> memoryview:
+    """The bytes of an array's numbers in C order."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

@@ -1,0 +1,53 @@
+"""Constants as rows of a table: places in the model, rules over other constants, or bytes that are kept as blobs.
+
+[dtype, shape, place, nbytes]                        place: an offset in the model, or minus the number of a blob
+[dtype, shape, ["transposed", perm], constant]
+[dtype, shape, ["scaled", axis], constant, factor]
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from intab.dtypes import DTYPES
+from intab.graph.derived import Scaled, Transposed
+from intab.graph.ir import Constant
+from intab.graph.storage import MemoryStorage, Storage
+
+Row = Any  # what json makes of a list
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantWriter:
+    """Makes rows; what neither the model nor a rule holds is added to `blobs`, whose first is somebody else's."""
+
+    model: Storage
+    blobs: list[bytes]
+
+    def row(self, constant: Constant) -> Row:
+        dtype, shape, rule = constant.dtype.name, constant.shape, constant.storage
+        if isinstance(rule, Transposed) and rule.shape == shape:
+            return [dtype, shape, ["transposed", rule.perm], self.row(rule.source)]
+        if isinstance(rule, Scaled) and rule.shape == shape:
+            return [dtype, shape, ["scaled", rule.axis], self.row(rule.source), self.row(rule.factor)]
+        if rule is self.model:
+            return [dtype, shape, constant.offset, constant.nbytes]
+        self.blobs.append(bytes(rule.read(constant.offset, constant.nbytes)))
+        return [dtype, shape, 1 - len(self.blobs), constant.nbytes]
+
+
+@dataclass(frozen=True, slots=True)
+class ConstantReader:
+    """Makes constants of rows again."""
+
+    model: Storage
+    blobs: list[memoryview]
+
+    def constant(self, row: Row) -> Constant:
+        dtype, shape, place, *rest = row
+        if isinstance(place, int):
+            made = place < 0
+            storage = MemoryStorage("constant", self.blobs[-place]) if made else self.model
+            return Constant(DTYPES[dtype], tuple(shape), storage, 0 if made else place, rest[0])
+        (kind, how), sources = place, [self.constant(one) for one in rest]
+        rule = Transposed(sources[0], tuple(how)) if kind == "transposed" else Scaled(sources[0], sources[1], how)
+        return Constant(DTYPES[dtype], tuple(shape), rule, 0, rule.nbytes)
