@@ -115,7 +115,7 @@ def matmuls() -> Iterator[KernelCase]:
         kernel = matmul.matmul(Epilogue(bias=True, function=relu))
         inputs = {"a": a, "b": pack_panels(b), "bias": pad_columns(bias)}
         words = {"rows": rows, "depth": depth, "columns": columns, "a_row": depth, "out_row": columns}
-        words.update({"a_batch": rows * depth, "b_batch": 0, "out_batch": rows * columns})
+        words.update({"a_batch": rows * depth, "b_batch": 0, "bias_batch": 0, "out_batch": rows * columns})
         words.update({"block_rows": block_rows, "block_columns": block_columns})
         items = 2 * ceil_div(rows, block_rows) * ceil_div(columns, block_columns)
         wanted = np.maximum(a.astype(np.float64) @ b + bias, 0).astype(np.float32)

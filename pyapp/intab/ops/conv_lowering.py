@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim, Shape, product
+from intab.graph.dims import Dim, Shape, ceil_div, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.convolution import convolution
 from intab.kernels.families.depthwise import Window, depthwise, pad_lines
@@ -15,6 +17,8 @@ from intab.kernels.families.matmul import matmul
 from intab.kernels.families.register_tile import pack_panels
 from intab.ops.arrays import Numbers
 from intab.ops.dense import (
+    PANELS_NBYTES,
+    Blocking,
     EpilogueOperands,
     OutputShape,
     as_matrix,
@@ -24,6 +28,7 @@ from intab.ops.dense import (
     epilogue_operands,
     matmul_words,
     pack_computed,
+    packed_batch,
     panels_shape,
     require_float32,
 )
@@ -178,23 +183,18 @@ def _lower_geometry(
     if g.is_depthwise and lowering.constant(w) is not None:
         _lower_depthwise(lowering, g, picture, w, operands, out)
         return
-    for group in range(g.group):
-        weights = _group_weights(lowering, g, w, group)
-        inputs = g.channels // g.group
-        columns = g.features // g.group
-        source = Place(picture.buffer, picture.dtype, picture.offset + group * inputs)
-        target = Place(out.buffer, out.dtype, out.offset + group * columns)
-        part = operands.shifted(group * columns, columns)
-        if g.taps == 1 and g.strides == (1, 1) and g.depth.stride == 1:
-            _lower_pointwise(lowering, g, source, weights, part, target)
-        else:
-            _lower_windows(lowering, g, source, weights, part, target)
+    weights = _panels(lowering, g, w)
+    finish = operands if g.group == 1 else operands.in_groups(g.features // g.group)
+    if g.taps == 1 and g.strides == (1, 1) and g.depth.stride == 1:
+        _lower_pointwise(lowering, g, picture, weights, finish, out)
+    else:
+        _lower_windows(lowering, g, picture, weights, finish, out)
 
 
 def _lower_pointwise(
     lowering: Lowering, g: Geometry, picture: Place, weights: Place, operands: EpilogueOperands, out: Place
 ) -> None:
-    """A window of one pixel: a matmul over all pixels."""
+    """A window of one pixel: a matmul over all pixels, whose batches are the groups."""
     depth, columns = g.channels // g.group, g.features // g.group
     blocks = blocking(depth)
     lowering.step(
@@ -203,10 +203,14 @@ def _lower_pointwise(
         {
             **matmul_words(g.rows, depth, columns, blocks),
             "a_row": g.channels,
+            "a_batch": depth,
+            "b_batch": packed_batch(depth, columns),
+            "bias_batch": columns,
             "out_row": g.features,
+            "out_batch": columns,
             **operands.words,
         },
-        blocks.items(g.rows, columns),
+        g.group * blocks.items(g.rows, columns),
         work=_window_work(g, operands, depth, columns),
     )
 
@@ -221,6 +225,15 @@ def _lower_windows(
     if dilation_x == 1 and g.group == 1:  # neighbouring taps lie side by side: one run a line
         taps_x, run = 1, taps_x * run
     blocks = blocking(depth, tiles_down=1)
+    grouped: dict[str, int] = {}
+    items = blocks.items(g.rows, columns)
+    if g.group > 1:
+        # An item does all columns of its groups, whose panels stay in the second-level cache.
+        blocks = Blocking(blocks.rows, columns)
+        panels = math.prod(panels_shape(depth, columns))
+        together = min(g.group, max(1, PANELS_NBYTES // (float32.itemsize * panels)))
+        grouped = {"groups": g.group, "block_groups": together, "b_group": panels}
+        items = ceil_div(g.group, together) * blocks.items(g.rows, columns)
     deep: dict[str, Dim] = {}
     if g.depth is not FLAT:
         deep = {
@@ -230,7 +243,7 @@ def _lower_windows(
             "out_voxels": g.depth.out * g.out_height * g.out_width,
         }
     lowering.step(
-        convolution(operands.epilogue, volume=bool(deep)),
+        convolution(operands.epilogue, volume=bool(deep), grouped=bool(grouped)),
         {"a": picture, "b": weights, "out": out, **operands.buffers},
         {
             "rows": g.rows,
@@ -248,10 +261,11 @@ def _lower_windows(
             "out_row": g.features,
             "block_rows": blocks.rows,
             "block_columns": blocks.columns,
+            **grouped,
             **deep,
             **operands.words,
         },
-        blocks.items(g.rows, columns),
+        items,
         work=_window_work(g, operands, depth, columns),
     )
 
@@ -294,27 +308,27 @@ def _lower_depthwise(
 
 
 def _window_work(g: Geometry, operands: EpilogueOperands, depth: int, columns: int) -> Work:
-    """What a group of a convolution must do: a multiply-add for each element of each window and output column."""
-    picture = (*g.picture[:-1], g.channels // g.group)
-    return dense_work((2, g.rows, depth, columns), operands, picture, (depth, columns), (g.rows, columns))
+    """What a convolution must do: a multiply-add for each element of each window and output column."""
+    tensors = g.picture, (g.group, depth, columns), (g.rows, g.features)
+    return dense_work((2, g.rows, g.group, depth, columns), operands, *tensors)
 
 
-def _group_weights(lowering: Lowering, g: Geometry, w: Value, group: int) -> Place:
-    """Weights [O, *kernel, I/group] of one group, in panels."""
+def _panels(lowering: Lowering, g: Geometry, w: Value) -> Place:
+    """Weights [O, *kernel, I/group] in panels, group after group."""
     depth, columns = g.taps * (g.channels // g.group), g.features // g.group
-    first = group * columns
     if lowering.constant(w) is None:
+        strides = (columns * depth, 1, depth)
         source = lowering.place(w)
-        source = Place(source.buffer, source.dtype, source.offset + first * depth)
-        return pack_computed(lowering, source, batches=1, depth=depth, columns=columns, strides=(0, 1, depth))
-    pack = Packing("filters in panels", (first, columns))
-    return lowering.weight((w,), f"panels of group {group} of {g.group}", panels_shape(depth, columns), pack)
+        return pack_computed(lowering, source, batches=g.group, depth=depth, columns=columns, strides=strides)
+    panels, *inner = panels_shape(depth, columns)
+    return lowering.weight((w,), "panels", (g.group * panels, *inner), Packing("filters in panels", (g.group,)))
 
 
 @packing("filters in panels")
-def _filters_in_panels(array: Numbers, first: int, count: int) -> Numbers:
-    """Filters first .. first + count of [O, *kernel, I/group]."""
-    return pack_panels(array[first : first + count].reshape(count, -1).T)
+def _filters_in_panels(array: Numbers, groups: int) -> Numbers:
+    """Filters [O, *kernel, I/group]: the panels of each group, one group after the other."""
+    filters = array.reshape(groups, array.shape[0] // groups, -1)
+    return np.concatenate([pack_panels(group.T) for group in filters])
 
 
 @packing("taps by channels")

@@ -76,6 +76,11 @@ class EpilogueOperands:
         cut = {name: (*sizes[:-1], count) if wide[name] else sizes for name, sizes in self.tensors.items()}
         return EpilogueOperands(self.epilogue, moved, self.words, cut)
 
+    def in_groups(self, columns: int) -> "EpilogueOperands":
+        """The operands where each batch is a group of so many columns."""
+        wide = {f"e{i}_batch": columns if w else 0 for i, w in enumerate(self.epilogue.wide)}
+        return EpilogueOperands(self.epilogue, self.buffers, {**self.words, **wide}, self.tensors)
+
 
 def require_float32(name: str, *values: Value | None) -> None:
     """Raise UnsupportedOpError unless all values are float32, which the dense kernels compute in."""
@@ -178,6 +183,7 @@ def matmul_words(rows: Dim, depth: Dim, columns: Dim, blocks: Blocking) -> dict[
         "out_row": columns,
         "a_batch": 0,
         "b_batch": 0,
+        "bias_batch": 0,
         "out_batch": 0,
         "block_rows": blocks.rows,
         "block_columns": blocks.columns,

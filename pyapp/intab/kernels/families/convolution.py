@@ -9,7 +9,7 @@ from intab.kernels.ir import I32, Const, Expr, Kernel, Var
 
 
 @cache
-def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False) -> Kernel:
+def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False, grouped: bool = False) -> Kernel:
     """Padded picture [images, height, width, channels] * weights -> [images, out_height, out_width, columns].
 
     A row of the matmul is an output pixel; its left side is `taps_y` x `taps_x` runs of `run` consecutive
@@ -23,14 +23,24 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False) -> Kernel:
     With `volume` there is an axis before height: an image is a run of planes, and words come first for it: taps_z,
     tap_z_skip (elements from the end of a plane of the window to the next), plane_step (elements between output
     planes), out_voxels (out_pixels times output planes).
+
+    With `grouped` channels and columns are cut into groups of `run` channels and `columns` columns, all with windows of
+    their own; out_row is the columns of all. Words come first for them: groups; block_groups, which an item does one
+    after the other while it knows where its pixels lie; b_group (elements between the panels of groups). Extra
+    operands have groups for batches. Items: ceil(groups / block_groups) times as many.
     """
-    kernel = KernelWriter("convolution_volume" if volume else "convolution")
+    kernel = KernelWriter("grouped_convolution" if grouped else "convolution_volume" if volume else "convolution")
     kernel.buffer("a", "f32", "read")
     kernel.buffer("b", "f32", "read")
     if epilogue.bias:
         kernel.buffer("bias", "f32", "read")
     extras = ExtraOperands(kernel, epilogue)
     kernel.buffer("out", "f32", "read_write")
+    groups, block_groups, b_group = (
+        [kernel.word(n) for n in ("groups", "block_groups", "b_group")]
+        if grouped
+        else [Const(n, I32) for n in (1, 1, 0)]
+    )
     deep = [kernel.word(n) for n in ("taps_z", "tap_z_skip", "plane_step", "out_voxels")] if volume else None
     rows, out_width, out_pixels, columns = (kernel.word(n) for n in ("rows", "out_width", "out_pixels", "columns"))
     pixel_step, line_step, image_step = (kernel.word(n) for n in ("pixel_step", "line_step", "image_step"))
@@ -39,8 +49,7 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False) -> Kernel:
     out_row = kernel.word("out_row")
     blocks = tile.Blocks(kernel, rows, columns)
     depth = kernel.let("depth", taps_y * taps_x * run if deep is None else deep[0] * taps_y * taps_x * run)
-    no_batch = Const(0, I32)
-    starts = extras.starts(kernel, no_batch)
+    only_group = Const(0, I32)
 
     def pixel_start(row: Expr) -> Expr:
         if deep is None:
@@ -60,11 +69,13 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False) -> Kernel:
             for pointer in pointers:
                 kernel.advance(pointer, tap_y_skip)
 
-    def one_tile(first_row: Expr, column: Expr, pixels: list[Expr]) -> None:
+    def one_tile(first_row: Expr, column: Expr, pixels: list[Expr], group: Expr) -> None:
         with kernel.tile("tile"):
-            sums = tile.start_sums(kernel, epilogue, column)
-            pointers = [kernel.let(f"a{i}", at("a", pixel)) for i, pixel in enumerate(pixels)]
-            panel = kernel.let("panel", at("b", column * depth))
+            first_column = kernel.let("group_column", group * columns)
+            starts = extras.starts(kernel, group)
+            sums = tile.start_sums(kernel, epilogue, first_column + column)
+            pointers = [kernel.let(f"a{i}", at("a", pixel + group * run)) for i, pixel in enumerate(pixels)]
+            panel = kernel.let("panel", at("b", group * b_group + column * depth))
             if deep is None:
                 window_plane(sums, pointers, panel)
             else:
@@ -81,7 +92,7 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False) -> Kernel:
                 rows=rows,
                 column=column,
                 columns=columns,
-                out_start=no_batch,
+                out_start=first_column,
                 out_row=out_row,
             )
 
@@ -92,6 +103,12 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False) -> Kernel:
     # Where pixels lie takes divisions, so they are found once for all columns of the block.
     with blocks.rows_of_tiles(kernel) as first_row:
         pixels = pixels_of(first_row)
-        with blocks.columns_of_tiles(kernel) as column:
-            one_tile(first_row, column, pixels)
+        if grouped:
+            first_group = kernel.let("first_group", blocks.batch * block_groups)
+            last_group = groups.minimum(first_group + block_groups)
+            with kernel.loop("group", first_group, last_group) as group, blocks.columns_of_tiles(kernel) as column:
+                one_tile(first_row, column, pixels, group)
+        else:
+            with blocks.columns_of_tiles(kernel) as column:
+                one_tile(first_row, column, pixels, only_group)
     return kernel.kernel()

@@ -14,8 +14,8 @@ def matmul(epilogue: Epilogue = PLAIN, *, tile_rows: int = TILE_ROWS) -> Kernel:
     """[batches, rows, depth] @ [batches, depth, columns] -> [batches, rows, columns] in f32.
 
     Buffers: a, b (panels), bias when the epilogue has one, e0 ..., out. Words: rows, depth, columns; a_row,
-    out_row (elements between rows); a_batch, b_batch, out_batch (between batches; 0 repeats one); block_rows,
-    block_columns (whole tiles); the epilogue's.
+    out_row (elements between rows); a_batch, b_batch, bias_batch, out_batch (between batches; 0 repeats one);
+    block_rows, block_columns (whole tiles); the epilogue's.
     `tile_rows` is TILE_ROWS, or 1 for a vector: where there is one row, five more of the same are only work.
     Items: batches * ceil(rows / block_rows) * ceil(columns / block_columns).
     """
@@ -30,18 +30,21 @@ def matmul(epilogue: Epilogue = PLAIN, *, tile_rows: int = TILE_ROWS) -> Kernel:
     kernel.buffer("out", "f32", "read_write")
     rows, depth, columns = (kernel.word(n) for n in ("rows", "depth", "columns"))
     a_row, out_row = kernel.word("a_row"), kernel.word("out_row")
-    a_batch, b_batch, out_batch = (kernel.word(n) for n in ("a_batch", "b_batch", "out_batch"))
+    a_batch, b_batch, bias_batch, out_batch = (
+        kernel.word(n) for n in ("a_batch", "b_batch", "bias_batch", "out_batch")
+    )
 
     blocks = tile.Blocks(kernel, rows, columns)
     batch = blocks.batch
     a_start = kernel.let("a_start", batch * a_batch)
     b_start = kernel.let("b_start", batch * b_batch)
+    bias_start = kernel.let("bias_start", batch * bias_batch)
     out_start = kernel.let("out_start", batch * out_batch)
     starts = extras.starts(kernel, batch)
 
     def one_tile(first_row: Expr, column: Expr) -> None:
         with kernel.tile("tile"):
-            sums = tile.start_sums(kernel, epilogue, column, tile_rows)
+            sums = tile.start_sums(kernel, epilogue, bias_start + column, tile_rows)
             pointers = [
                 kernel.let(f"a{i}", at("a", a_start + (first_row + i).minimum(rows - 1) * a_row))
                 for i in range(tile_rows)
