@@ -30,6 +30,7 @@ class KernelCase:
     offsets: dict[str, int] = field(default_factory=dict)
     tolerance: float = 0.0
     needs_nan: bool = False  # shading languages may take NaN for any number
+    scratch: frozenset[str] = frozenset()  # buffers that hold nothing before and nobody knows what after
 
     def __str__(self) -> str:
         return self.name

@@ -8,6 +8,7 @@ from tests.kernels.case import (
     case,
     ceil_div,
 )
+from tests.kernels.compressed_cases import compressed_matmuls
 from tests.kernels.elementwise_cases import copies, elementwise_flat, elementwise_strided, function_edges, moves
 from tests.kernels.integer_cases import integer_convolutions, integer_matmuls, pair_packings, widenings
 from tests.kernels.operations import operations
@@ -35,6 +36,7 @@ CASES: list[KernelCase] = [
         pools,
         resizes,
         matmuls,
+        compressed_matmuls,
         widenings,
         integer_matmuls,
         integer_convolutions,

@@ -40,6 +40,7 @@ QUANTIZED = [
 ]
 
 MATRIX = whole(21, 19, low=-128, high=128, dtype="int8")
+DEEP = whole(19, 900, low=-128, high=128, dtype="int8")
 COLUMN_SCALES = (np.abs(floats(19, seed=5)) + 0.1) / 64
 COMPRESSED = [
     OpCase(
@@ -67,6 +68,31 @@ COMPRESSED = [
         [floats(60, 21), MATRIX.view(np.uint8), ONE_SCALE],
         ROWS,
         constants=(1, 2),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "CompressedMatMul-vector",
+        "CompressedMatMul",
+        {},
+        [floats(1, 21), MATRIX, COLUMN_SCALES, floats(19, seed=3)],
+        constants=(1, 2, 3),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "CompressedMatMul-deep",
+        "CompressedMatMul",
+        {"transpose_b": True},
+        [floats(8, 900), DEEP, COLUMN_SCALES],
+        constants=(1, 2),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "CompressedMatMul-deep-rows",
+        "CompressedMatMul",
+        {"epilogue": epilogue()},
+        [floats(8, 901), DEEP.reshape(900, 19)[[*range(900), 0]], COLUMN_SCALES, floats(19, seed=3), floats(8, 19)],
+        {**ROWS, (4, 0): "N"},
+        constants=(1, 2, 3),
         tolerance=1e-5,
     ),
     OpCase("CompressedMatMul-fed", "CompressedMatMul", {}, [floats(3, 21), MATRIX, ONE_SCALE], ROWS, kernel=False),

@@ -1,21 +1,32 @@
 """Matrix products with weights that stay bytes in memory."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from intab.dtypes import float32
+from intab.dtypes import dtype_of, float32
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import product
+from intab.graph.dims import Dim, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.compressed_matmul import compressed_matmul
-from intab.kernels.families.register_tile import TILE_COLUMNS, pad_columns
+from intab.kernels.families.narrow_panel import narrow_shape, pack_narrow
+from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, pad_columns
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import agree, need_rank, shape_text
-from intab.ops.dense import OutputShape, blocking, dense_work, epilogue_operands, panels_shape, require_float32
+from intab.ops.dense import Blocking, OutputShape, dense_work, epilogue_operands, require_float32
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
 from intab.ops.lowering import Lowering, Place
 from intab.ops.matmul import matmul_shape
 from intab.ops.packing import Packing, packing
 from intab.ops.registry import Result, op
+
+# A chunk of a panel and a tile's rows of it take two thirds of a first-level cache of 32 KB.
+MOST_CHUNK_DEPTHS = 384
+# Of the second-level cache, what a chunk of a block's rows may take.
+ROWS_NBYTES = 256 * 1024
+FEWEST_COLUMNS = 48
+MOST_BLOCKS_ACROSS = 64
+FEW_ROWS = (1, 2, 4, TILE_ROWS)
 
 
 @op("CompressedMatMul")
@@ -59,24 +70,32 @@ class CompressedMatMul:
         rows, (depth, columns) = product(a.shape[:-1]), self._sizes(b)
         out = OutputShape((), a.shape[:-1], columns)
         operands = epilogue_operands(lowering, out, bias, self.epilogue, extra)
-        blocks = blocking(depth)
-        items = blocks.items(rows, columns)
+        shape = _Schedule.of(rows, depth, columns)
+        items = shape.blocks.items(rows, columns)
         buffers = {
             "a": lowering.place(a),
             "packed": self._panels(lowering, b),
             "scale": _scales(lowering, scale, columns),
-            "b": lowering.scratch(float32, items * (depth * TILE_COLUMNS)),
             "out": lowering.place(outputs[0]),
         }
+        if shape.rest is not None:
+            buffers["b"] = lowering.scratch(float32, items * (shape.chunk * TILE_COLUMNS))
+            if shape.chunk < depth:
+                buffers["partial"] = lowering.scratch(float32, rows * padded_columns(columns))
         words = {
             "rows": rows,
             "depth": depth,
             "columns": columns,
-            "block_rows": blocks.rows,
-            "block_columns": blocks.columns,
+            "scale_depth": depth,
+            "chunk": shape.chunk,
+            "block_rows": shape.blocks.rows,
+            "block_columns": shape.blocks.columns,
         }
+        kernel = compressed_matmul(
+            b.dtype.name, operands.epilogue, chunked=shape.chunk < depth, few=shape.few, rest=shape.rest
+        )
         lowering.step(
-            compressed_matmul(b.dtype.name, operands.epilogue),
+            kernel,
             {**buffers, **operands.buffers},
             {**words, **operands.words},
             items,
@@ -97,14 +116,40 @@ class CompressedMatMul:
         depth, columns = self._sizes(b)
         pack = Packing("bytes in panels", (int(self.transpose_b),))
         name = "panels of the transpose" if self.transpose_b else "panels"
-        return lowering.weight((b,), name, panels_shape(depth, columns), pack)
+        return lowering.weight((b,), name, narrow_shape(b.dtype.name, depth, columns), pack)
+
+
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """How a product is cut: see the words and options of the kernel."""
+
+    blocks: Blocking
+    chunk: int
+    few: tuple[int, ...]
+    rest: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, rows: Dim, depth: int, columns: int) -> "_Schedule":
+        """Chunks of one length whose panel and rows stay in the first-level cache; blocks for many threads."""
+        chunks = max(1, -(-depth // MOST_CHUNK_DEPTHS))
+        even = -(-depth // (2 * chunks)) * 2
+        chunk = min(depth, max(even, 1))
+        down = max(1, ROWS_NBYTES // (4 * max(1, chunk) * TILE_ROWS))
+        across = -(-columns // (MOST_BLOCKS_ACROSS * TILE_COLUMNS)) * TILE_COLUMNS
+        blocks = Blocking(down * TILE_ROWS, max(across, FEWEST_COLUMNS))
+        if not isinstance(rows, int):
+            return cls(blocks, chunk, FEW_ROWS, (4, TILE_ROWS))
+        if rows <= TILE_ROWS:
+            return cls(blocks, chunk, tuple(h for h in FEW_ROWS if h >= rows)[:1], None)
+        left = rows % TILE_ROWS
+        return cls(blocks, chunk, (), () if left == 0 else (4 if left <= 4 else TILE_ROWS,))
 
 
 def _scales(lowering: Lowering, scale: Value, columns: int) -> Place:
     """One scale a column, up to a whole panel."""
     if lowering.constant(scale) is None:
         raise UnsupportedOpError(f'There is a kernel for scales fixed at load, not for {scale}. Use "reference".')
-    length = -(-columns // TILE_COLUMNS) * TILE_COLUMNS
+    length = padded_columns(columns)
     name = f"scales of {columns} columns"
     return lowering.weight((scale,), name, (length,), Packing("scale for each column", (columns,)))
 
@@ -112,11 +157,14 @@ def _scales(lowering: Lowering, scale: Value, columns: int) -> Place:
 @packing("bytes in panels")
 def _bytes_in_panels(array: Numbers, transposed: int) -> Numbers:
     matrix = array.T if transposed else array
-    depth, columns = matrix.shape
-    padded = np.pad(matrix, ((0, 0), (0, -columns % TILE_COLUMNS)))
-    return np.ascontiguousarray(padded.reshape(depth, -1, TILE_COLUMNS).transpose(1, 0, 2))
+    return pack_narrow(matrix, dtype_of(matrix).name)
 
 
 @packing("scale for each column")
 def _scale_for_each_column(array: Numbers, columns: int) -> Numbers:
     return pad_columns(np.broadcast_to(array, (columns,)))
+
+
+def padded_columns(columns: int) -> int:
+    """Columns up to a whole panel."""
+    return -(-columns // TILE_COLUMNS) * TILE_COLUMNS

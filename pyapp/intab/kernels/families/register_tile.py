@@ -177,17 +177,17 @@ class Blocks:
 
     def __init__(self, kernel: KernelWriter, rows: Expr, columns: Expr, *, tile_rows: int = TILE_ROWS) -> None:
         self._rows, self._columns, self._tile_rows = rows, columns, tile_rows
-        self._block_rows, self._block_columns = kernel.word("block_rows"), kernel.word("block_columns")
-        down = kernel.let("blocks_down", (rows + self._block_rows - 1) // self._block_rows)
+        self.block_rows, self._block_columns = kernel.word("block_rows"), kernel.word("block_columns")
+        down = kernel.let("blocks_down", (rows + self.block_rows - 1) // self.block_rows)
         across = kernel.let("blocks_across", (columns + self._block_columns - 1) // self._block_columns)
         self.batch = kernel.let("batch", kernel.item // (down * across))
         block = kernel.let("block", kernel.item % (down * across))
-        self.first_row = kernel.let("block_row", block % down * self._block_rows)
+        self.first_row = kernel.let("block_row", block % down * self.block_rows)
         self.first_column = kernel.let("block_column", block // down * self._block_columns)
 
     def rows_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
         """A loop over the first rows of the item's tiles."""
-        end = self._rows.minimum(self.first_row + self._block_rows)
+        end = self._rows.minimum(self.first_row + self.block_rows)
         return block.loop("first_row", self.first_row, end, self._tile_rows)
 
     def columns_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
