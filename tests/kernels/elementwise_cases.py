@@ -195,12 +195,17 @@ def moves() -> Iterator[KernelCase]:
         kernel = move.gather("f32", indices="i" + indices[3:], lanes=LANES)
         words = {"size": 5, "count": 4, "inner": 6}
         yield case(f"gather-{indices}", kernel, {"x": table, "indices": index}, words, 8, table[:, index])
-    for batch, rows, columns in ((1, 3, 50), (2, 17, 16), (1, 33, 5), (1, 1, 7)):
+    for batch, rows, columns, down, across, together in (
+        *((1, 3, 50, 3, 32, 1), (2, 17, 16, 16, 16, 1), (1, 33, 5, 64, 5, 1), (1, 1, 7, 16, 16, 1)),
+        *((5, 4, 9, 4, 16, 2), (3, 6, 4, 8, 4, 4), (4, 2, 2, 16, 16, 3)),
+    ):
         x = normal(batch, rows, columns)
-        items = batch * ceil_div(rows, move.TRANSPOSE_BLOCK) * ceil_div(columns, move.TRANSPOSE_BLOCK)
-        words = {"rows": rows, "columns": columns}
+        items = ceil_div(batch, together) * ceil_div(rows, down) * ceil_div(columns, across)
+        words = {"batches": batch, "rows": rows, "columns": columns}
+        words |= {"block_rows": down, "block_columns": across, "together": together}
         name = f"transpose-{batch}x{rows}x{columns}"
         yield case(name, move.transpose("f32", lanes=LANES), {"x": x}, words, items, x.transpose(0, 2, 1))
     m = integers("int64", 1, 5, 6)
     kernel = move.transpose("i64", lanes=LANES)
-    yield case("transpose-i64", kernel, {"x": m}, {"rows": 5, "columns": 6}, 1, m.transpose(0, 2, 1))
+    words = {"batches": 1, "rows": 5, "columns": 6, "block_rows": 8, "block_columns": 8, "together": 1}
+    yield case("transpose-i64", kernel, {"x": m}, words, 1, m.transpose(0, 2, 1))

@@ -31,6 +31,7 @@ from intab.kernels.ir import (
     Load,
     Loop,
     Moved,
+    Pick,
     Select,
     Splat,
     Stmt,
@@ -199,6 +200,9 @@ class _Machine:
                 return np.full(expr.lanes, self.value(expr.operand, known))
             case Lane():
                 return self.value(expr.operand, known)[expr.index]
+            case Pick():
+                both = self.value(expr.left, known), self.value(expr.right, known)
+                return np.concatenate(both)[list(expr.lanes)]
             case Load():
                 place = self._place(expr.buffer, expr.index, expr.offset, expr.type.lanes, known)
                 loaded = self._arrays[expr.buffer][place].astype(_NUMPY[expr.type.scalar])

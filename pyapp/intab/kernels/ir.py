@@ -6,7 +6,7 @@ arrive at run time, so that one kernel serves every size. Generators print a ker
 or GLSL; `kernels.interpret` runs it slowly in numpy, which is its meaning.
 
     types        i32, u32, f32, bool and, for WebAssembly, i64 and f64; each scalar or `lanes` wide; and i16x8
-    expressions  Const Word Var Unary Binary Fma DotPairs Select Cast Bitcast Splat Lane Load
+    expressions  Const Word Var Unary Binary Fma DotPairs Select Cast Bitcast Splat Lane Pick Load
     statements   Let Assign Store Loop If Tile
 
 A *pointer* is a Var of type pointer: a place in one buffer, counted in elements. It is set by
@@ -280,6 +280,19 @@ class Lane(Operators):
 
 
 @dataclass(frozen=True, slots=True)
+class Pick(Operators):
+    """Four lanes of 32 bits out of the eight of two vectors: 0 to 3 are the first's, 4 to 7 the second's."""
+
+    left: "Expr"
+    right: "Expr"
+    lanes: tuple[int, int, int, int]
+
+    @property
+    def type(self) -> Type:
+        return self.left.type
+
+
+@dataclass(frozen=True, slots=True)
 class Load(Operators):
     """Element(s) of a buffer at `index` (an i32 expression or a pointer) plus a constant `offset`.
 
@@ -316,7 +329,24 @@ class Moved(Operators):
         return POINTER
 
 
-Expr = Const | Word | Var | Unary | Binary | Fma | DotPairs | Select | Cast | Bitcast | Splat | Lane | Load | At | Moved
+Expr = (
+    Const
+    | Word
+    | Var
+    | Unary
+    | Binary
+    | Fma
+    | DotPairs
+    | Select
+    | Cast
+    | Bitcast
+    | Splat
+    | Lane
+    | Pick
+    | Load
+    | At
+    | Moved
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -452,6 +482,7 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
     Bitcast: ("operand",),
     Splat: ("operand",),
     Lane: ("operand",),
+    Pick: ("left", "right"),
     Load: ("index",),
     At: ("index",),
     Moved: ("pointer", "elements"),

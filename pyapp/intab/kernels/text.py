@@ -30,6 +30,7 @@ from intab.kernels.ir import (
     Load,
     Loop,
     Moved,
+    Pick,
     Select,
     Splat,
     Stmt,
@@ -107,6 +108,8 @@ def expr_text(expr: Expr) -> str:
             return f"splat{expr.lanes}({expr_text(expr.operand)})"
         case Lane():
             return f"{expr_text(expr.operand)}.{expr.index}"
+        case Pick():
+            return f"pick({expr_text(expr.left)}, {expr_text(expr.right)}, {''.join(map(str, expr.lanes))})"
         case Select():
             condition, then = expr_text(expr.condition), expr_text(expr.then)
             return f"select({condition}, {then}, {expr_text(expr.otherwise)})"

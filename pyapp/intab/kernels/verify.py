@@ -33,6 +33,7 @@ from intab.kernels.ir import (
     Load,
     Loop,
     Moved,
+    Pick,
     Select,
     Splat,
     Stmt,
@@ -241,6 +242,12 @@ class _Checker:
             case Lane():
                 if not 0 <= expr.index < self._number_or_bool(expr.operand).lanes:
                     raise KernelError(f"{expr_text(expr)}: there is no such lane.")
+            case Pick():
+                kind = self._type(expr.left)
+                self._same(self._type(expr.right), kind, "the second vector of a pick")
+                picked = set(expr.lanes) <= set(range(8)) and len(expr.lanes) == 4
+                if kind.lanes != 4 or kind.scalar not in ("f32", "i32", "u32") or not picked:
+                    raise KernelError(f"{expr_text(expr)} is not four lanes of two vectors of four times 32 bits.")
             case Load():
                 self._access(expr.buffer, expr.index, expr.type, "read")
             case At():

@@ -18,6 +18,9 @@ from intab.kernels.verify import REGISTER_OF
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.strides import Walk, collapse, dense_strides
 
+# Rows and columns of a block that is transposed: cache lines of 32-bit elements on both sides.
+TURNED_LINES = 16
+
 
 def compute_step(
     lowering: Lowering,
@@ -66,13 +69,27 @@ def transpose_step(lowering: Lowering, source: Place, shape: Shape, perm: tuple[
     path = collapse(sizes, (permuted, dense))
     batch, columns, rows = ((1,) * (3 - path.rank) + path.sizes)[-3:]
     if path.rank in (2, 3) and path.strides[0] == (columns * rows, 1, columns)[-path.rank :]:
-        words: dict[str, Dim | float] = {"rows": rows, "columns": columns}
-        items = batch * ceil_div(rows, move.TRANSPOSE_BLOCK) * ceil_div(columns, move.TRANSPOSE_BLOCK)
+        words, items = _blocks_to_turn(batch, rows, columns)
         kernel = move.transpose(checked(source.dtype).name, lanes=lowering.target.lanes)
         work = tensor_work((0,), (source, sizes), (target, sizes))
         lowering.step(kernel, {"x": source, "y": target}, words, items, work=work)
         return
     copy_step(lowering, source, permuted, target, dense, sizes)
+
+
+def _blocks_to_turn(batches: Dim, rows: Dim, columns: Dim) -> tuple[dict[str, Dim | float], Dim]:
+    """The words and items of `move.transpose`: whole cache lines on both sides, and enough elements an item."""
+    down, across = TURNED_LINES, TURNED_LINES
+    if isinstance(rows, int) and rows <= TURNED_LINES:
+        down, across = max(1, rows), 16 * TURNED_LINES
+    elif isinstance(columns, int) and columns <= TURNED_LINES:
+        down, across = 16 * TURNED_LINES, max(1, columns)
+    together = 1
+    if isinstance(rows, int) and isinstance(columns, int) and rows <= down and columns <= across:
+        together = max(1, family.FLAT_BLOCK // max(1, rows * columns))
+    words: dict[str, Dim | float] = {"batches": batches, "rows": rows, "columns": columns}
+    words |= {"block_rows": down, "block_columns": across, "together": together}
+    return words, ceil_div(batches, together) * ceil_div(rows, down) * ceil_div(columns, across)
 
 
 def fill_step(lowering: Lowering, target: Place, count: Dim, value: float) -> None:

@@ -3,17 +3,32 @@
 All of them take any dtype that kernels can hold; those of 32 and 8 bits are moved in vectors.
 """
 
+from collections.abc import Sequence
 from functools import cache
 
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.elementwise import FLAT_BLOCK
 from intab.kernels.families.loops import lanes_for, outer_indices, place, stream, widened
-from intab.kernels.ir import BOOL, F32, F64, I32, I64, U32, Cast, Const, Expr, Kernel, Lane, Type, Var, Word
+from intab.kernels.ir import (
+    BOOL,
+    F32,
+    F64,
+    I32,
+    I64,
+    U32,
+    Cast,
+    Const,
+    Expr,
+    Kernel,
+    Lane,
+    Moved,
+    Pick,
+    Type,
+    Var,
+    Word,
+)
 from intab.kernels.verify import REGISTER_OF
-
-# Rows and columns of a block that one item of `transpose` moves: whole cache lines on both sides.
-TRANSPOSE_BLOCK = 16
 
 
 def value_word(kernel: KernelWriter, dtype: str) -> Expr:
@@ -125,45 +140,84 @@ def gather(dtype: str, *, indices: str = "i64", lanes: int) -> Kernel:
 def transpose(dtype: str, *, lanes: int) -> Kernel:
     """y[batch, column, row] = x[batch, row, column], block by block.
 
-    Buffers: x [batch, rows, columns], y [batch, columns, rows], contiguous. Words: rows, columns.
-    Items: batch * ceil(rows / TRANSPOSE_BLOCK) * ceil(columns / TRANSPOSE_BLOCK).
+    Buffers: x [batches, rows, columns], y [batches, columns, rows], contiguous. Words: batches, rows, columns;
+    block_rows, block_columns; together (how many batches an item does one after the other).
+    Items: ceil(batches / together) * ceil(rows / block_rows) * ceil(columns / block_columns).
     """
     kernel = KernelWriter("transpose")
     kernel.buffer("x", dtype, "read")
     kernel.buffer("y", dtype, "write")
-    rows, columns = kernel.word("rows"), kernel.word("columns")
-    width = lanes_for(lanes, dtype)
-    with kernel.tile("block"):
-        down = kernel.let("down", _blocks(rows))
-        across = kernel.let("across", _blocks(columns))
-        batch = kernel.let("batch", kernel.item // (down * across))
-        block = kernel.let("block", kernel.item % (down * across))
-        row = kernel.let("row", block // across * TRANSPOSE_BLOCK)
-        column = kernel.let("column", block % across * TRANSPOSE_BLOCK)
-        row_end = kernel.let("row_end", (row + TRANSPOSE_BLOCK).minimum(rows))
-        column_end = kernel.let("column_end", (column + TRANSPOSE_BLOCK).minimum(columns))
+    batches, rows, columns = (kernel.word(name) for name in ("batches", "rows", "columns"))
+    block_rows, block_columns, together = (kernel.word(n) for n in ("block_rows", "block_columns", "together"))
+    down = kernel.let("down", (rows + block_rows - 1) // block_rows)
+    across = kernel.let("across", (columns + block_columns - 1) // block_columns)
+    first_batch = kernel.let("first_batch", kernel.item // (down * across) * together)
+    block = kernel.let("block", kernel.item % (down * across))
+    row = kernel.let("row", block // across * block_rows)
+    column = kernel.let("column", block % across * block_columns)
+    sizes = (
+        kernel.let("height", block_rows.minimum(rows - row)),
+        kernel.let("width", block_columns.minimum(columns - column)),
+    )
+    with kernel.tile("blocks"), kernel.loop("batch", first_batch, batches.minimum(first_batch + together)) as batch:
         start = kernel.let("start", batch * rows * columns)
-        whole = kernel.let("whole", column + ((column_end - column) & -width))
-        with kernel.loop("r", row, row_end) as r:
-            reading = kernel.let("reading", at("x", start + r * columns + column))
-            writing = kernel.let("writing", at("y", start + column * rows + r))
-            _scatter(kernel, dtype, reading, writing, column, whole, rows, width)
-            if width > 1:
-                _scatter(kernel, dtype, reading, writing, whole, column_end, rows, 1)
+        reading = kernel.let("reading", at("x", start + row * columns + column))
+        writing = kernel.let("writing", at("y", start + column * rows + row))
+        _turn_block(kernel, dtype, (reading, writing), sizes, (rows, columns), lanes_for(lanes, dtype))
     return kernel.kernel()
 
 
-def _blocks(size: Expr) -> Expr:
-    return (size + (TRANSPOSE_BLOCK - 1)) // TRANSPOSE_BLOCK
-
-
-def _scatter(
-    kernel: KernelWriter, dtype: str, reading: Var, writing: Var, begin: Expr, end: Expr, rows: Word, width: int
+def _turn_block(
+    kernel: KernelWriter,
+    dtype: str,
+    places: tuple[Var, Var],
+    sizes: tuple[Expr, Expr],
+    matrix: tuple[Word, Word],
+    lanes: int,
 ) -> None:
-    """Read elements begin .. end of a row of x, `width` at once, and write each into the next row of y."""
-    with kernel.loop("c", begin, end, width):
-        value = kernel.let("value", load("x", reading, Type(REGISTER_OF[dtype], width)))
-        kernel.advance(reading, width)
-        for lane in range(width):
-            kernel.store("y", writing, Lane(value, lane) if width > 1 else value)
-            kernel.advance(writing, rows)
+    """A block of `sizes` rows and columns: squares of `lanes` in registers, columns left over one by one.
+
+    `places` are the block's first elements in x and y, `matrix` the rows and columns of all of x.
+    """
+    register, (rows, columns), (height, width) = Type(REGISTER_OF[dtype]), matrix, sizes
+    reading, writing = places
+    whole_rows, whole_columns = ((size & -lanes if lanes > 1 else Const(0, I32)) for size in (height, width))
+    whole_rows, whole_columns = kernel.let("whole_rows", whole_rows), kernel.let("whole_columns", whole_columns)
+    if lanes > 1:
+        with kernel.loop("c", 0, whole_columns, lanes):
+            source = [kernel.let(f"source{i}", Moved(reading, columns * i)) for i in range(lanes)]
+            target = [kernel.let(f"target{i}", Moved(writing, rows * i)) for i in range(lanes)]
+            with kernel.loop("r", 0, whole_rows, lanes):
+                lines = [kernel.let("line", load("x", pointer, register.wide(lanes))) for pointer in source]
+                for pointer, line in zip(target, _turned(kernel, lines), strict=True):
+                    kernel.store("y", pointer, line)
+                    kernel.advance(pointer, lanes)
+                for pointer in source:
+                    kernel.advance(pointer, columns * lanes)
+            with kernel.loop("r", whole_rows, height):
+                line = kernel.let("line", load("x", source[0], register.wide(lanes)))
+                kernel.advance(source[0], columns)
+                for lane, pointer in enumerate(target):
+                    kernel.store("y", pointer, Lane(line, lane))
+                    kernel.advance(pointer, 1)
+            kernel.advance(reading, lanes)
+            kernel.advance(writing, rows * lanes)
+    with kernel.loop("c", whole_columns, width):
+        single, out = kernel.let("single", reading), kernel.let("out", writing)
+        with kernel.loop("r", 0, height):
+            kernel.store("y", out, load("x", single, register))
+            kernel.advance(single, columns)
+            kernel.advance(out, 1)
+        kernel.advance(reading, 1)
+        kernel.advance(writing, rows)
+
+
+def _turned(kernel: KernelWriter, lines: Sequence[Expr]) -> list[Expr]:
+    """Four vectors of four as a matrix, transposed: pairs of lines first, then pairs of these."""
+    first, second, third, fourth = lines
+    low, high = (0, 4, 1, 5), (2, 6, 3, 7)
+    pairs = [
+        [kernel.let("pairs", Pick(a, b, half)) for half in (low, high)] for a, b in ((first, second), (third, fourth))
+    ]
+    halves = (0, 1, 4, 5), (2, 3, 6, 7)
+    return [kernel.let("turned", Pick(pairs[0][i], pairs[1][i], half)) for i in (0, 1) for half in halves]

@@ -279,6 +279,10 @@ class _Writer:
             case ir.Lane(operand=operand, index=index):
                 self.expr(operand)
                 self.out += code.EXTRACT_LANE[operand.type.scalar] + bytes((index,))
+            case ir.Pick(left=left, right=right, lanes=lanes):
+                self.expr(left)
+                self.expr(right)
+                self.out += code.I8X16_SHUFFLE + bytes(4 * lane + byte for lane in lanes for byte in range(4))
             case ir.Load():
                 self.load(expr)
             case ir.At(buffer=buffer, index=index):

@@ -136,6 +136,7 @@ WIDEN_BYTES = {
 # Eight elements as i16 lanes: load8x8_s, load8x8_u, load.
 LOAD_HALVES = {"i8": simd(0x01), "u8": simd(0x02), "i16": simd(0x00)}
 I32X4_DOT_I16X8_S = simd(0xBA)
+I8X16_SHUFFLE = simd(0x0D)
 V128_LOAD, V128_STORE, V128_LOAD32_SPLAT, V128_LOAD32_ZERO, V128_STORE32_LANE = (
     simd(0x00),
     simd(0x0B),

@@ -20,6 +20,7 @@ from intab.kernels.ir import (
     Lane,
     Load,
     Moved,
+    Pick,
     Select,
     Splat,
     Type,
@@ -98,6 +99,10 @@ def expr_text(expr: Expr) -> str:
             return f"{type_text(expr.type)}({expr_text(expr.operand)})"
         case Lane():
             return f"{expr_text(expr.operand)}.{'xyzw'[expr.index]}"
+        case Pick():
+            sides = expr_text(expr.left), expr_text(expr.right)
+            picked = (f"{sides[lane // 4]}.{'xyzw'[lane % 4]}" for lane in expr.lanes)
+            return f"{type_text(expr.type)}({', '.join(picked)})"
         case Load():
             place = place_text(expr.buffer, expr.index, expr.offset)
             lanes = expr.type.lanes
