@@ -9,7 +9,14 @@ from tests.kernels.case import (
     ceil_div,
 )
 from tests.kernels.compressed_cases import compressed_matmuls
-from tests.kernels.elementwise_cases import copies, elementwise_flat, elementwise_strided, function_edges, moves
+from tests.kernels.elementwise_cases import (
+    copies,
+    elementwise_flat,
+    elementwise_strided,
+    function_edges,
+    halves,
+    moves,
+)
 from tests.kernels.integer_cases import integer_convolutions, integer_matmuls, pair_packings, widenings
 from tests.kernels.operations import operations
 from tests.kernels.row_cases import places_of_best, reductions, rows
@@ -28,6 +35,7 @@ CASES: list[KernelCase] = [
         elementwise_flat,
         elementwise_strided,
         function_edges,
+        halves,
         copies,
         moves,
         rows,

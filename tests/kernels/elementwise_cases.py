@@ -10,7 +10,7 @@ from intab.kernels import functions
 from intab.kernels.families import elementwise, move
 from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
 from intab.kernels.ir import BOOL, F32, I32, I64, Cast, Select
-from intab.kernels.scalar import ScalarFunction
+from intab.kernels.scalar import ScalarFunction, identity
 from tests.kernels.case import (
     LANES,
     Array,
@@ -70,6 +70,31 @@ def elementwise_flat() -> Iterator[KernelCase]:
     widen = functions.scalar_function(lambda _, v: Cast(v, I64), F32)
     kernel = elementwise.flat(widen, (Operand("f32"),), "i64", lanes=LANES)
     yield case("cast-i64", kernel, {"x0": x}, {"count": 45}, 1, x.astype(np.int64))
+
+
+def halves() -> Iterator[KernelCase]:
+    """16-bit floats in memory: every exponent, fractions at their ends; f32 halfway between them and beside that."""
+    fractions = np.array([0, 1, 2, 3, 511, 512, 513, 1021, 1022, 1023])
+    bits = (np.arange(64)[:, None] * 1024 + fractions).astype(np.uint16).reshape(-1)
+    bits[(bits & 0x7FFF) > 0x7C00] |= 0x200  # no signalling NaN, of which numpy warns
+    x = bits.view(np.float16)
+    kernel = elementwise.flat(identity(F32), (Operand("f16"),), "f32", lanes=LANES)
+    widened = x.astype(np.float32)
+    wide = case("widen-halves", kernel, {"x0": x}, {"count": x.size}, ceil_div(x.size, 4096), widened)
+    yield replace(wide, needs_nan=True)
+    after = (bits + np.uint16(1)).view(np.float16).astype(np.float32)
+    with np.errstate(all="ignore"):
+        middle = (widened + after) / 2
+        z = np.concatenate([middle, np.nextafter(middle, np.float32(0)), np.nextafter(middle, widened * 2), widened])
+        z = np.concatenate([z, np.array([65519.99, 65520, 1e9, -1e30, 1e-8, 2.0**-25, 2.9e-8, 3.1e-8, 1e-45], "f4")])
+        narrowed = z.astype(np.float16)
+    kernel = elementwise.flat(identity(F32), (Operand("f32"),), "f16", lanes=LANES)
+    narrow = case("narrow-halves", kernel, {"x0": z}, {"count": z.size}, ceil_div(z.size, 4096), narrowed)
+    yield replace(narrow, needs_nan=True)
+    kernel = elementwise.copy("f16", 2, source=STRIDED, target=CONTIGUOUS, lanes=LANES)
+    words = {"length": 7, "x0_stride_0": 1, "x0_stride_1": 5, "y_stride_0": 7}
+    turned = np.random.default_rng(4).standard_normal((7, 5)).astype(np.float16)
+    yield case("transpose-f16", kernel, {"x0": turned}, words, 5, turned.T)
 
 
 def function_edges() -> Iterator[KernelCase]:

@@ -106,6 +106,15 @@ def test_powers_of_whole_numbers() -> None:
     np.testing.assert_allclose(mixed, operator.reference(a.astype(np.float32), b), rtol=1e-6)
 
 
+@pytest.mark.parametrize("to", [dtypes.uint8, dtypes.int8, dtypes.uint16, dtypes.int16], ids=str)
+@pytest.mark.parametrize("array", [FLOATS, INT32, INT64, BOOLS], ids=lambda array: str(array.dtype))
+def test_casts_to_narrow_integers_saturate_floats_and_wrap_integers(array: Numbers, to: dtypes.DType) -> None:
+    operator = operator_of("Cast", {"to": to})
+    assert isinstance(operator, Elementwise)
+    found = apply(scalar_function(operator, (dtype_of(array),)), array)
+    np.testing.assert_array_equal(found, operator.reference(array))
+
+
 def test_remainders_of_floats_near_their_divisor() -> None:
     a, b = np.meshgrid(np.linspace(-9, 9, 37, dtype=np.float32), np.array([-2.5, 0.75, 3, math.inf], np.float32))
     for fmod in (False, True):

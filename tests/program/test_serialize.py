@@ -13,14 +13,14 @@ from intab import formats
 from intab.backends.wasm.desktop import WasmtimeMachine
 from intab.backends.wasm.executable import WasmExecutable, module_of, prepare
 from intab.backends.wasm.pool import Pool
-from intab.dtypes import float32
+from intab.dtypes import float16, float32
 from intab.errors import CacheError, IntegrityError, ModelFormatError
 from intab.graph.dims import Dim, ceil_div, maximum, minimum, symbol
 from intab.graph.ir import Array, Constant, Graph
 from intab.graph.storage import MemoryStorage
 from intab.ops.builder import Builder
 from intab.optimize import optimize
-from intab.optimize.constants import scaled, transposed
+from intab.optimize.constants import scaled, transposed, widened
 from intab.program import Program, build
 from intab.program.serialize import StoredProgram, from_bytes, to_bytes
 from intab.program.size_table import SizeReader, SizeWriter
@@ -142,3 +142,17 @@ def test_weights_that_follow_from_the_model_are_kept_as_rules() -> None:
         assert back.storage.read(4, 8) == made.storage.read(4, 8)
         with pytest.raises(ModelFormatError, match="cut short"):
             back.storage.read(0, model.nbytes + 1)
+
+
+def test_widened_weights_are_kept_as_a_rule() -> None:
+    numbers = np.random.default_rng(2).standard_normal((8, 16, 48)).astype(np.float16)
+    model = MemoryStorage("model", numbers.tobytes())
+    made = transposed(widened(Constant(float16, numbers.shape, model, 0, model.nbytes), "wide"), (2, 0, 1), "turned")
+    blobs = [b"module"]
+    row = json.loads(json.dumps(ConstantWriter(model, blobs).row(made)))
+    assert blobs == [b"module"]
+    back = ConstantReader(model, []).constant(row)
+    assert back.dtype == float32
+    np.testing.assert_array_equal(back.numpy(), numbers.astype(np.float32).transpose(2, 0, 1))
+    with pytest.raises(ModelFormatError, match="cut short"):
+        back.storage.read(0, 2 * model.nbytes + 1)

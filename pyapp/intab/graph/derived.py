@@ -66,6 +66,32 @@ class Scaled:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Widened:
+    """Numbers of 16 bits as float32, exactly."""
+
+    source: Constant
+
+    @property
+    def name(self) -> str:
+        return self.source.storage.name
+
+    @property
+    def nbytes(self) -> int:
+        return self.source.nbytes // self.source.dtype.itemsize * float32.itemsize
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.source.shape
+
+    def read(self, offset: int, nbytes: int) -> memoryview:
+        check_range(self.name, self.nbytes, offset, nbytes)
+        return bytes_of(self.source.numpy().astype(np.float32))[offset : offset + nbytes]
+
+
+Rule = Transposed | Scaled | Widened
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """Numbers that lie in a source, `strides` elements apart along each axis of `shape`, unless scaled on the way.
 

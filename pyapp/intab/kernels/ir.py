@@ -59,7 +59,8 @@ I16X8 = Type("i16", 8)
 class Buffer:
     """A run of elements in memory. `dtype` is a name of `intab.dtypes`; access is "read", "write" or "read_write".
 
-    8- and 16-bit integers load as i32 (u8, u16 and bool without sign), everything else as itself.
+    8- and 16-bit integers load as i32 (u8, u16 and bool without sign) and f16 as f32, everything else as itself.
+    Storing an f32 in an f16 buffer rounds to the nearest.
     """
 
     name: str

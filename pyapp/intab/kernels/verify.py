@@ -49,6 +49,7 @@ from intab.kernels.text import expr_text
 # The register that an element of a buffer loads as and stores from.
 REGISTER_OF = {
     "f32": "f32",
+    "f16": "f32",
     "f64": "f64",
     "i64": "i64",
     "i32": "i32",

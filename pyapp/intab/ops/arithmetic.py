@@ -185,6 +185,7 @@ class Cast(Elementwise):
     """x in another element type; see `ops.arrays.convert` for what does not fit. Source: ONNX Cast-13."""
 
     accepts = ANYTHING
+    knows_narrow = True
 
     to: DType
 
@@ -200,10 +201,22 @@ class Cast(Elementwise):
         return x
 
     def scalar(self, block: Block, x: Expr) -> Expr:
-        target = register_type(self.to)
-        if target == x.type:
-            return x
-        return x.unequal(0) if target == ir.BOOL else ir.Cast(x, target)
+        target = register_type(self.to, narrow=True)
+        if target == ir.BOOL:
+            return x if x.type.scalar == "bool" else x.unequal(0)
+        narrow = self.to.is_integer and self.to.itemsize < 4
+        if narrow and x.type.scalar == "f32":  # saturates, as a cast to i32 does
+            limits = np.iinfo(self.to.numpy_name)
+            x = block.let("kept", x.maximum(float(limits.min)).minimum(float(limits.max)))
+        whole = x if target == x.type else ir.Cast(x, target)
+        return self._wrapped(whole) if narrow else whole
+
+    def _wrapped(self, x: Expr) -> Expr:
+        """The low bits of an i32, as a number of 8 or 16 bits."""
+        bits = 8 * self.to.itemsize
+        low = x & ((1 << bits) - 1)
+        middle = 1 << (bits - 1)
+        return (low ^ middle) - middle if self.to.kind == "signed" else low
 
 
 @op("Add")

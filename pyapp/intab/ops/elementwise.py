@@ -98,7 +98,7 @@ class Elementwise:
 
 
 _REGISTERS = {"f32": F32, "i32": I32, "i64": I64, "bool": BOOL}
-_NARROW = {"u8": I32, "i8": I32, "u16": I32, "i16": I32}
+_NARROW = {"u8": I32, "i8": I32, "u16": I32, "i16": I32, "f16": F32}
 
 
 def register_type(dtype: DType, *, narrow: bool = False) -> Type:

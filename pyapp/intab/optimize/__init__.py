@@ -25,11 +25,13 @@ from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
 from intab.optimize.sink_scale import SINK_SCALE
 from intab.optimize.spread_quantization import SPREAD_QUANTIZATION
 from intab.optimize.tabulate import TABULATE
+from intab.optimize.widen_halves import WIDEN_HALVES
 from intab.target import WASM_SIMD, Target
 
 # In this order: first what makes patterns visible, then patterns, then weights, then layout, then fusion.
 DEFAULT_PASSES: tuple[Pass, ...] = (
     REMOVE_DEAD,
+    WIDEN_HALVES,
     INTEGER_PRODUCTS,
     ADD_BYTES,
     RECOGNISE_DEQUANTIZED,

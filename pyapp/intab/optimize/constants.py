@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from intab.dtypes import DType, dtype_of
+from intab.dtypes import DType, dtype_of, float32
 from intab.errors import ShapeError
-from intab.graph.derived import Scaled, Transposed, bytes_of
+from intab.graph.derived import Rule, Scaled, Transposed, Widened, bytes_of
 from intab.graph.ir import Array, Constant
 from intab.graph.storage import check_range
 
@@ -67,7 +67,12 @@ def scaled(constant: Constant, factor: Constant, axis: int, name: str) -> Consta
     return _ruled(Scaled(constant, factor, axis), constant.dtype, name)
 
 
-def _ruled(rule: Transposed | Scaled, dtype: DType, name: str) -> Constant:
+def widened(constant: Constant, name: str) -> Constant:
+    """Numbers of 16 bits as float32."""
+    return _ruled(Widened(constant), float32, name)
+
+
+def _ruled(rule: Rule, dtype: DType, name: str) -> Constant:
     made = Constant(dtype, rule.shape, rule, 0, rule.nbytes)
     return Constant.of(made.numpy(), name) if made.nbytes <= EAGER_NBYTES else made
 

@@ -3,13 +3,14 @@
 [dtype, shape, place, nbytes]                        place: an offset in the model, or minus the number of a blob
 [dtype, shape, ["transposed", perm], constant]
 [dtype, shape, ["scaled", axis], constant, factor]
+[dtype, shape, ["widened", null], constant]
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from intab.dtypes import DTYPES
-from intab.graph.derived import Scaled, Transposed
+from intab.graph.derived import Rule, Scaled, Transposed, Widened
 from intab.graph.ir import Constant
 from intab.graph.storage import MemoryStorage, Storage
 
@@ -29,6 +30,8 @@ class ConstantWriter:
             return [dtype, shape, ["transposed", rule.perm], self.row(rule.source)]
         if isinstance(rule, Scaled) and rule.shape == shape:
             return [dtype, shape, ["scaled", rule.axis], self.row(rule.source), self.row(rule.factor)]
+        if isinstance(rule, Widened) and rule.shape == shape:
+            return [dtype, shape, ["widened", None], self.row(rule.source)]
         if rule is self.model:
             return [dtype, shape, constant.offset, constant.nbytes]
         self.blobs.append(bytes(rule.read(constant.offset, constant.nbytes)))
@@ -49,5 +52,11 @@ class ConstantReader:
             storage = MemoryStorage("constant", self.blobs[-place]) if made else self.model
             return Constant(DTYPES[dtype], tuple(shape), storage, 0 if made else place, rest[0])
         (kind, how), sources = place, [self.constant(one) for one in rest]
-        rule = Transposed(sources[0], tuple(how)) if kind == "transposed" else Scaled(sources[0], sources[1], how)
+        rule = _rule(kind, how, sources)
         return Constant(DTYPES[dtype], tuple(shape), rule, 0, rule.nbytes)
+
+
+def _rule(kind: str, how: Row, sources: list[Constant]) -> Rule:
+    if kind == "transposed":
+        return Transposed(sources[0], tuple(how))
+    return Scaled(sources[0], sources[1], how) if kind == "scaled" else Widened(sources[0])

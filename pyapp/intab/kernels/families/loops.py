@@ -21,8 +21,8 @@ from intab.kernels.ir import (
 from intab.kernels.scalar import ScalarFunction
 from intab.kernels.verify import REGISTER_OF
 
-# What vectors hold: 32-bit elements as they are, single bytes widened to i32.
-VECTOR_DTYPES = frozenset({"f32", "i32", "u32", "u8", "i8", "bool"})
+# What vectors hold: 32-bit elements as they are, single bytes widened to i32, halves to f32.
+VECTOR_DTYPES = frozenset({"f32", "f16", "i32", "u32", "u8", "i8", "bool"})
 _VECTOR_SCALARS = frozenset({"f32", "i32", "u32", "bool"})
 
 

@@ -13,6 +13,7 @@ from intab.errors import KernelError
 from intab.kernels import ir
 from intab.kernels.ir import Expr, Kernel, Stmt, Type, Var
 from intab.kernels.wasm import encoding as wasm
+from intab.kernels.wasm import halves
 from intab.kernels.wasm import instructions as code
 from intab.kernels.wasm.encoding import Function, Signature, signed, unsigned
 from intab.target import Target
@@ -220,7 +221,9 @@ class _Writer:
     def load(self, expr: ir.Load) -> None:
         dtype = self.kernel.buffer(expr.buffer).dtype
         immediate = unsigned(self.address(expr.buffer, expr.index, expr.offset))
-        if expr.type.lanes == 1:
+        if dtype == "f16":
+            self.load_half(immediate, expr.type.lanes)
+        elif expr.type.lanes == 1:
             instruction, _, align = code.SCALAR_MEMORY[dtype]
             self.out += instruction + unsigned(align) + immediate
         elif expr.type == ir.I16X8:
@@ -236,7 +239,9 @@ class _Writer:
         immediate = unsigned(self.address(stmt.buffer, stmt.index, stmt.offset))
         self.expr(stmt.value)
         type_ = stmt.value.type
-        if type_.lanes == 1:
+        if dtype == "f16":
+            self.store_half(immediate, type_)
+        elif type_.lanes == 1:
             _, instruction, align = code.SCALAR_MEMORY[dtype]
             self.out += instruction + unsigned(align) + immediate
         elif dtype in code.WIDEN_BYTES:
@@ -246,6 +251,31 @@ class _Writer:
             self.out += code.V128_STORE32_LANE + b"\x00" + immediate + b"\x00"
         else:
             self.out += code.V128_STORE + b"\x02" + immediate
+
+    def load_half(self, immediate: bytes, lanes: int) -> None:
+        """16-bit floats at the address on the stack as f32."""
+        if lanes == 1:
+            self.out += code.SCALAR_MEMORY["u16"][0] + b"\x01" + immediate
+        else:
+            self.out += code.V128_LOAD64_ZERO + b"\x01" + immediate + code.WIDEN_HALVES
+        self.expr(halves.wide(self.keep("%half", Type("i32", lanes))))
+
+    def store_half(self, immediate: bytes, type: Type) -> None:
+        """Store the f32 on the stack as 16-bit floats at the address below it."""
+        value = self.keep("%value", type)
+        self.expr(halves.rounded_sum(value))
+        rounded = self.keep("%rounded", Type("i32", type.lanes))
+        self.expr(halves.narrow(value, rounded))
+        if type.lanes == 1:
+            self.out += code.SCALAR_MEMORY["u16"][1] + b"\x01" + immediate
+        else:
+            self.out += code.NARROW_TO_HALVES + code.V128_STORE64_LANE + b"\x01" + immediate + b"\x00"
+
+    def keep(self, name: str, type: Type) -> Var:
+        """Take what is on the stack into a variable of the generator's own; its name is none that kernels have."""
+        var = Var(f"{name}x{type.lanes}", type)
+        self.set(self.known[var.name][0] if var.name in self.known else self.declare(var.name, type))
+        return var
 
     # -- expressions
 

@@ -137,6 +137,8 @@ WIDEN_BYTES = {
 LOAD_HALVES = {"i8": simd(0x01), "u8": simd(0x02), "i16": simd(0x00)}
 I32X4_DOT_I16X8_S = simd(0xBA)
 I8X16_SHUFFLE = simd(0x0D)
+# Four 16-bit numbers to and from i32 lanes: i32x4.extend_low_i16x8_u, i16x8.narrow_i32x4_u with a vector of zeros.
+WIDEN_HALVES, NARROW_TO_HALVES = simd(0xA9), simd(0x0C) + bytes(16) + simd(0x86)
 V128_LOAD, V128_STORE, V128_LOAD32_SPLAT, V128_LOAD32_ZERO, V128_STORE32_LANE = (
     simd(0x00),
     simd(0x0B),
@@ -144,4 +146,5 @@ V128_LOAD, V128_STORE, V128_LOAD32_SPLAT, V128_LOAD32_ZERO, V128_STORE32_LANE = 
     simd(0x5C),
     simd(0x5A),
 )
+V128_LOAD64_ZERO, V128_STORE64_LANE = simd(0x5D), simd(0x5B)
 V128_CONST, V128_AND, V128_BITSELECT, F32X4_RELAXED_MADD = simd(0x0C), simd(0x4E), simd(0x52), simd(0x105)
