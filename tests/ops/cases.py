@@ -225,6 +225,8 @@ MOVE = [
     OpCase("Transpose-all", "Transpose", {"perm": (3, 2, 1, 0)}, [IMAGE], PICTURE),
     OpCase("Transpose-ones", "Transpose", {"perm": (0, 2, 1)}, [floats(3, 1, 4)], ROWS),
     OpCase("Transpose-i64", "Transpose", {"perm": (1, 0)}, [whole(3, 4, dtype="int64")], ROWS),
+    OpCase("Shuffle-last", "Shuffle", {"axis": -1, "groups": 3}, [floats(2, 3, 3, 12)], LAST),
+    OpCase("Shuffle-channels", "Shuffle", {"axis": 1, "groups": 2}, [floats(2, 6, 3, 4)], PICTURE),
     OpCase("Concat-last", "Concat", {"axis": 2}, [floats(2, 3, 4), floats(2, 3, 5)], {**SEQUENCE, (1, 1): "T"}),
     OpCase("Concat-first", "Concat", {"axis": 0}, [floats(2, 3), floats(1, 3), floats(0, 3)], {(0, 0): "N"}),
     OpCase("Concat-channels", "Concat", {"axis": -1}, [floats(2, 3, 3, 4), floats(2, 3, 3, 8)], {(0, 1): "H"}),

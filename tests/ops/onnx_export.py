@@ -278,6 +278,16 @@ def _recurrent(export: Export, node: Node) -> list[str]:
     )
 
 
+def _shuffle(export: Export, node: Node) -> str:
+    (name,) = export.inputs_of(node)
+    shape, groups = list(given(node, 0).shape), plain(node)["groups"]
+    axis = plain(node)["axis"] % len(shape)
+    split = [*shape[:axis], groups, shape[axis] // groups, *shape[axis + 1 :]]
+    name = export.node("Reshape", name, export.constant(np.array(split)))
+    name = export.node("Transpose", name, perm=[*range(axis), axis + 1, axis, *range(axis + 2, len(split))])
+    return export.node("Reshape", name, export.constant(np.array(shape)))
+
+
 def _dequantize(export: Export, node: Node) -> str:
     return export.node("DequantizeLinear", *export.inputs_of(node), axis=plain(node).get("axis", 1))
 
@@ -336,6 +346,7 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "ArgMax": _arg,
     "ArgMin": _arg,
     "Reshape": _reshape,
+    "Shuffle": _shuffle,
     "Expand": _expand,
     "Slice": _slice,
     "Pad": _pad,

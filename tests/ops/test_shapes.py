@@ -195,6 +195,7 @@ FLAG = value(3, dtype=dtypes.bool_)
         ("Reshape", [value(2, 3)], {"shape": (7,)}, ShapeError, r"\[2, 3\] to \[7\]"),
         ("Reshape", [value(2, 3)], {"shape": (2, -3)}, ShapeError, "not negative"),
         ("Transpose", [value(2, 3)], {"perm": (0, 0)}, ShapeError, "each of its axes once"),
+        ("Shuffle", [value(2, 3)], {"axis": 1, "groups": 2}, ShapeError, "cannot be cut into 2 groups"),
         ("Concat", [value(2, 3), value(3, 3)], {"axis": 1}, ShapeError, "2 and 3 differ"),
         ("Concat", [value(2, 3), value(2)], {"axis": 1}, DTypeError, "one dtype and rank"),
         ("Slice", [value(5)], {"starts": (3,), "sizes": (3,), "steps": (1,)}, ShapeError, "leaves an axis"),

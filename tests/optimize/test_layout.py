@@ -49,6 +49,7 @@ def test_a_convolution_between_transpositions() -> None:
         "Add(%p, %z)",
         "Mul(%p, %e)",
         "Concat(%p, %p) {axis=1}",
+        "Shuffle(%p) {axis=1, groups=2}",
         "Concat(%p, %z) {axis=-1}",
         "Softmax(%p) {axis=1}",
         "Softmax(%p) {axis=3}",

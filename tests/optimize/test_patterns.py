@@ -5,6 +5,7 @@ import pytest
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
 from intab.optimize.recognise_gelu import RECOGNISE_GELU
 from intab.optimize.recognise_layer_norm import RECOGNISE_LAYER_NORM
+from intab.optimize.recognise_shuffle import RECOGNISE_SHUFFLE
 from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
 from tests.optimize.check import apply, operators
 
@@ -162,3 +163,21 @@ def test_what_is_no_layer_norm_stays(old: str, new: str) -> None:
 def test_arithmetic(statement: str, expected: list[str]) -> None:
     graph = apply(text_of(statement), SIMPLIFY_ARITHMETIC, sizes={"N": 5})
     assert operators(graph) == expected
+
+
+SHUFFLE = [
+    ("[N, 2, 3, 4]", "[0, 2, 1, 3]", "[N, 6, 4]", True),
+    ("[N, 6, 2, 2]", "[0, 1, 3, 2]", "[N, 6, 4]", True),
+    ("[N, 2, 3, 4]", "[0, 2, 1, 3]", "[N, 4, 6]", False),  # other axes than those that were split
+    ("[N, 2, 3, 4]", "[0, 1, 3, 2]", "[N, 6, 4]", False),  # two axes change places
+    ("[N, 2, 2, 6]", "[0, 2, 1, 3]", "[N, 6, 4]", False),  # what is split is no axis of x
+]
+
+
+@pytest.mark.parametrize("split, perm, joined, recognised", SHUFFLE)
+def test_shuffle(split: str, perm: str, joined: str, recognised: bool) -> None:
+    statements = (
+        f"%a = Reshape(%x) {{shape={split}}} %t = Transpose(%a) {{perm={perm}}} %y = Reshape(%t) {{shape={joined}}}"
+    )
+    graph = apply(f"graph g(%x: f32[N, 6, 4]) -> (y = %y) {{ {statements} }}", RECOGNISE_SHUFFLE, sizes={"N": 3})
+    assert operators(graph) == (["Shuffle"] if recognised else ["Reshape", "Transpose", "Reshape"])

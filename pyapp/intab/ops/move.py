@@ -71,6 +71,40 @@ class Transpose:
         transpose_step(lowering, lowering.place(x), x.shape, self.perm, lowering.place(y))
 
 
+@op("Shuffle")
+class Shuffle:
+    """An axis taken for `groups` rows, read column by column: element k of group g goes to k * groups + g.
+
+    x [..., groups * size, ...] -> the same shape. Source: Zhang et al. 2017, ShuffleNet, section 3.1.
+    """
+
+    axis: int
+    groups: int
+
+    def infer(self, x: Value) -> Result:
+        axis = normal_axis(self.axis, x.rank)
+        size = x.shape[axis]
+        if not isinstance(size, int) or self.groups < 1 or size % self.groups:
+            raise ShapeError(f"Shuffle of {x}: axis {axis} cannot be cut into {self.groups} groups of one size.")
+        return Result(x.dtype, x.shape)
+
+    def reference(self, x: Numbers) -> Numbers:
+        split = x.reshape(numbers(self._split(x.shape)))
+        axis = normal_axis(self.axis, x.ndim)
+        return np.swapaxes(split, axis, axis + 1).reshape(x.shape)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x,), (y,) = inputs, outputs
+        axis = normal_axis(self.axis, x.rank)
+        swapped = (*range(axis), axis + 1, axis, *range(axis + 2, x.rank + 1))
+        transpose_step(lowering, lowering.place(x), self._split(x.shape), swapped, lowering.place(y))
+
+    def _split(self, shape: Shape) -> Shape:
+        """The shape with the groups as an axis of their own."""
+        axis = normal_axis(self.axis, len(shape))
+        return (*shape[:axis], self.groups, floor_div(shape[axis], self.groups), *shape[axis + 1 :])
+
+
 @op("Concat")
 class Concat:
     """Tensors one after another along an axis; their other sizes agree."""

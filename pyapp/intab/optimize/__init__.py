@@ -18,6 +18,7 @@ from intab.optimize.passes import Effect, Pass, run_passes
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
 from intab.optimize.recognise_gelu import RECOGNISE_GELU
 from intab.optimize.recognise_layer_norm import RECOGNISE_LAYER_NORM
+from intab.optimize.recognise_shuffle import RECOGNISE_SHUFFLE
 from intab.optimize.remove_dead import REMOVE_DEAD
 from intab.optimize.remove_identities import REMOVE_IDENTITIES
 from intab.optimize.share_common import SHARE_COMMON
@@ -42,6 +43,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     RECOGNISE_GELU,
     RECOGNISE_ACTIVATIONS,
     RECOGNISE_LAYER_NORM,
+    RECOGNISE_SHUFFLE,
     SIMPLIFY_ARITHMETIC,
     FOLD_BIAS,
     FOLD_BATCH_NORM,

@@ -216,7 +216,7 @@ def _reduce(layout: _Layout, old: Node) -> bool:
 
 
 def _along_axis(layout: _Layout, old: Node) -> bool:
-    """Softmax and its like work along one axis, wherever it is; Concat too."""
+    """Softmax and its like work along one axis, wherever it is; Concat and Shuffle too."""
     values = [v for v in old.inputs if v is not None]
     axis, rank = old.attributes["axis"], old.output.rank
     assert isinstance(axis, int)
@@ -282,7 +282,7 @@ ANCHORS: dict[str, Handler] = dict.fromkeys(("Conv", "IntegerConv", "ConvTranspo
 HANDLERS: dict[str, Handler] = {
     **ANCHORS,
     **dict.fromkeys(("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"), _reduce),
-    **dict.fromkeys(("Softmax", "LogSoftmax", "Concat"), _along_axis),
+    **dict.fromkeys(("Softmax", "LogSoftmax", "Concat", "Shuffle"), _along_axis),
     "Resize": _resize,
     "BatchNorm": _batch_norm,
     "Slice": _per_axis("starts", "sizes", "steps"),
@@ -295,7 +295,7 @@ CHOOSE_LAYOUT = Pass("choose_layout", _run)
 """relu(conv(x))   ->   transpose(relu(conv(transpose(x), layout=NHWC)))
 
 For targets that like channels last. Convolutions and poolings of any spatial rank ask for it; elementwise work,
-reductions, softmax, concatenation, slices, borders, resizing and reshapes that leave batch and channels alone
+reductions, softmax, concatenation, shuffles, slices, borders, resizing and reshapes that leave batch and channels alone
 follow an input that exists only so; everything else, and the outputs of the graph, get the declared order
 through one transposition per value (a Reshape where only axes of size 1 move). Constants are transposed when
 they are read. Transpositions of the model itself between the two orders vanish. Exact, but for the order of
