@@ -4,6 +4,9 @@
     outputs = await session.run({"x": array})
     reader = await intab.pipeline("ocr")
 
+    programs = intab.BrowserStore()  # what is compiled now is only read at the next visit
+    session = await intab.load("model.onnx", programs=programs)
+
 Names are imported when they are first used, so that `import intab` costs next to nothing.
 """
 
@@ -11,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from intab.browser.store import BrowserStore
     from intab.errors import IntabError
     from intab.pipelines import pipeline
     from intab.runtime.load import load
@@ -18,9 +22,10 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["IntabError", "Session", "TensorInfo", "__version__", "load", "pipeline"]
+__all__ = ["BrowserStore", "IntabError", "Session", "TensorInfo", "__version__", "load", "pipeline"]
 
 _HOMES = {
+    "BrowserStore": "intab.browser.store",
     "IntabError": "intab.errors",
     "Session": "intab.runtime",
     "TensorInfo": "intab.runtime",

@@ -20,7 +20,7 @@ from intab.graph.ir import Array, Constant, Graph
 from intab.graph.storage import MemoryStorage
 from intab.ops.builder import Builder
 from intab.optimize import optimize
-from intab.optimize.constants import scaled, transposed, widened
+from intab.optimize.constants import reshaped, scaled, transposed, widened
 from intab.program import Program, build
 from intab.program.serialize import StoredProgram, from_bytes, to_bytes
 from intab.program.size_table import SizeReader, SizeWriter
@@ -130,7 +130,9 @@ def test_weights_that_follow_from_the_model_are_kept_as_rules() -> None:
     factor = Constant.of(np.arange(1, 9, dtype=np.float32))
     turned = transposed(scaled(given, factor, 0, "scaled"), (2, 0, 1), "turned")
     again = scaled(transposed(given, (1, 0, 2), "turned"), factor, 1, "scaled")
+    flat = reshaped(again, (128, 48))
     for made, expected in (
+        (flat, again.numpy().reshape(128, 48)),
         (turned, (numbers * factor.numpy()[:, None, None]).transpose(2, 0, 1)),
         (again, (numbers * factor.numpy()[:, None, None]).transpose(1, 0, 2)),
     ):

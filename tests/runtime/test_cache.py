@@ -12,7 +12,7 @@ from intab.errors import CacheError, QuotaError
 from intab.graph.storage import MemoryStorage
 from intab.runtime import Session, load
 from intab.runtime.cache import FolderPrograms, MemoryPrograms, ProgramStore, code_digest, program_key
-from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
+from intab.target import WASM_RELAXED_SIMD, WASM_SIMD, Target
 from tests.runtime.models import added
 
 
@@ -35,15 +35,19 @@ def assert_same_answers(one: Session, other: Session) -> None:
 
 def test_keys_follow_what_a_program_depends_on() -> None:
     model, other = MemoryStorage("a", b"one" * 1_000_000), MemoryStorage("a", b"two" * 1_000_000)
+
+    def key(model: MemoryStorage, target: Target, sizes: dict[str, int] | None = None) -> str:
+        return asyncio.run(program_key(model, target, sizes))
+
     keys = [
-        program_key(model, WASM_SIMD),
-        program_key(other, WASM_SIMD),
-        program_key(model, WASM_RELAXED_SIMD),
-        program_key(model, WASM_SIMD, {"N": 1}),
-        program_key(model, WASM_SIMD, {"N": 2}),
+        key(model, WASM_SIMD),
+        key(other, WASM_SIMD),
+        key(model, WASM_RELAXED_SIMD),
+        key(model, WASM_SIMD, {"N": 1}),
+        key(model, WASM_SIMD, {"N": 2}),
     ]
     assert len(set(keys)) == len(keys) and all(len(key) == 64 for key in keys)
-    assert program_key(MemoryStorage("b", b"one" * 1_000_000), WASM_SIMD, {}) == keys[0]
+    assert key(MemoryStorage("b", b"one" * 1_000_000), WASM_SIMD, {}) == keys[0]
     assert len(code_digest()) == 64
 
 

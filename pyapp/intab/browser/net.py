@@ -36,6 +36,14 @@ class JsStorage:
         copied: memoryview = self._array.subarray(offset, offset + nbytes).to_memoryview()
         return copied.toreadonly()
 
+    async def sha256(self) -> bytes | None:
+        """The digest of all bytes, worked out by the browser; None where it has none to offer, as on plain http."""
+        subtle = getattr(door().js.crypto, "subtle", None)
+        if not subtle or self._array is None:
+            return None
+        digest: bytes = (await subtle.digest("SHA-256", self._array)).to_bytes()
+        return digest
+
     def dispose(self) -> None:
         """Let go of the bytes; a second call does nothing."""
         if self._array is not None:

@@ -107,17 +107,35 @@ class View:
 
 def view_of(constant: Constant) -> View:
     """A constant seen through the rules that made it, as far down as one view can tell."""
+    whole = View(constant, constant.shape, dense_strides(constant.shape))
     rule = constant.storage
-    if not isinstance(rule, (Transposed, Scaled)) or rule.shape != constant.shape:
-        return View(constant, constant.shape, dense_strides(constant.shape))
+    if not isinstance(rule, (Transposed, Scaled)) or rule.nbytes != constant.nbytes:
+        return whole
     under = view_of(rule.source)
     if isinstance(rule, Transposed):
         strides = tuple(under.strides[axis] for axis in rule.perm)
-        factor_axis = rule.perm.index(under.factor_axis) if rule.perm else 0
-        return View(under.source, rule.shape, strides, under.factor, factor_axis)
-    if under.factor is not None or {constant.dtype, rule.factor.dtype} != {float32}:
-        return View(constant, constant.shape, dense_strides(constant.shape))
-    return View(under.source, rule.shape, under.strides, rule.factor, rule.axis)
+        seen = View(under.source, rule.shape, strides, under.factor, rule.perm.index(under.factor_axis))
+    elif under.factor is None and constant.dtype == rule.factor.dtype == float32:
+        seen = View(under.source, rule.shape, under.strides, rule.factor, rule.axis)
+    else:
+        return whole
+    return _reshaped(seen, constant.shape) or whole
+
+
+def _reshaped(view: View, shape: tuple[int, ...]) -> View | None:
+    """The view under another shape; None where more than axes of size 1 come and go."""
+    if view.shape == shape:
+        return view
+    given = [axis for axis, size in enumerate(view.shape) if size != 1]
+    wanted = [axis for axis, size in enumerate(shape) if size != 1]
+    if [view.shape[axis] for axis in given] != [shape[axis] for axis in wanted]:
+        return None
+    moved = dict(zip(given, wanted, strict=True))
+    if view.factor is not None and view.factor_axis not in moved:
+        return None
+    axes = {axis: view.strides[before] for before, axis in moved.items()}
+    strides = tuple(axes.get(axis, 0) for axis in range(len(shape)))
+    return View(view.source, shape, strides, view.factor, moved.get(view.factor_axis, 0))
 
 
 def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:

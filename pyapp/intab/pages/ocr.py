@@ -8,6 +8,7 @@ from intab.browser import net
 from intab.browser.messages import OpenReader, PictureRead, ReaderOpened, ReadLine, ReadPicture, ReadTimings
 from intab.browser.packages import load_packages
 from intab.browser.page import ProgressCallback
+from intab.browser.store import BrowserStore
 from intab.errors import DownloadError, IntabError
 from intab.pipelines.ocr import Line, Reader, Timings
 from intab.runtime import Session, load
@@ -36,7 +37,8 @@ async def open_reader(arguments: OpenReader, progress: ProgressCallback) -> Read
     try:
         for number, name in enumerate(MODELS):
             url = site["models"][name]["url"]
-            sessions.append(await load(url, backend=arguments.backend, progress=_shared(progress, number)))
+            tell = _shared(progress, number)
+            sessions.append(await load(url, backend=arguments.backend, progress=tell, programs=BrowserStore()))
         reader = Reader(*sessions)
     except BaseException:
         for session in sessions:

@@ -26,11 +26,11 @@ class ConstantWriter:
 
     def row(self, constant: Constant) -> Row:
         dtype, shape, rule = constant.dtype.name, constant.shape, constant.storage
-        if isinstance(rule, Transposed) and rule.shape == shape:
+        if isinstance(rule, Transposed) and rule.nbytes == constant.nbytes:
             return [dtype, shape, ["transposed", rule.perm], self.row(rule.source)]
-        if isinstance(rule, Scaled) and rule.shape == shape:
+        if isinstance(rule, Scaled) and rule.nbytes == constant.nbytes:
             return [dtype, shape, ["scaled", rule.axis], self.row(rule.source), self.row(rule.factor)]
-        if isinstance(rule, Widened) and rule.shape == shape:
+        if isinstance(rule, Widened) and rule.nbytes == constant.nbytes:
             return [dtype, shape, ["widened", None], self.row(rule.source)]
         if rule is self.model:
             return [dtype, shape, constant.offset, constant.nbytes]

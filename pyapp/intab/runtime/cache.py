@@ -13,6 +13,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Protocol
 
+from intab.browser.net import JsStorage
 from intab.errors import CacheError
 from intab.graph.storage import Storage
 from intab.program.serialize import StoredProgram, from_bytes, to_bytes
@@ -87,11 +88,13 @@ class ProgramCache:
         self._store = store
         self._model = model
         self._target = target
-        self._key = program_key(model, target, sizes)
+        self._sizes = sizes
+        self._key = ""
         self.notes: list[str] = []
 
     async def find(self) -> StoredProgram | None:
         """The compiled program, if it is there and whole."""
+        self._key = await program_key(self._model, self._target, self._sizes)
         try:
             data = await self._store.get(self._key)
             stored = None if data is None else from_bytes(data, self._model, self._target)
@@ -103,23 +106,29 @@ class ProgramCache:
         return stored
 
     async def keep(self, stored: StoredProgram) -> None:
-        """Put a program there that was compiled now."""
+        """Put a program there that was compiled since `find`."""
         try:
             await self._store.put(self._key, to_bytes(stored, self._model))
         except CacheError as error:
             self.notes.append(f"not stored: {error}")
 
 
-def program_key(model: Storage, target: Target, sizes: Mapping[str, int] | None = None) -> str:
+async def program_key(model: Storage, target: Target, sizes: Mapping[str, int] | None = None) -> str:
     """The key of a model compiled for a target, with some of its sizes fixed."""
-    whole = hashlib.sha256()
-    for offset in range(0, model.nbytes, _CHUNK_NBYTES):
-        whole.update(model.read(offset, min(_CHUNK_NBYTES, model.nbytes - offset)))
     features = sorted(target.features)
     fixed = sorted((sizes or {}).items())
     parts = (code_digest(), target.language, target.lanes, target.registers, features, target.layout, fixed)
-    whole.update(repr(parts).encode())
-    return whole.hexdigest()
+    return hashlib.sha256(await _digest(model) + repr(parts).encode()).hexdigest()
+
+
+async def _digest(model: Storage) -> bytes:
+    """The digest of a model's bytes; the browser works out that of bytes which JavaScript holds, without a copy."""
+    if isinstance(model, JsStorage) and (digest := await model.sha256()) is not None:
+        return digest
+    whole = hashlib.sha256()
+    for offset in range(0, model.nbytes, _CHUNK_NBYTES):
+        whole.update(model.read(offset, min(_CHUNK_NBYTES, model.nbytes - offset)))
+    return whole.digest()
 
 
 @cache

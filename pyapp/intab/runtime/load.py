@@ -41,7 +41,8 @@ async def load(
     "float32", the model's own. `threads`: how many compute, where the page is cross-origin isolated; None chooses,
     and `session.choice` says what and why. `progress(stage, done, total)` hears "download" in bytes and "compile"
     in weights.
-    `programs`: where compiled programs are kept, if anywhere; `session.choice` says what came of it.
+    `programs`: where compiled programs are kept, if anywhere, such as `intab.BrowserStore()` for the next visit;
+    `session.choice` says what came of it.
     Raises an IntabError that says what is wrong with the model, the device or the request.
     """
     choice = choose(backend, threads)

@@ -4,9 +4,14 @@ The models are PaddleOCR's; how they are fed and their answers understood is tha
 default settings (and without angle classification, unless asked for), so the same text comes out.
 """
 
+from typing import TYPE_CHECKING
+
 from intab.pipelines._session import ModelSession
 from intab.pipelines.ocr.reader import Line, Progress, Reader, tell_nobody
 from intab.pipelines.ocr.timings import Timings
+
+if TYPE_CHECKING:
+    from intab.runtime.cache import ProgramStore
 
 __all__ = ["Line", "Reader", "Timings", "create"]
 
@@ -23,12 +28,14 @@ async def create(
     backend: str = "auto",
     precision: str = "auto",
     progress: Progress = tell_nobody,
+    programs: "ProgramStore | None" = None,
 ) -> Reader:
     """Load the models and return a Reader.
 
     detector, recogniser, classifier: the model files, anything that `intab.load` takes; the classifier is loaded
     only with classify_angle, which turns lines that stand on their head. Lines with a score below text_score
-    are left out. Raises what `intab.load` raises; models loaded before the one that failed are disposed of.
+    are left out. programs: where compiled models are kept, as of `intab.load`. Raises what `intab.load` raises;
+    models loaded before the one that failed are disposed of.
     """
     from intab.runtime import load
 
@@ -36,7 +43,8 @@ async def create(
     sessions: list[ModelSession] = []
     try:
         for source in sources:
-            sessions.append(await load(source, backend=backend, precision=precision, progress=progress))
+            loading = load(source, backend=backend, precision=precision, progress=progress, programs=programs)
+            sessions.append(await loading)
         return Reader(*sessions, text_score=text_score)
     except BaseException:
         for session in sessions:
