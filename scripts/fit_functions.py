@@ -100,6 +100,22 @@ def fit_erf() -> None:
         report(f"erf outside, {terms} terms", outer, (1 - np.exp(-x * polyval(x, outer))) / special.erf(x) - 1)
 
 
+def fit_gelu() -> None:
+    """p(u) = 1 + ... with p^2 = erfc(u / sqrt 2) for 0 <= u <= 5.5; gelu x = max(x, 0) - |x| p(|x|)^2 / 2.
+
+    Towards the end the target is bent below 0, by less than matters to p^2.
+    """
+    end, bend = 5.5, 0.4
+    u = chebyshev_points(1e-4, end)
+    root, last = np.sqrt(special.erfc(u * np.sqrt(0.5))), np.sqrt(special.erfc(end * np.sqrt(0.5)))
+    bent = root - 1.6 * last * np.clip((u - (end - bend)) / bend, 0, 1) ** 2
+    weight = np.maximum(root, 3 * last)
+    for terms in (11, 12, 13):
+        rest = rounded_polynomial(u, bent - 1, weight, range(1, 1 + terms))
+        error = np.maximum(polyval(u, [1.0, *rest]), 0) ** 2 / 2 - root**2 / 2
+        report(f"gelu, {terms} terms", rest, error)
+
+
 def fit_sine() -> None:
     """sin x = x + x^3 p(x^2) and cos x = 1 - x^2 / 2 + x^4 p(x^2) for |x| <= pi / 4."""
     x = chebyshev_points(1e-3, np.pi / 4 + 1e-4)
@@ -124,6 +140,7 @@ def main() -> None:
     fit_log()
     fit_tanh()
     fit_erf()
+    fit_gelu()
     fit_sine()
     fit_log_quotient()
 

@@ -1,5 +1,6 @@
 """Cases of elementwise kernels, copies and moves."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -47,6 +48,8 @@ def elementwise_flat() -> Iterator[KernelCase]:
         ("tanh", np.tanh),
         ("erf", special.erf),
         ("gelu", lambda v: v * special.ndtr(v)),
+        ("gelu_tanh", lambda v: v * special.expit(math.sqrt(8 / math.pi) * (v + 0.044715 * v**3))),
+        ("silu", lambda v: v * special.expit(v)),
         ("softplus", lambda v: np.logaddexp(0, v)),
     ]
     for name, meaning in meanings:

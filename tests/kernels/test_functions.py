@@ -106,6 +106,23 @@ def test_gelu_error_bound(name: str, exact: Callable[[Exact], Exact], rounding: 
     assert np.max(np.abs(found - wanted) / np.abs(x.astype(np.float64))) <= 2.0**-23
 
 
+def test_silu_error_bound(rounding: str) -> None:
+    x = points()
+    found = interpret.apply(functions.scalar_function(functions.silu, F32), x)
+    with np.errstate(all="ignore"):
+        wanted = x.astype(np.float64) * special.expit(x.astype(np.float64))
+    large = ~(np.abs(wanted) < 2.0**-118) & ~np.isneginf(x)
+    assert np.max(errors_in_ulp(found[large], wanted[large])) <= 2.5
+    assert np.max(np.abs(found[~large & np.isfinite(x)] - wanted[~large & np.isfinite(x)])) <= 2.0**-118
+
+
+def test_gelu_ends_exactly(rounding: str) -> None:
+    x = np.exp(np.linspace(np.log(5.5), 88, 100_001)).astype(np.float32)
+    gelu = functions.scalar_function(functions.gelu, F32)
+    assert np.array_equal(interpret.apply(gelu, x), x)
+    assert not interpret.apply(gelu, -x).any()
+
+
 @pytest.mark.parametrize(("name", "exact"), [("sin", np.sin), ("cos", np.cos)])
 def test_sine_error_bound(name: str, exact: Callable[[Exact], Exact], rounding: str) -> None:
     x = points()
@@ -140,7 +157,18 @@ def test_pow_error_bound(rounding: str) -> None:
 
 
 def test_functions_are_as_wide_as_their_argument() -> None:
-    for name in ("exp", "log", "sigmoid", "tanh", "erf", "softplus", "gelu", "gelu_tanh", "reciprocal_square_root"):
+    for name in (
+        "exp",
+        "log",
+        "sigmoid",
+        "tanh",
+        "erf",
+        "softplus",
+        "gelu",
+        "gelu_tanh",
+        "silu",
+        "reciprocal_square_root",
+    ):
         function = functions.scalar_function(getattr(functions, name), F32)
         wide = Var("v", F32.wide(4))
         assert inline(Block(), function, (wide,)).type == F32.wide(4)

@@ -74,6 +74,23 @@ _ERF_OUTSIDE = (
     0.0032122142147272825,
     -0.0002136547554982826,
 )
+# p(u) with p^2 = erfc(u / sqrt 2) for u up to _GELU_END.
+_GELU = (
+    1.0,
+    -0.39894217252731323,
+    -0.07957573980093002,
+    0.03471631184220314,
+    0.010820078663527966,
+    -0.003232558723539114,
+    -0.0005320797790773213,
+    -0.00012664677342399955,
+    0.0002454716886859387,
+    -8.120765414787456e-05,
+    1.271332712349249e-05,
+    -1.0089598845297587e-06,
+    3.2874115873937626e-08,
+)
+_GELU_END = 5.5
 
 _SIN = (1.0, -0.16666655242443085, 0.008332189172506332, -0.0001951828453456983)
 _COS = (1.0, -0.5, 0.04166664555668831, -0.0013887309469282627, 2.4432327336398885e-05)
@@ -203,18 +220,32 @@ def _with_sign_of(x: Expr, size: Expr) -> Expr:
 
 
 def gelu(block: Block, x: Expr) -> Expr:
-    """x (1 + erf(x / sqrt 2)) / 2. Within 2^-23 |x|."""
-    half = block.let("half", x * 0.5)
-    return block.let("gelu", Fma(half, erf(block, x * math.sqrt(0.5)), half))
+    """x (1 + erf(x / sqrt 2)) / 2. Within 2^-23 |x|; 0 from -5.5 down.
+
+    max(x, 0) - u p(u)^2 / 2 with u = |x|: p^2 is erfc(u / sqrt 2). One polynomial serves all x, where erf takes two
+    and an exponential. It is below 0 at 5.5, where u ends, and 0 is what counts there.
+    """
+    x = block.let("x", x)
+    size = block.let("size", at_most(Unary("abs", x), _GELU_END))
+    root = block.let("root", at_least(polynomial(block, size, _GELU), 0.0))
+    return block.let("gelu", Fma((root * -0.5) * size, root, at_least(x, 0.0)))
 
 
 def gelu_tanh(block: Block, x: Expr) -> Expr:
-    """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, the usual stand-in for gelu. Within 2^-23 |x|."""
-    half = block.let("half", x * 0.5)
-    factor = math.sqrt(2 / math.pi)
+    """x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2, the usual stand-in for gelu. Within 2^-23 |x|.
+
+    (1 + tanh z) / 2 is 1 / (1 + e^-2z).
+    """
     x = block.let("x", x)
-    inner = x * Fma(x * x, Const(0.044715 * factor, x.type), Const(factor, x.type))
-    return block.let("gelu", Fma(half, tanh(block, inner), half))
+    factor = -2 * math.sqrt(2 / math.pi)
+    inner = block.let("inner", x * Fma(x * x, Const(0.044715 * factor, x.type), Const(factor, x.type)))
+    return block.let("gelu", x / (exp(block, inner) + 1.0))
+
+
+def silu(block: Block, x: Expr) -> Expr:
+    """x / (1 + e^-x), which is x sigmoid(x). 2.5 ulp where the result is 2^-118 or more, else within that."""
+    x = block.let("x", x)
+    return block.let("silu", x / (exp(block, Unary("neg", x)) + 1.0))
 
 
 def softplus(block: Block, x: Expr) -> Expr:

@@ -178,7 +178,7 @@ class Silu(Elementwise):
         return x * _sigmoid(x)
 
     def scalar(self, block: Block, x: Expr) -> Expr:
-        return x * functions.sigmoid(block, x)
+        return functions.silu(block, x)
 
 
 @op("HardSwish")
