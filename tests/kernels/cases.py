@@ -21,6 +21,7 @@ from tests.kernels.integer_cases import integer_convolutions, integer_matmuls, p
 from tests.kernels.operations import operations
 from tests.kernels.row_cases import places_of_best, reductions, rows
 from tests.kernels.window_cases import matmuls, pools, resizes
+from tests.kernels.winograd_cases import winograds
 
 
 def single_operations() -> Iterator[KernelCase]:
@@ -44,6 +45,7 @@ CASES: list[KernelCase] = [
         pools,
         resizes,
         matmuls,
+        winograds,
         compressed_matmuls,
         widenings,
         integer_matmuls,

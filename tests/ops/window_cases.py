@@ -71,6 +71,11 @@ CONV = [
     conv("volume-depthwise", (2, 5, 4, 6, 8), (8, 3, 3, 3, 1), strides=(2, 1, 1), pads=(1,) * 6, group=8),
     conv("volume-depthwise-plane", (2, 5, 4, 6, 3), (3, 1, 3, 3, 1), strides=(2, 1, 2), pads=(0, 1, 1) * 2, group=3),
     conv("volume-depthwise-line", (2, 5, 2, 3, 5), (5, 3, 1, 1, 1), dilations=(2, 1, 1), group=5, bias=False),
+    conv(
+        "winograd", (2, 9, 10, 8), (12, 3, 3, 8), pads=(1, 1, 1, 1), then=epilogue(), extra=floats(2, 9, 10, 12, seed=5)
+    ),
+    conv("winograd-pads-differ", (1, 7, 6, 12), (9, 3, 3, 12), pads=(0, 2, 1, 1), bias=False),
+    conv("winograd-empty-batch", (0, 5, 5, 8), (8, 3, 3, 8), pads=(1, 1, 1, 1)),
     conv("nchw", (1, 5, 6, 7), (9, 5, 3, 3), pads=(1, 1, 1, 1), layout="NCHW", then=activation(), kernel=False),
     conv("nchw-depthwise", (1, 6, 6, 7), (6, 1, 3, 3), pads=(1, 1, 1, 1), group=6, layout="NCHW", kernel=False),
     conv("empty-batch", (0, 5, 5, 4), (8, 3, 3, 4), pads=(1, 1, 1, 1)),

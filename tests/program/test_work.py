@@ -68,6 +68,19 @@ def test_convolution(group: int) -> None:
     assert product == (flops, 4 * (padded * 4 + 9 * (4 // group) * 6 + pixels * 6 + 6))
 
 
+def test_winograd_convolution() -> None:
+    """Counted as the convolution that it is; the weights are those that are read."""
+
+    def make(builder: Builder) -> Value:
+        x = builder.input("x", float32, (N, H, W, 8))
+        attributes = {"strides": (1, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "layout": "NHWC"}
+        return builder.emit("Conv", x, constant(builder, 12, 3, 3, 8), constant(builder, 12), **attributes)
+
+    pixels = 2 * 9 * 11
+    tensors = 4 * (pixels * 8 + 36 * 2 * 8 * 8 + pixels * 12 + 12)
+    assert work_of(make) == {"winograd_4": (2 * pixels * 9 * 8 * 12, tensors)}
+
+
 def test_depthwise_convolution() -> None:
     def make(builder: Builder) -> Value:
         x = builder.input("x", float32, (N, H, W, 8))

@@ -36,6 +36,7 @@ from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
 from intab.ops.pad import constant_border
+from intab.ops.winograd_lowering import lower_winograd, winograd_transform
 
 _Size = TypeVar("_Size")
 
@@ -138,9 +139,13 @@ def lower_conv(conv: Convolution, lowering: Lowering, operands: Sequence[Value |
     half = len(conv.pads) // 2
     begins, ends = (three_axes(pads, 0) for pads in (conv.pads[:half], conv.pads[half:]))
     shape = (x.shape[0], *three_axes(x.shape[1:-1], 1), geometry.channels)
-    picture = _padded(lowering, lowering.place(x), geometry, shape, begins, ends)
     out = OutputShape((), output.shape[:-1], geometry.features)
     finish = epilogue_operands(lowering, out, bias, conv.epilogue, extra)
+    transform = winograd_transform(conv, lowering, w, output)
+    if transform is not None:  # it pads as it reads
+        lower_winograd(lowering, transform, x, w, begins[1:], finish, output)
+        return
+    picture = _padded(lowering, lowering.place(x), geometry, shape, begins, ends)
     _lower_geometry(lowering, geometry, picture, w, finish, lowering.place(output))
 
 

@@ -1,0 +1,233 @@
+"""Convolution with windows of 3 x 3 by Winograd's algorithm: tiles of outputs with fewer products.
+
+An item takes blocks of tiles, one after the other, through three stages in room of its own that stays in the
+second-level cache: it transforms the tiles' inputs, multiplies them with the transformed weights (a matmul for each
+of the transform's positions), and transforms the products into outputs.
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+from intab.kernels.block import KernelWriter, at, load
+from intab.kernels.families import register_tile as tile
+from intab.kernels.families.register_tile import (
+    F32X4,
+    LANES,
+    PLAIN,
+    TILE_COLUMNS,
+    TILE_ROWS,
+    VECTORS,
+    Epilogue,
+    ExtraOperands,
+)
+from intab.kernels.families.winograd_transform import Transform, transform_inputs, transform_outputs
+from intab.kernels.ir import F32, I32, Const, Expr, Kernel, Type, Var, Word
+
+# Elements between the matrices of neighbouring positions beyond their own: matrices whose sizes are powers of two
+# would else lie in the same lines of the first-level cache.
+APART = 16
+
+
+@cache
+def winograd(transform: Transform, epilogue: Epilogue = PLAIN) -> Kernel:
+    """Picture x [images, height, width, channels] * weights -> [images, out_height, out_width, columns], stride 1.
+
+    `channels` is a multiple of LANES. Pixels outside the picture are zeros: no border is needed. Buffers: x; b
+    (transformed weights: for each position the panels of channels x columns); bias, e0 ..., out; a (f32, room an
+    item for positions * (block_tiles * channels + APART) numbers) and products (the same with block_columns).
+    Words: height, width, channels, top, left (lines and columns of zeros before the picture), out_height, out_width,
+    columns; tiles_down, tiles_across (of an image), tiles (in all); block_tiles, block_columns (whole panels),
+    item_tiles (whole blocks); the epilogue's, whose rows are output pixels.
+    Items: ceil(tiles / item_tiles) * ceil(columns / block_columns).
+    """
+    kernel = KernelWriter(f"winograd_{transform.outputs}")
+    kernel.buffer("x", "f32", "read")
+    kernel.buffer("b", "f32", "read")
+    if epilogue.bias:
+        kernel.buffer("bias", "f32", "read")
+    extras = ExtraOperands(kernel, epilogue)
+    kernel.buffer("out", "f32", "read_write")
+    kernel.buffer("a", "f32", "read_write")
+    kernel.buffer("products", "f32", "read_write")
+    sizes = _Sizes(*(kernel.word(name) for name in _Sizes.__dataclass_fields__))
+    block_tiles, block_columns, item_tiles = (kernel.word(n) for n in ("block_tiles", "block_columns", "item_tiles"))
+    runs = kernel.let("runs", (sizes.tiles + item_tiles - 1) // item_tiles)
+    begin = kernel.let("begin", kernel.item % runs * item_tiles)
+    end = kernel.let("end", sizes.tiles.minimum(begin + item_tiles))
+    first_column = kernel.let("first_column", kernel.item // runs * block_columns)
+    last_column = kernel.let("last_column", sizes.columns.minimum(first_column + block_columns))
+    a_step = kernel.let("a_step", block_tiles * sizes.channels + APART)
+    product_step = kernel.let("product_step", block_tiles * block_columns + APART)
+    a_start = kernel.let("a_start", kernel.item * a_step * transform.positions)
+    product_start = kernel.let("product_start", kernel.item * product_step * transform.positions)
+    writer = _Stages(kernel, transform, sizes, extras)
+    # A loop steps by a constant, so it counts blocks.
+    with kernel.loop("block", 0, (end - begin + block_tiles - 1) // block_tiles) as block:
+        first_tile = kernel.let("first_tile", begin + block * block_tiles)
+        count = kernel.let("count", block_tiles.minimum(end - first_tile))
+        with kernel.loop("entering", 0, count) as entering:
+            writer.enter(first_tile + entering, a_start + entering * sizes.channels, a_step)
+        with (
+            kernel.loop("position", 0, Const(transform.positions, I32)) as position,
+            kernel.loop("column", first_column, last_column, TILE_COLUMNS) as column,
+        ):
+            target = product_start + position * product_step + column - first_column
+            writer.multiply(a_start + position * a_step, position, column, count, target, block_columns)
+        with kernel.loop("leaving", 0, count) as leaving:
+            writer.leave(
+                first_tile + leaving,
+                product_start + leaving * block_columns,
+                product_step,
+                first_column,
+                last_column,
+            )
+    return kernel.kernel()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sizes:
+    """The words that describe the problem, in their order."""
+
+    height: Word
+    width: Word
+    channels: Word
+    top: Word
+    left: Word
+    out_height: Word
+    out_width: Word
+    columns: Word
+    tiles_down: Word
+    tiles_across: Word
+    tiles: Word
+
+
+@dataclass(frozen=True, slots=True)
+class _Stages:
+    """Writes the three stages."""
+
+    kernel: KernelWriter
+    transform: Transform
+    sizes: _Sizes
+    extras: ExtraOperands
+
+    def enter(self, number: Expr, target: Expr, step: Expr) -> None:
+        """Transform one tile's inputs: to element `target` of each position, `step` apart."""
+        kernel, sizes, inputs = self.kernel, self.sizes, self.transform.inputs
+        image, down, across = self._place(number)
+        y = kernel.let("y", down * self.transform.outputs - sizes.top)
+        x = kernel.let("x", across * self.transform.outputs - sizes.left)
+        source = kernel.let("source", ((image * sizes.height + y) * sizes.width + x) * sizes.channels)
+        whole = y.ge(0) & x.ge(0) & (y + inputs).le(sizes.height) & (x + inputs).le(sizes.width)
+        target = kernel.let("entered", target)
+        with kernel.when(whole), kernel.tile("enter"):
+            self._enter(source, target, step, None)
+        with kernel.otherwise(), kernel.tile("enter_border"):
+            lines = [kernel.let("line_inside", _inside(y + i, sizes.height)) for i in range(inputs)]
+            columns = [kernel.let("column_inside", _inside(x + i, sizes.width)) for i in range(inputs)]
+            self._enter(source, target, step, (lines, columns))
+
+    def _enter(self, source: Expr, target: Expr, step: Expr, inside: tuple[list[Var], list[Var]] | None) -> None:
+        kernel, channels, inputs = self.kernel, self.sizes.channels, self.transform.inputs
+        line = kernel.let("line", self.sizes.width * channels)
+        lines = [kernel.let(f"line{i}", at("x", source + line * i)) for i in range(inputs)]
+        writing = kernel.let("writing", at("a", target))
+
+        def pixel(i: int, j: int) -> Expr:
+            if inside is None:
+                return kernel.let("pixel", load("x", lines[i], F32X4))
+            value = kernel.let("pixel", Const(0.0, F32X4))
+            with kernel.when(inside[0][i] & inside[1][j]):
+                kernel.assign(value, load("x", lines[i], F32X4))
+            return value
+
+        with kernel.loop("channel", 0, channels, LANES):
+            half = []
+            for j in range(inputs):
+                half.append(transform_inputs(kernel, self.transform, [pixel(i, j) for i in range(inputs)]))
+                for pointer in lines:
+                    kernel.advance(pointer, channels if j < inputs - 1 else LANES - channels * (inputs - 1))
+            for i in range(inputs):
+                for value in transform_inputs(kernel, self.transform, [half[j][i] for j in range(inputs)]):
+                    kernel.store("a", writing, value)
+                    kernel.advance(writing, step)
+            kernel.advance(writing, LANES - step * self.transform.positions)
+
+    def multiply(self, left: Expr, position: Expr, column: Expr, count: Expr, target: Expr, target_row: Expr) -> None:
+        """A panel's columns of one position's products, for all tiles of the block."""
+        kernel, depth, columns = self.kernel, self.sizes.channels, self.sizes.columns
+        with kernel.tile("multiply"):
+            panels = (columns + (TILE_COLUMNS - 1)) // TILE_COLUMNS
+            right = kernel.let("right", (position * (panels * TILE_COLUMNS) + column) * depth)
+            with kernel.loop("row", 0, count, TILE_ROWS) as row:
+                rows = [kernel.let(f"row{i}", (row + i).minimum(count - 1)) for i in range(TILE_ROWS)]
+                sums = tile.start_sums(kernel, PLAIN, column)
+                pointers = [kernel.let(f"a{i}", at("a", left + number * depth)) for i, number in enumerate(rows)]
+                tile.accumulate(kernel, sums, pointers, kernel.let("panel", at("b", right)), depth)
+                for i, number in enumerate(rows):
+                    place = kernel.let("place", target + number * target_row)
+                    for j in range(VECTORS):
+                        kernel.store("products", place, sums[i][j], LANES * j)
+
+    def leave(self, number: Expr, source: Expr, step: Expr, first_column: Expr, last_column: Expr) -> None:
+        """Transform one tile's products, and store them through the epilogue."""
+        kernel, sizes, outputs = self.kernel, self.sizes, self.transform.outputs
+        source = kernel.let("left_from", source)
+        with kernel.tile("leave"):
+            self._leave(source, step, last_column - first_column)
+            image, down, across = self._place(number)
+            y, x = kernel.let("y", down * outputs), kernel.let("x", across * outputs)
+            starts = self.extras.starts(kernel, Const(0, I32))
+            with kernel.loop("out_y", 0, (sizes.out_height - y).minimum(outputs)) as out_y:
+                pixel = kernel.let("pixel", (image * sizes.out_height + y + out_y) * sizes.out_width + x)
+                with kernel.loop("out_x", 0, (sizes.out_width - x).minimum(outputs)) as out_x:
+                    values = kernel.let("values", source + (out_y * outputs + out_x) * step - first_column)
+                    self._finish(pixel + out_x, values, starts, first_column, last_column)
+
+    def _leave(self, source: Expr, step: Expr, columns: Expr) -> None:
+        """The outputs take the place of the first products of the same columns."""
+        kernel, inputs = self.kernel, self.transform.inputs
+        reading, writing = kernel.let("reading", at("products", source)), kernel.let("writing", at("products", source))
+        with kernel.loop("vector", 0, columns, LANES):
+            half = []
+            for _ in range(inputs):
+                values = []
+                for _ in range(inputs):
+                    values.append(kernel.let("product", load("products", reading, F32X4)))
+                    kernel.advance(reading, step)
+                half.append(transform_outputs(kernel, self.transform, values))
+            kernel.advance(reading, LANES - step * self.transform.positions)
+            done = [transform_outputs(kernel, self.transform, list(column)) for column in zip(*half, strict=True)]
+            for line in zip(*done, strict=True):
+                for value in line:
+                    kernel.store("products", writing, value)
+                    kernel.advance(writing, step)
+            kernel.advance(writing, LANES - step * self.transform.outputs**2)
+
+    def _finish(self, pixel: Expr, values: Expr, starts: list[Expr], first_column: Expr, last_column: Expr) -> None:
+        """Bias and epilogue of one output pixel; `values` is where its column 0 would lie."""
+        kernel, columns = self.kernel, self.sizes.columns
+        pixel = kernel.let("row", pixel)
+        whole = kernel.let("whole", last_column - last_column % LANES)
+
+        def run(begin: Expr, end: Expr, type: Type) -> None:
+            with kernel.loop("column", begin, end, type.lanes) as column:
+                value: Expr = load("products", values + column, type)
+                if self.extras.epilogue.bias:
+                    value = value + load("bias", column, type)
+                value = self.extras.apply(kernel, kernel.let("value", value), starts, pixel, column)
+                kernel.store("out", pixel * columns + column, value)
+
+        run(first_column, whole, F32X4)
+        run(whole, last_column, F32)
+
+    def _place(self, number: Expr) -> tuple[Expr, Expr, Expr]:
+        """Image, line and column of a tile."""
+        kernel, sizes = self.kernel, self.sizes
+        tiles = kernel.let("image_tiles", sizes.tiles_down * sizes.tiles_across)
+        image = kernel.let("image", number // tiles)
+        inside = kernel.let("inside", number % tiles)
+        return image, inside // sizes.tiles_across, inside % sizes.tiles_across
+
+
+def _inside(index: Expr, size: Expr) -> Expr:
+    return index.ge(0) & index.lt(size)

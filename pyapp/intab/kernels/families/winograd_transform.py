@@ -1,0 +1,153 @@
+"""Winograd's algorithm for windows of three: the matrices, and how a kernel multiplies with them.
+
+F(m, 3) computes m neighbouring outputs of a window of three from n = m + 2 inputs d with n products instead of 3m:
+outputs = At [(G g) * (Bt d)], g the window. In two dimensions each matrix is applied to lines, then to columns.
+The matrices follow from n - 1 points, of which all but 0 come in pairs p, -p, and the point at infinity: the outer
+sides are values of polynomials there (Toom and Cook). Source: A. Lavin, S. Gray, "Fast Algorithms for Convolutional
+Neural Networks", 2016; for the choice of points B. Barabasz et al., "Error Analysis and Improving the Accuracy of
+Winograd Convolution for Deep Neural Networks", 2020.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intab.kernels.block import Block
+from intab.kernels.families.register_tile import TILE_COLUMNS
+from intab.kernels.ir import Const, Expr, Fma
+
+WINDOW = 3
+Matrix = tuple[tuple[Fraction, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Transform:
+    """F(outputs x outputs, 3 x 3) with points 0, p, -p for each p of `pairs`, and infinity."""
+
+    outputs: int
+    pairs: tuple[Fraction, ...]
+
+    def __post_init__(self) -> None:
+        if 2 * len(self.pairs) + 2 != self.inputs:
+            raise ValueError(f"{self.outputs} outputs need {self.inputs // 2 - 1} pairs of points.")
+
+    @property
+    def inputs(self) -> int:
+        """Inputs of a line, which are also the products of a line."""
+        return self.outputs + WINDOW - 1
+
+    @property
+    def positions(self) -> int:
+        """Products of a tile."""
+        return self.inputs**2
+
+    @property
+    def points(self) -> tuple[Fraction, ...]:
+        """All points but infinity; a pair's lie next to each other."""
+        return (Fraction(0), *(sign * p for p in self.pairs for sign in (1, -1)))
+
+    def input_matrix(self) -> Matrix:
+        """Bt [inputs, inputs]: coefficients of the polynomial that is zero at all points but the row's."""
+        rows = [_with_roots([q for q in self.points if q != p]) for p in self.points]
+        return (*((*row, Fraction(0)) for row in rows), _with_roots(self.points))
+
+    def filter_matrix(self) -> Matrix:
+        """G [inputs, 3]: the window's polynomial at the points, over what Bt's is there."""
+
+        def row(p: Fraction) -> tuple[Fraction, ...]:
+            scale = Fraction(1)
+            for q in self.points:
+                scale *= p - q if q != p else 1
+            return tuple(p**k / scale for k in range(WINDOW))
+
+        return (*map(row, self.points), (Fraction(0),) * (WINDOW - 1) + (Fraction(1),))
+
+    def output_matrix(self) -> Matrix:
+        """At [outputs, inputs]: powers of the points."""
+        last = self.outputs - 1
+        return tuple((*(p**i for p in self.points), Fraction(int(i == last))) for i in range(self.outputs))
+
+
+# Points of small errors: see tests/kernels/test_winograd.py for what they are.
+SMALL = Transform(2, (Fraction(1),))
+LARGE = Transform(4, (Fraction(3, 4), Fraction(3, 2)))
+
+
+# Filters that are transformed at a time: what lies between is in float64.
+FILTERS_AT_ONCE = 8 * TILE_COLUMNS
+
+
+def pack_filters(transform: Transform, filters: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[count, 3, 3, depth] -> G filter Gt of each in panels [positions, panels, depth, TILE_COLUMNS], rounded once."""
+    count, _, _, depth = filters.shape
+    n, panels = transform.inputs, -(-count // TILE_COLUMNS)
+    matrix = transform.filter_matrix()
+    packed = np.zeros((n, n, panels, depth, TILE_COLUMNS), np.float32)
+    by_column = packed.transpose(0, 1, 3, 2, 4)
+    for first in range(0, count, FILTERS_AT_ONCE):
+        taps = filters[first : first + FILTERS_AT_ONCE].transpose(1, 2, 3, 0).astype(np.float64)
+        padded = np.pad(taps, ((0, 0), (0, 0), (0, 0), (0, -taps.shape[-1] % TILE_COLUMNS)))
+        wanted = by_column[:, :, :, first // TILE_COLUMNS :][:, :, :, : padded.shape[-1] // TILE_COLUMNS]
+        for i, row in enumerate(matrix):
+            line = _weighted(row, padded)
+            for j, column in enumerate(matrix):
+                wanted[i, j] = _weighted(column, line).reshape(depth, -1, TILE_COLUMNS)
+    return packed.reshape(n * n, panels, depth, TILE_COLUMNS)
+
+
+def _weighted(coefficients: Sequence[Fraction], arrays: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The sum of coefficient * array over the first axis."""
+    terms = [a if c == 1 else a * float(c) for c, a in zip(coefficients, arrays, strict=True) if c]
+    return sum(terms[1:], start=terms[0])
+
+
+def transform_inputs(block: Block, transform: Transform, values: Sequence[Expr]) -> list[Expr]:
+    """Bt times a vector. Rows of a pair have the same even part and opposite odd parts."""
+    matrix = transform.input_matrix()
+    results = [combination(block, matrix[0], values)]
+    for i in range(1, transform.inputs - 1, 2):
+        both = tuple(zip(matrix[i], matrix[i + 1], strict=True))
+        even = combination(block, [(a + b) / 2 for a, b in both], values)
+        odd = combination(block, [(a - b) / 2 for a, b in both], values)
+        results += [block.let("t", even + odd), block.let("t", even - odd)]
+    return [*results, combination(block, matrix[-1], values)]
+
+
+def transform_outputs(block: Block, transform: Transform, values: Sequence[Expr]) -> list[Expr]:
+    """At times a vector. Powers of a pair are equal or opposite, so that its sum or its difference is what counts."""
+    pairs = range(1, transform.inputs - 1, 2)
+    sums = [block.let("s", values[i] + values[i + 1]) for i in pairs]
+    differences = [block.let("d", values[i] - values[i + 1]) for i in pairs]
+    results = []
+    for power, row in enumerate(transform.output_matrix()):
+        parts = differences if power % 2 else sums
+        coefficients = [row[0], *(row[i] for i in pairs), row[-1]]
+        results.append(combination(block, coefficients, [values[0], *parts, values[-1]]))
+    return results
+
+
+def combination(block: Block, coefficients: Sequence[Fraction], values: Sequence[Expr]) -> Expr:
+    """The sum of coefficient * value, in as few instructions as it takes."""
+    terms = [(c, v) for c, v in zip(coefficients, values, strict=True) if c]
+    terms.sort(key=lambda term: (abs(term[0]) != 1, term[0] != 1))  # one that needs no product first
+    factor, total = terms[0]
+    if factor != 1:
+        total = Const(float(factor), total.type) * total
+    for factor, value in terms[1:]:
+        if abs(factor) == 1:
+            total = total + value if factor == 1 else total - value
+        else:
+            total = Fma(Const(float(factor), value.type), value, total)
+    return block.let("t", total)
+
+
+def _with_roots(roots: Sequence[Fraction]) -> tuple[Fraction, ...]:
+    """Coefficients, lowest power first, of the product of (x - root)."""
+    result = [Fraction(1)]
+    for root in roots:
+        lower = [-root * c for c in result] + [Fraction(0)]
+        result = [a + b for a, b in zip(lower, [Fraction(0), *result], strict=True)]
+    return tuple(result)

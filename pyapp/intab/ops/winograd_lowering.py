@@ -1,0 +1,157 @@
+"""Which convolutions become Winograd's, with which transform, and the step that they become."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from intab.dtypes import float32
+from intab.graph.dims import Dim, ceil_div, maximum, minimum
+from intab.graph.ir import Value
+from intab.kernels.families.register_tile import LANES, TILE_COLUMNS
+from intab.kernels.families.winograd import APART, winograd
+from intab.kernels.families.winograd_transform import LARGE, SMALL, WINDOW, Transform, pack_filters
+from intab.ops.arrays import Numbers
+from intab.ops.dense import EpilogueOperands, dense_work
+from intab.ops.lowering import Lowering
+from intab.ops.packing import Packing, packing
+
+_TRANSFORMS = {transform.outputs: transform for transform in (SMALL, LARGE)}
+LEAST_CHANNELS = 8
+# Outputs of a block, were they side by side: 12 large tiles or 24 small ones. More share each panel of weights, fewer
+# leave the block in the second-level cache.
+BLOCK_LINES = 48
+BLOCK_COLUMNS = 128
+# Each item has room of its own for a block. Threads share the items; more than they need is room for nothing.
+ROOM_NBYTES = 4 * 1024 * 1024
+FEWEST_ITEMS, MOST_ITEMS = 8, 16
+# Transformed weights are 4 times as large for the large transform, 1.8 times for the small one. Filters (channels in
+# times channels out) that this is worth it for: so many, or so many for each output pixel of a picture; and pixels
+# below which many filters had better be read as they are.
+FEW_FILTERS = 128 * 256
+FILTERS_A_PIXEL = 160
+FEW_PIXELS = 100
+# Of the products of the convolution as it is, at most this share may be left, or the transforms eat up what is won.
+WORTHWHILE = 0.7
+
+
+class Windows(Protocol):
+    """What the choice reads of a Conv."""
+
+    @property
+    def strides(self) -> tuple[int, ...]: ...
+    @property
+    def dilations(self) -> tuple[int, ...]: ...
+    @property
+    def group(self) -> int: ...
+
+
+def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Value) -> Transform | None:
+    """The transform that suits a convolution by w [O, 3, 3, C] to output [N, H, W, O], None where there is none.
+
+    Sizes that are not known are taken for large. Weights must be fixed at load, since that is when they are packed.
+    """
+    if lowering.constant(w) is None or w.shape[1:-1] != (WINDOW, WINDOW) or conv.group != 1:
+        return None
+    if any(step != 1 for step in (*conv.strides, *conv.dilations)):
+        return None
+    features, channels = w.shape[0], w.shape[-1]
+    assert isinstance(features, int) and isinstance(channels, int)
+    if channels % LANES or min(channels, features) < LEAST_CHANNELS:
+        return None
+    _, height, width, _ = output.shape
+    filters = channels * features
+    if not isinstance(height, int) or not isinstance(width, int):
+        return LARGE if filters <= FEW_FILTERS else SMALL
+    pixels = height * width
+    few = filters <= max(FEW_FILTERS, FILTERS_A_PIXEL * pixels)
+    if not few and pixels < FEW_PIXELS:
+        return None
+    transform = LARGE if few else SMALL
+    tiles = ceil_div(height, transform.outputs) * ceil_div(width, transform.outputs)
+    return transform if transform.positions * tiles <= WORTHWHILE * WINDOW * WINDOW * pixels else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """How tiles and columns are cut into items."""
+
+    tiles: int
+    columns: int
+    item_tiles: Dim
+    items: Dim
+
+    def room(self, transform: Transform, of_tile: int) -> Dim:
+        """Elements for `of_tile` numbers of each position of each tile of a block, for all items."""
+        return self.items * (transform.positions * (self.tiles * of_tile + APART))
+
+
+def lower_winograd(
+    lowering: Lowering,
+    transform: Transform,
+    x: Value,
+    w: Value,
+    begins: Sequence[Dim],
+    operands: EpilogueOperands,
+    output: Value,
+) -> None:
+    """The step of a convolution; `begins` are the lines and columns of zeros before the picture."""
+    images, height, width, _ = x.shape
+    _, out_height, out_width, _ = output.shape
+    features, channels = w.shape[0], w.shape[-1]
+    assert isinstance(features, int) and isinstance(channels, int)  # as winograd_transform has seen
+    down, across = ceil_div(out_height, transform.outputs), ceil_div(out_width, transform.outputs)
+    blocks = _blocks(lowering, transform, images * down * across, channels, features)
+    shape = (transform.positions, -(-features // TILE_COLUMNS), channels, TILE_COLUMNS)
+    name = f"winograd of {transform.outputs} outputs"
+    lowering.step(
+        winograd(transform, operands.epilogue),
+        {
+            "x": lowering.place(x),
+            "b": lowering.weight((w,), name, shape, Packing("winograd filters", (transform.outputs,))),
+            "out": lowering.place(output),
+            "a": lowering.scratch(float32, blocks.room(transform, channels)),
+            "products": lowering.scratch(float32, blocks.room(transform, blocks.columns)),
+            **operands.buffers,
+        },
+        {
+            "height": height,
+            "width": width,
+            "channels": channels,
+            "top": begins[0],
+            "left": begins[1],
+            "out_height": out_height,
+            "out_width": out_width,
+            "columns": features,
+            "tiles_down": down,
+            "tiles_across": across,
+            "tiles": images * down * across,
+            "block_tiles": blocks.tiles,
+            "block_columns": blocks.columns,
+            "item_tiles": blocks.item_tiles,
+            **operands.words,
+        },
+        blocks.items,
+        # What the convolution is, not what is left of it: products that are saved are speed.
+        work=dense_work(
+            (2, *output.shape[:-1], WINDOW * WINDOW * channels, features), operands, x.shape, shape, output.shape
+        ),
+    )
+
+
+def _blocks(lowering: Lowering, transform: Transform, tiles: Dim, channels: int, features: int) -> _Blocks:
+    block_tiles = BLOCK_LINES // transform.outputs
+    if isinstance(tiles, int):
+        block_tiles = min(block_tiles, max(1, tiles))
+    columns = min(BLOCK_COLUMNS, -(-features // TILE_COLUMNS) * TILE_COLUMNS)
+    across = -(-features // columns)
+    nbytes = float32.itemsize * transform.positions * block_tiles * (channels + columns)
+    most = min(MOST_ITEMS, max(FEWEST_ITEMS, ROOM_NBYTES // nbytes)) if lowering.target.has("threads") else 1
+    runs = max(1, most // across)
+    # At least one block, of which an empty batch has none.
+    item_tiles = block_tiles * maximum(1, ceil_div(ceil_div(tiles, block_tiles), runs))
+    return _Blocks(block_tiles, columns, item_tiles, across * minimum(runs, ceil_div(tiles, item_tiles)))
+
+
+@packing("winograd filters")
+def _winograd_filters(array: Numbers, outputs: int) -> Numbers:
+    return pack_filters(_TRANSFORMS[outputs], array)

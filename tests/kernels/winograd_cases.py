@@ -1,0 +1,103 @@
+"""Cases of Winograd's convolution."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from intab.kernels.families.register_tile import Epilogue, pad_columns
+from intab.kernels.families.winograd import APART, winograd
+from intab.kernels.families.winograd_transform import LARGE, SMALL, Transform, pack_filters
+from tests.kernels.case import Array, KernelCase, case, ceil_div, normal
+from tests.kernels.elementwise_cases import ADD
+
+
+def windows(x: Array, filters: Array, pads: tuple[int, ...]) -> Array:
+    """The convolution itself, in float64: x [N, H, W, C], filters [O, 3, 3, C], pads top, left, bottom, right."""
+    top, left, bottom, right = pads
+    wide = np.pad(x.astype(np.float64), ((0, 0), (top, bottom), (left, right), (0, 0)))
+    height, width = wide.shape[1] - 2, wide.shape[2] - 2
+    seen = np.stack([wide[:, i : i + height, j : j + width] for i in range(3) for j in range(3)], axis=3)
+    result: Array = np.einsum("nhwtc,otc->nhwo", seen, filters.reshape(len(filters), 9, -1).astype(np.float64))
+    return result
+
+
+def winograd_case(
+    name: str,
+    transform: Transform,
+    x: Array,
+    filters: Array,
+    pads: tuple[int, ...],
+    blocks: tuple[int, int, int],
+    *,
+    finish: bool = False,
+    tolerance: float = 1e-4,
+) -> KernelCase:
+    """One case; `blocks` are block_tiles, block_columns and the blocks of an item."""
+    expected = windows(x, filters, pads)
+    images, out_height, out_width, columns = expected.shape
+    down, across = ceil_div(out_height, transform.outputs), ceil_div(out_width, transform.outputs)
+    block_tiles, block_columns, item_blocks = blocks
+    tiles = images * down * across
+    item_tiles = block_tiles * item_blocks
+    items = ceil_div(tiles, item_tiles) * ceil_div(columns, block_columns)
+    room = items * transform.positions
+    inputs = {"x": x, "b": pack_filters(transform, filters)}
+    epilogue = Epilogue()
+    words: dict[str, float] = {}
+    if finish:
+        bias, residual = normal(columns), normal(*expected.shape)
+        epilogue = Epilogue(True, ADD, (True,))
+        inputs |= {"bias": pad_columns(bias), "e0": residual}
+        words = {"e0_row": columns, "e0_batch": 0}
+        expected = expected + bias + residual
+    words |= {
+        "height": x.shape[1],
+        "width": x.shape[2],
+        "channels": x.shape[3],
+        "top": pads[0],
+        "left": pads[1],
+        "out_height": out_height,
+        "out_width": out_width,
+        "columns": columns,
+        "tiles_down": down,
+        "tiles_across": across,
+        "tiles": tiles,
+        "block_tiles": block_tiles,
+        "block_columns": block_columns,
+        "item_tiles": item_tiles,
+    }
+    rooms = {
+        "a": np.full(room * (block_tiles * x.shape[3] + APART), np.nan, np.float32),
+        "products": np.full(room * (block_tiles * block_columns + APART), np.nan, np.float32),
+    }
+    kernel = winograd(transform, epilogue)
+    made = case(
+        f"{kernel.name}-{name}",
+        kernel,
+        inputs | rooms,
+        words,
+        items,
+        expected.astype(np.float32),
+        tolerance=tolerance,
+        output="out",
+    )
+    return replace(made, scratch=frozenset(rooms))
+
+
+def winograds() -> Iterator[KernelCase]:
+    border = (1, 1, 1, 1)
+    for transform in (SMALL, LARGE):
+        for shape, columns, pads, blocks, finish in (
+            ((1, 9, 11, 8), 8, border, (6, 8, 1), False),
+            ((2, 7, 5, 12), 13, border, (3, 8, 2), True),
+            ((1, 1, 1, 4), 3, border, (12, 8, 1), True),
+            ((1, 3, 3, 4), 17, (0, 0, 0, 0), (7, 16, 1), False),
+            ((2, 6, 13, 20), 8, (2, 0, 1, 3), (4, 8, 3), False),
+            ((1, 4, 6, 4), 9, (0, 2, 0, 0), (1, 8, 1), True),
+            ((1, 3, 2, 4), 8, (5, 5, 5, 5), (6, 8, 2), False),
+        ):
+            name = f"{shape}-{columns}-{pads}-{blocks}"
+            yield winograd_case(
+                name, transform, normal(*shape), normal(columns, 3, 3, shape[-1]), pads, blocks, finish=finish
+            )
