@@ -15,6 +15,7 @@ from intab.kernels.ir import Expr, Kernel, Stmt, Type, Var
 from intab.kernels.wasm import encoding as wasm
 from intab.kernels.wasm import halves
 from intab.kernels.wasm import instructions as code
+from intab.kernels.wasm.constants import Key, loop_constants
 from intab.kernels.wasm.encoding import Function, Signature, signed, unsigned
 from intab.target import Target
 
@@ -104,6 +105,7 @@ class _Writer:
         self.local_types: list[int] = []
         self.known: dict[str, tuple[int, Type]] = {}
         self.used_by_tiles: dict[int, dict[str, None]] = {}
+        self.constants: dict[Key, int] = {}
 
     def function(self, signature: Signature) -> Function:
         return Function(signature, tuple(self.local_types), bytes(self.out))
@@ -164,19 +166,29 @@ class _Writer:
     def counted(
         self, index: int, begin: Callable[[], None], end: Callable[[], None], step: int, body: tuple[Stmt, ...]
     ) -> None:
-        """index = begin; if index < end: do: body; index += step; while index < end"""
+        """index = begin; if index < end: constants; do: body; index += step; while index < end"""
         limit = self.temporary(wasm.I32)
         begin()
         self.set(index)
         end()
         self.out += b"\x22" + unsigned(limit)
         self.get(index)
-        self.out += b"\x4a\x04\x40\x03\x40"  # i32.gt_s, if, loop
+        self.out += b"\x4a\x04\x40"  # i32.gt_s, if
+        self.constants = {key: self.constant_local(number) for key, number in loop_constants(body).items()}
+        self.out += b"\x03\x40"  # loop
         self.body(body)
+        self.constants = {}
         self.get(index)
         self.out += b"\x41" + signed(step) + b"\x6a\x22" + unsigned(index)
         self.get(limit)
         self.out += b"\x48\x0d\x00\x0b\x0b"  # i32.lt_s, br_if 0, end, end
+
+    def constant_local(self, number: ir.Const) -> int:
+        """A new local that holds a constant."""
+        self.constant(number)
+        index = self.temporary(value_type(number.type))
+        self.set(index)
+        return index
 
     def tile(self, tile: ir.Tile) -> None:
         captured = [name for name in self.used_by_tiles[id(tile)] if name in self.known]
@@ -326,6 +338,9 @@ class _Writer:
 
     def constant(self, expr: ir.Const) -> None:
         scalar, value = expr.type.scalar, expr.value
+        if (expr.type, value) in self.constants:
+            self.get(self.constants[expr.type, value])
+            return
         if scalar == "f32":
             data = wasm.float32(value)
         elif scalar == "f64":
