@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tests.kernels.attention_cases import attentions, packed_heads
 from tests.kernels.case import (
     KernelCase,
     case,
@@ -47,6 +48,8 @@ CASES: list[KernelCase] = [
         matmuls,
         winograds,
         compressed_matmuls,
+        packed_heads,
+        attentions,
         widenings,
         integer_matmuls,
         integer_convolutions,

@@ -8,6 +8,7 @@ from intab import dtypes
 from intab.dtypes import dtype_of
 from intab.graph.dims import floor_div, symbol
 from intab.graph.ir import Attribute
+from tests.ops.attention_cases import ATTENTION_CASES
 from tests.ops.bodies import body, epilogue
 from tests.ops.case import Numbers, OpCase, flags, floats, whole
 from tests.ops.compressed_cases import COMPRESSED_CASES
@@ -313,4 +314,5 @@ OP_CASES: list[OpCase] = [
     *NORM,
     *RECURRENT_CASES,
     *COMPRESSED_CASES,
+    *ATTENTION_CASES,
 ]

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from intab.graph.ir import Graph, Node, Value
 from intab.ops.broadcast import numbers
 from intab.ops.recurrent_parts import ACTIVATION_PARAMETERS
+from tests.ops.attention_export import attention
 from tests.ops.case import Numbers
 from tests.ops.integer_export import add_bytes, integer_product, lookup, quantized_element
 
@@ -358,4 +359,5 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "QuantizeLinear": _quantize,
     "CompressedMatMul": _compressed_matmul,
     "Range": _range,
+    "Attention": attention,
 }

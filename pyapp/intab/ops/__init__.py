@@ -3,6 +3,7 @@
 from intab.ops import (
     activation,
     arithmetic,
+    attention,
     compare,
     compressed_matmul,
     conv,
@@ -26,6 +27,7 @@ from intab.ops import (
 __all__ = [
     "activation",
     "arithmetic",
+    "attention",
     "compare",
     "compressed_matmul",
     "conv",

@@ -16,6 +16,7 @@ from intab.optimize.integer_products import INTEGER_PRODUCTS
 from intab.optimize.keep_compressed import COMPRESS_MATMUL, EXPAND_DEQUANTIZED, RECOGNISE_DEQUANTIZED
 from intab.optimize.passes import Effect, Pass, run_passes
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
+from intab.optimize.recognise_attention import RECOGNISE_ATTENTION
 from intab.optimize.recognise_gelu import RECOGNISE_GELU
 from intab.optimize.recognise_layer_norm import RECOGNISE_LAYER_NORM
 from intab.optimize.recognise_shuffle import RECOGNISE_SHUFFLE
@@ -50,6 +51,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     FOLD_SCALE,
     FOLD_BIAS,
     SINK_SCALE,
+    RECOGNISE_ATTENTION,
     SPREAD_QUANTIZATION,
     CHOOSE_LAYOUT,
     REMOVE_IDENTITIES,

@@ -107,9 +107,12 @@ def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var,
     """sums += rows[i][k] * panel[k] for k in 0 .. depth; the row and panel pointers move on by as much."""
 
     def products(k: int) -> None:
-        right = [block.let(f"right{j}", load("b", panel, F32X4, TILE_COLUMNS * k + LANES * j)) for j in range(VECTORS)]
+        right = [
+            block.let(f"right{j}", load(panel.buffer, panel, F32X4, TILE_COLUMNS * k + LANES * j))
+            for j in range(VECTORS)
+        ]
         for row, pointer in enumerate(rows):
-            left = block.let("left", Splat(load("a", pointer, F32, k), LANES))
+            left = block.let("left", Splat(load(pointer.buffer, pointer, F32, k), LANES))
             for j in range(VECTORS):
                 block.assign(sums[row][j], Fma(left, right[j], sums[row][j]))
 
@@ -138,14 +141,16 @@ def store_sums(
     columns: Expr,
     out_start: Expr,
     out_row: Word,
+    row_places: list[Expr] | None = None,
 ) -> None:
     """Store the sums through the epilogue: whole vectors where they fit, single columns at the right edge.
 
     `first_row` is the tile's, `rows` and `columns` the sizes of the output; element (r, c) lies at
-    out_start + r * out_row + c.
+    out_start + r * out_row + c, or with `row_places`, one for each row of the tile, at out_start + row_places[r] + c.
     """
     row_numbers = [block.let(f"row{i}", (first_row + i).minimum(rows - 1)) for i in range(len(sums))]
-    places = [block.let(f"place{i}", out_start + row * out_row + column) for i, row in enumerate(row_numbers)]
+    lines = row_places or [row * out_row for row in row_numbers]
+    places = [block.let(f"place{i}", out_start + line + column) for i, line in enumerate(lines)]
     for j in range(VECTORS):
         at = LANES * j
         with block.when((column + (at + LANES)).le(columns)):
@@ -161,11 +166,20 @@ def store_sums(
         return
     edge = block.let("edge", columns - columns % LANES)
     last = block.let("last", columns.minimum(column + TILE_COLUMNS))
-    with block.loop("r", first_row, rows.minimum(first_row + len(sums))) as row:
+
+    def finish_edge(row: Expr, line: Expr) -> None:
         with block.loop("c", edge.maximum(column), last) as edge_column:
-            place = block.let("edge_place", out_start + row * out_row + edge_column)
+            place = block.let("edge_place", out_start + line + edge_column)
             value = block.let("edge_value", load("out", place, F32))
             block.store("out", place, extras.apply(block, value, starts, row, edge_column))
+
+    if row_places is None:
+        with block.loop("r", first_row, rows.minimum(first_row + len(sums))) as row:
+            finish_edge(row, row * out_row)
+        return
+    for i, line in enumerate(row_places):
+        with block.when((first_row + i).lt(rows)):
+            finish_edge(row_numbers[i], line)
 
 
 class Blocks:
