@@ -6,14 +6,20 @@ from pytest_pyodide import run_in_pyodide
 from tests.browser.proofs import Proofs
 
 RUNS = 200
-# A compute worker within a worker that ends it a tenth of a second after a run has begun: the leader itself is in
-# the run by then and cannot.
+# A compute worker within a worker that ends it a tenth of a second after a run has begun, which it sees in the control
+# block: the leader itself is in the run by then and cannot.
 KILLER = b"""
 const inner = new Worker("/compute.js", { type: "module" });
 inner.onmessage = (event) => postMessage(event.data);
-onmessage = (event) => {
-  inner.postMessage(event.data);
-  if (typeof event.data === "number") setTimeout(() => inner.terminate(), 100);
+onmessage = ({ data }) => {
+  inner.postMessage(data);
+  if (data.kind !== "join") return;
+  const words = new Int32Array(data.memory.buffer);
+  const watch = setInterval(() => {
+    if (Atomics.load(words, (data.control + data.words.module) / 4) === 0) return;
+    clearInterval(watch);
+    setTimeout(() => inner.terminate(), 100);
+  }, 1);
 };
 """
 
@@ -50,6 +56,50 @@ def test_a_worker_killed_in_mid_run_is_an_error_and_the_next_run_has_another(sel
     assert at_once == 1  # until the new worker has reported ready
     assert again == 2
     assert counts == [2] * len(counts)
+
+
+# A compute worker within a worker that ends it when it has been in a run and that run is over.
+IDLE_KILLER = b"""
+const inner = new Worker("/compute.js", { type: "module" });
+inner.onmessage = (event) => postMessage(event.data);
+onmessage = ({ data }) => {
+  inner.postMessage(data);
+  if (data.kind !== "join") return;
+  const words = new Int32Array(data.memory.buffer);
+  const word = (name) => Atomics.load(words, (data.control + data.words[name]) / 4);
+  const watch = setInterval(() => {
+    if (word("calls") < 3 || word("module") !== 0) return;
+    clearInterval(watch);
+    inner.terminate();
+  }, 1);
+};
+"""
+
+
+@run_in_pyodide
+async def lost_between_runs(selenium, script):
+    from tests.browser.inside import teams
+
+    return await teams.lost_between_runs(script)
+
+
+def test_a_worker_ended_between_runs_is_missed_and_replaced(selenium, proofs: Proofs):
+    first, again, counts = lost_between_runs(selenium, proofs.serve("idle-killer.js", IDLE_KILLER))
+    assert (first, again) == (2, 2)
+    assert counts == [1] * len(counts)
+
+
+@run_in_pyodide
+async def sessions_in_turn(selenium, url, shape, runs):
+    from tests.browser.inside import teams
+
+    return await teams.sessions_in_turn(url, shape, runs)
+
+
+def test_sessions_share_a_team_that_ends_with_the_last(selenium, proofs: Proofs):
+    same, most, left = sessions_in_turn(selenium, "/site/models/ocr/cls.onnx", (2, 3, 48, 192), 60)
+    assert same
+    assert (most, left) == (2, 0)
 
 
 @run_in_pyodide

@@ -80,6 +80,13 @@ class WasmMemory:
         if out.nbytes:
             self._range(address, out.nbytes).assign_to(out.cast("B"))
 
+    def signal(self, address: int) -> None:
+        """Add one to the word at `address` of a shared memory and wake all who wait at it."""
+        js = door().js
+        words = js.Int32Array.new(self._memory.buffer, address, 1)
+        js.Atomics.add(words, 0, 1)
+        js.Atomics.notify(words, 0)
+
     def dispose(self) -> None:
         """Let go of the memory; a second call does nothing. The browser frees it when it next collects."""
         if self._memory is not None:

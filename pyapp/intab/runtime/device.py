@@ -7,13 +7,14 @@ from intab.backends.engine import Machine
 from intab.backends.wasm.browser import BrowserMachine, SharedMachine
 from intab.backends.wasm.desktop import WasmtimeMachine, wasmtime_is_installed
 from intab.backends.wasm.pool import Pool
+from intab.backends.wasm.threads import MOST_THREADS
 from intab.browser import in_browser
 from intab.browser.feature import features
 from intab.errors import BackendUnavailableError
 
 BACKENDS = ("wasm", "reference")
 # More threads than this wait for memory more than they compute, and each holds an instance of every module.
-MOST_THREADS = 8
+MOST_CHOSEN = 8
 # Up to so many processors, all of them compute; where there are more, half of them are slow cores or twins of others.
 FEW_PROCESSORS = 4
 
@@ -70,6 +71,10 @@ def _with_threads(choice: Choice, threads: int | None) -> Choice:
             f"threads={threads}: the page is not cross-origin isolated, so that workers cannot share memory. Have its "
             "server send the headers COOP: same-origin and COEP: require-corp, or use threads=1."
         )
+    if threads is not None and threads > MOST_THREADS:
+        raise BackendUnavailableError(
+            f"threads={threads}: there are at most {MOST_THREADS}. Leave it out, or ask for fewer."
+        )
     if threads is not None:
         return replace(choice, threads=threads).noted(f"threads={threads} asked for")
     useful = _useful_threads(seen.processors)
@@ -77,7 +82,7 @@ def _with_threads(choice: Choice, threads: int | None) -> Choice:
 
 
 def _useful_threads(processors: int) -> int:
-    return min(MOST_THREADS, processors if processors <= FEW_PROCESSORS else max(FEW_PROCESSORS, processors // 2))
+    return min(MOST_CHOSEN, processors if processors <= FEW_PROCESSORS else max(FEW_PROCESSORS, processors // 2))
 
 
 def _backend(backend: str) -> Choice:

@@ -125,6 +125,43 @@ async def lost_worker(script):
     return first, error, at_once, again, counts
 
 
+async def lost_between_runs(script):
+    """Runs around the end of a worker, which `script` ends after the first: threads before and after it, and counts."""
+    with machine_of(script=script) as machine:
+        bench = await bench_on(machine, (0,), (20, 1))
+        first = await bench.run_together()
+        machine.script = SharedMachine.script
+        runs = 1
+        while bench.instance.threads > 1:  # until it is missed
+            await asyncio.sleep(0.1)
+            bench.run()
+            runs += 1
+        again = await bench.run_together()
+        counts = [count - runs for count in bench.counts()]
+        bench.instance.dispose()
+    return first, again, counts
+
+
+async def sessions_in_turn(url, shape, runs):
+    """Sessions over one team, run in turn and disposed of in another order: whether all gave the same, and workers."""
+    feed = {"x": np.random.default_rng(4).standard_normal(shape, np.float32)}
+    alone = await load_model(url, threads=1)
+    expected = await alone.run(feed)
+    alone.dispose()
+    sessions = [await load_model(url, threads=threads) for threads in (2, 3, 2)]
+    most = proxies.live()["worker"]
+    same = True
+    for number in range(runs):
+        found = await sessions[number % len(sessions)].run(feed)
+        same &= all(np.array_equal(found[name], value) for name, value in expected.items())
+    for number in (1, 2, 0):
+        sessions[number].dispose()
+        if number:
+            found = await sessions[0].run(feed)
+            same &= all(np.array_equal(found[name], value) for name, value in expected.items())
+    return same, most, proxies.live().get("worker", 0)
+
+
 async def trap():
     """A run that divides by zero, and the threads of the run after it."""
     with machine_of() as machine:

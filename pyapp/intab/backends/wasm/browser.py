@@ -54,7 +54,13 @@ class SharedMachine:
         self._numbers_given = 0
 
     def team(self, helpers: int) -> Team:
-        """The team, of at least `helpers` workers: started when it is first asked for."""
+        """The team, of at least `helpers` workers: started when it is first asked for, anew when it has lost one.
+
+        One that never was ready is not replaced: its script cannot be run, and that will not change.
+        """
+        if self._team is not None and self._team.broken is not None and self._team.was_ready:
+            self._team.dispose()
+            self._team = None
         if self._team is None:
             control = ALIGNMENT + self._teams_made % CONTROL_BLOCKS * CONTROL_NBYTES
             self._teams_made += 1
@@ -63,13 +69,6 @@ class SharedMachine:
                 self._team.add(instance.number, instance.alone.module)
         self._team.grow_to(helpers)
         return self._team
-
-    def renew_team(self) -> None:
-        """A team lost a worker: end it, and start another, which takes part in runs once it is ready."""
-        if self._team is not None:
-            self._team.dispose()
-            self._team = None
-        self.team(max((instance.team_size - 1 for instance in self._instances.values()), default=0))
 
     async def instantiate(self, module: bytes, threads: int = 1) -> Instance:
         team = self.team(threads - 1)  # its workers start while the module is compiled
@@ -86,9 +85,14 @@ class SharedMachine:
         return instance
 
     def forget(self, number: int) -> None:
-        """An instance was disposed of."""
-        if self._instances.pop(number, None) is not None and self._team is not None:
+        """An instance was disposed of. With the last one the team ends."""
+        if self._instances.pop(number, None) is None or self._team is None:
+            return
+        if self._instances:
             self._team.drop(number)
+        else:
+            self._team.dispose()
+            self._team = None
 
     def dispose(self) -> None:
         if self._team is not None:
@@ -105,23 +109,36 @@ class TeamInstance:
         self.number = number
         self.team_size = threads
         self._machine = machine
+        self._disposed = False
 
     @property
     def threads(self) -> int:
-        return self.team_size if self._machine.team(self.team_size - 1).is_ready(self.number, self.team_size - 1) else 1
+        return 1 if self._ready_team() is None else self.team_size
 
     def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
-        if not together or self.threads == 1:
+        helpers = self.team_size - 1
+        team = self._ready_team() if together else None
+        if team is not None:
+            team.look_after(helpers)
+            team = self._ready_team()
+        if team is None:
             self.alone.run(table_address, step_count)
             return
         try:
-            team = self._machine.team(self.team_size - 1)
-            team.run(self.alone, self.number, self.team_size - 1, table_address, step_count)
+            team.run(self.alone, self.number, helpers, table_address, step_count)
         except IntabError:
-            self._machine.renew_team()
+            self._machine.team(helpers)  # another starts, and takes part in runs once it is ready
             raise
 
+    def _ready_team(self) -> Team | None:
+        """The team, if it is there and can run this module."""
+        if self.team_size == 1 or self._disposed:
+            return None
+        team = self._machine.team(self.team_size - 1)
+        return team if team.is_ready(self.number, self.team_size - 1) else None
+
     def dispose(self) -> None:
+        self._disposed = True
         self.alone.dispose()
         self._machine.forget(self.number)
 

@@ -8,9 +8,15 @@ the leader's patience ends and the run is poisoned.
 
 Steps whose record says so (chunk 0) are run by the leader alone, one after the other and without a meeting.
 
-    open(control, table, steps, module)   a run begins: workers that come from here on find it
+    open(control, table, steps, module, workers) -> away
+                                          a run begins, and the first so many workers are called to it; the bits of
+                                          those that only a message reaches
     lead(control) -> status               the leader's part (thread 0); returns when all workers have left
-    work(control, module) -> status       a worker's part; nothing to do when another module runs, or none
+    work(control, module, place) -> status
+                                          a worker's part; nothing to do when another module runs, or none
+
+Between runs workers wait at the word CALLS, in `web/compute.js`: a futex wakes them in a third of the time that a
+message takes, and costs the leader less.
 
 Waiting is a bounded spin, then a futex in slices of SLICE_MS, so that a poisoned run is noticed. Patience counts
 slices instead of reading a clock: a machine that was asleep has used up one slice. Source: WebAssembly threads
@@ -36,6 +42,20 @@ class Control(IntEnum):
     PATIENCE = 144  # slices that a thread waits for the others
     SLEEPERS = 192  # threads that sleep on STEP, or are about to
     INSIDE = 196  # workers that are in the run
+    CALLS = 256  # counts the times that workers were called
+    # From here on a word for each worker, by its place in the team:
+    SENT = 320  # messages to it, which it reads in its event loop only
+    ANSWERS = 448  # the last call that it has followed
+    STATES = 576  # a State
+    ITEMS = 704  # of each thread, the leader first: items of shared steps that it computed in the last run
+
+
+class State(IntEnum):
+    """What reaches a worker."""
+
+    AWAY = 0  # a message
+    AWAKE = 1  # a look at CALLS, which it takes all the time or after the run that it is in
+    ASLEEP = 2  # a futex at CALLS
 
 
 class Status(IntEnum):
@@ -46,7 +66,8 @@ class Status(IntEnum):
     TRAPPED = 2  # a worker's code stopped; written by compute.js
 
 
-CONTROL_NBYTES = 256
+CONTROL_NBYTES = 832
+MOST_WORKERS = 31  # as many as have a bit and a word
 SLICE_MS = 20
 # About 20 us of looking at a word in the first-level cache: most waits between steps are shorter, and waking a
 # sleeper takes 20 to 50 us.
@@ -120,7 +141,7 @@ NOTIFY, WAIT, LOAD, LOAD_64, STORE, STORE_64, ADD, SUBTRACT, SWAP_IF_64 = (
     0x49,
 )
 _WIDE = (LOAD_64, STORE_64, SWAP_IF_64)
-_PLUS, _MINUS, _TIMES, _DIVIDED, _EQUAL, _UNEQUAL, _BELOW, _IS_ZERO, _DROP = (
+_PLUS, _MINUS, _TIMES, _DIVIDED, _EQUAL, _UNEQUAL, _BELOW, _IS_ZERO, _OR, _SELECT, _DROP = (
     0x6A,
     0x6B,
     0x6C,
@@ -129,6 +150,8 @@ _PLUS, _MINUS, _TIMES, _DIVIDED, _EQUAL, _UNEQUAL, _BELOW, _IS_ZERO, _DROP = (
     0x47,
     0x49,
     0x45,
+    0x72,
+    0x1B,
     0x1A,
 )
 _WRAP, _WIDEN, _PLUS_64, _EQUAL_64, _UP_64, _DOWN_64 = 0xA7, 0xAD, 0x7C, 0x51, 0x86, 0x88
@@ -147,14 +170,24 @@ def add_together(functions: Functions, step_nbytes: int) -> list[tuple[str, int]
 
 
 def _open() -> Function:
-    control, table, steps, module = range(4)
+    control, table, steps, module, workers, state, asleep, away = range(8)
     code = _Code()
     code.get(control, table).atomic(STORE, Control.TABLE)
     code.get(control, steps).atomic(STORE, Control.END)
     code.get(control).i32(0).atomic(STORE, Control.DONE)
     code.get(control).i64(_NOT_YET << 32).atomic(STORE_64, Control.CLAIM)
     code.get(control, module).atomic(STORE, Control.MODULE)
-    return Function(Signature((I32, I32, I32, I32)), (), bytes(code))
+    # Called first, then looked at: who goes away after this looks at the call once more.
+    code.get(control).i32(1).atomic(ADD, Control.CALLS).raw(_DROP)
+    code.loop().get(workers).when()
+    code.get(workers).i32(1).raw(_MINUS).set(workers)
+    code.get(control, workers).i32(4).raw(_TIMES, _PLUS).atomic(LOAD, Control.STATES).set(state)
+    code.get(asleep, state).i32(State.ASLEEP).raw(_EQUAL, _OR).set(asleep)
+    code.get(away, away).raw(_PLUS).get(state).raw(_IS_ZERO, _OR).set(away)
+    code.again(1).end().end()
+    code.get(asleep).when().get(control).i32(_ALL).atomic(NOTIFY, Control.CALLS).raw(_DROP).end()
+    code.get(away)
+    return Function(Signature((I32,) * 5, (I32,)), (I32,) * 3, bytes(code))
 
 
 def _publish() -> Function:
@@ -184,8 +217,10 @@ def _alone(step_nbytes: int) -> Function:
 
 
 def _walk(publish: int, alone: int, step_nbytes: int) -> Function:
-    """(control, leader) -> status: take chunks until the last step is done."""
-    control, leader, table, end, step, record, chunk, items, number, count, spins, patience, seen, state = range(14)
+    """(control, thread) -> status: take chunks until the last step is done. The leader is thread 0."""
+    control, thread, table, end, step, record, chunk, items, number, count, spins, patience, seen, mine, state = range(
+        15
+    )
     code = _Code()
     code.get(control).load(Control.TABLE).set(table).get(control).load(Control.END).set(end)
     code.i32(_NOT_YET).set(seen).get(control).load(Control.PATIENCE).set(patience)
@@ -194,7 +229,9 @@ def _walk(publish: int, alone: int, step_nbytes: int) -> Function:
     code.get(control).atomic(LOAD, Control.POISON).leave().end()
     code.get(control).atomic(LOAD_64, Control.CLAIM).set(state)
     code.get(state).i64(32).raw(_DOWN_64, _WRAP).set(step)
-    code.get(step, end).raw(_EQUAL).when().i32(Status.WELL).leave().end()
+    code.get(step, end).raw(_EQUAL).when()
+    code.get(control, thread).i32(4).raw(_TIMES, _PLUS).get(mine).atomic(STORE, Control.ITEMS)
+    code.i32(Status.WELL).leave().end()
     code.get(step, seen).raw(_UNEQUAL).when()
     code.get(step).set(seen).get(control).load(Control.PATIENCE).set(patience).end()
     code.get(step).i32(_NOT_YET).raw(_UNEQUAL).when()
@@ -206,30 +243,31 @@ def _walk(publish: int, alone: int, step_nbytes: int) -> Function:
     code.get(number, count).raw(_BELOW).when()
     code.get(control, state, state).i64(1).raw(_PLUS_64).atomic(SWAP_IF_64, Control.CLAIM)
     code.get(state).raw(_EQUAL_64).when()
-    _one_chunk(code, record, chunk, items, number)
+    _one_chunk(code, record, chunk, items, number, mine)
     code.get(control).i32(1).atomic(ADD, Control.DONE).i32(1).raw(_PLUS).get(count).raw(_EQUAL).when()
     code.get(control).i32(0).atomic(STORE, Control.DONE)
     code.get(control, step).i32(1).raw(_PLUS).call(publish)
     code.end().end()
     code.again(3).end()
-    code.raw(0x05).get(leader).when()  # the leader's alone
+    code.raw(0x05).get(thread).raw(_IS_ZERO).when()  # the leader's alone
     code.get(control, table, step, end).call(alone).call(publish).again(3)
     code.end().end().end()
     _wait_for_step(code, control, step, spins)
     code.i32(_TIMED_OUT).raw(_EQUAL).when()
     code.get(patience).i32(1).raw(_MINUS).set(patience).get(patience).raw(_IS_ZERO).when()
-    code.get(leader).when().get(control).i32(Status.LATE).atomic(STORE, Control.POISON).end()
+    code.get(thread).raw(_IS_ZERO).when().get(control).i32(Status.LATE).atomic(STORE, Control.POISON).end()
     code.i32(Status.LATE).leave().end()
     code.end().again(0).end().raw(0x00)
-    return Function(Signature((I32, I32), (I32,)), (I32,) * 11 + (I64,), bytes(code))
+    return Function(Signature((I32, I32), (I32,)), (I32,) * 12 + (I64,), bytes(code))
 
 
-def _one_chunk(code: _Code, record: int, chunk: int, items: int, number: int) -> None:
-    """kernel(words, number * chunk, min(items, number * chunk + chunk)); number is used up."""
+def _one_chunk(code: _Code, record: int, chunk: int, items: int, number: int, mine: int) -> None:
+    """kernel(words, number * chunk, min(items, number * chunk + chunk)), counted in `mine`; number and chunk change."""
     code.get(number, chunk).raw(_TIMES).set(number)
-    code.get(record).load(4).get(number)
-    code.get(number, chunk).raw(_PLUS).get(items).get(number, chunk).raw(_PLUS).get(items).raw(_BELOW, 0x1B)
-    code.get(record).load(0).raw(0x11, 0, 0)
+    code.get(number, chunk).raw(_PLUS).set(chunk)
+    code.get(chunk, items, chunk, items).raw(_BELOW, _SELECT).set(chunk)
+    code.get(mine, chunk).raw(_PLUS).get(number).raw(_MINUS).set(mine)
+    code.get(record).load(4).get(number, chunk).get(record).load(0).raw(0x11, 0, 0)
 
 
 def _wait_for_step(code: _Code, control: int, step: int, spins: int) -> None:
@@ -246,7 +284,7 @@ def _lead(publish: int, alone: int, walk: int) -> Function:
     control, status, patience, inside, spins = range(5)
     code = _Code()
     code.get(control).get(control).load(Control.TABLE).i32(0).get(control).load(Control.END).call(alone).call(publish)
-    code.get(control).i32(1).call(walk).set(status)
+    code.get(control).i32(0).call(walk).set(status)
     # Closed first, then counted: who comes after this sees it closed, who came before is counted.
     code.get(control).i32(0).atomic(STORE, Control.MODULE)
     code.get(status).when().get(status).leave().end()
@@ -263,12 +301,12 @@ def _lead(publish: int, alone: int, walk: int) -> Function:
 
 
 def _work(walk: int) -> Function:
-    control, module, status = range(3)
+    control, module, place, status = range(4)
     code = _Code()
     code.get(control).i32(1).atomic(ADD, Control.INSIDE).raw(_DROP)
     code.get(control).atomic(LOAD, Control.MODULE).get(module).raw(_EQUAL).when()
-    code.get(control).i32(0).call(walk).set(status).end()
+    code.get(control, place).i32(1).raw(_PLUS).call(walk).set(status).end()
     code.get(control).i32(1).atomic(SUBTRACT, Control.INSIDE).raw(_DROP)
     code.get(control).i32(_ALL).atomic(NOTIFY, Control.INSIDE).raw(_DROP)
     code.get(status)
-    return Function(Signature((I32, I32), (I32,)), (I32,), bytes(code))
+    return Function(Signature((I32, I32, I32), (I32,)), (I32,), bytes(code))
