@@ -16,7 +16,6 @@ from intab.ops.lowering import Lowering
 from intab.ops.packing import Packing, packing
 
 _TRANSFORMS = {transform.outputs: transform for transform in (SMALL, LARGE)}
-LEAST_CHANNELS = 8
 # Outputs of a block, were they side by side: 12 large tiles or 24 small ones. More share each panel of weights, fewer
 # leave the block in the second-level cache.
 BLOCK_LINES = 48
@@ -56,7 +55,7 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
         return None
     features, channels = w.shape[0], w.shape[-1]
     assert isinstance(features, int) and isinstance(channels, int)
-    if channels % LANES or min(channels, features) < LEAST_CHANNELS:
+    if channels % LANES:
         return None
     _, height, width, _ = output.shape
     filters = channels * features

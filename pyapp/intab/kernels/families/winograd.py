@@ -60,7 +60,7 @@ def winograd(transform: Transform, epilogue: Epilogue = PLAIN) -> Kernel:
     product_step = kernel.let("product_step", block_tiles * block_columns + APART)
     a_start = kernel.let("a_start", kernel.item * a_step * transform.positions)
     product_start = kernel.let("product_start", kernel.item * product_step * transform.positions)
-    writer = _Stages(kernel, transform, sizes, extras)
+    writer = _Stages(kernel, transform, sizes, extras, a_start, product_start)
     # A loop steps by a constant, so it counts blocks.
     with kernel.loop("block", 0, (end - begin + block_tiles - 1) // block_tiles) as block:
         first_tile = kernel.let("first_tile", begin + block * block_tiles)
@@ -103,12 +103,14 @@ class _Sizes:
 
 @dataclass(frozen=True, slots=True)
 class _Stages:
-    """Writes the three stages."""
+    """Writes the three stages. While one of the item's rooms is being filled, the other's start is spare."""
 
     kernel: KernelWriter
     transform: Transform
     sizes: _Sizes
     extras: ExtraOperands
+    spare_a: Var
+    spare_products: Var
 
     def enter(self, number: Expr, target: Expr, step: Expr) -> None:
         """Transform one tile's inputs: to element `target` of each position, `step` apart."""
@@ -123,33 +125,44 @@ class _Stages:
             self._enter(source, target, step, None)
         with kernel.otherwise(), kernel.tile("enter_border"):
             lines = [kernel.let("line_inside", _inside(y + i, sizes.height)) for i in range(inputs)]
-            columns = [kernel.let("column_inside", _inside(x + i, sizes.width)) for i in range(inputs)]
-            self._enter(source, target, step, (lines, columns))
+            self._enter(source, target, step, (lines, x))
 
-    def _enter(self, source: Expr, target: Expr, step: Expr, inside: tuple[list[Var], list[Var]] | None) -> None:
+    def _enter(self, source: Expr, target: Expr, step: Expr, inside: tuple[list[Var], Expr] | None) -> None:
+        """Columns of the tile, then its lines: loops, since unrolled they are code that takes long to compile."""
         kernel, channels, inputs = self.kernel, self.sizes.channels, self.transform.inputs
         line = kernel.let("line", self.sizes.width * channels)
-        lines = [kernel.let(f"line{i}", at("x", source + line * i)) for i in range(inputs)]
+        reading = [kernel.let(f"reading{i}", at("x", source + line * i)) for i in range(inputs)]
         writing = kernel.let("writing", at("a", target))
 
-        def pixel(i: int, j: int) -> Expr:
+        def pixel(i: int, j: Expr) -> Expr:
             if inside is None:
-                return kernel.let("pixel", load("x", lines[i], F32X4))
+                return kernel.let("pixel", load("x", reading[i], F32X4))
+            lines, x = inside
             value = kernel.let("pixel", Const(0.0, F32X4))
-            with kernel.when(inside[0][i] & inside[1][j]):
-                kernel.assign(value, load("x", lines[i], F32X4))
+            with kernel.when(lines[i] & _inside(x + j, self.sizes.width)):
+                kernel.assign(value, load("x", reading[i], F32X4))
             return value
 
+        def advance(elements: Expr) -> None:
+            for pointer in reading:
+                kernel.advance(pointer, elements)
+
         with kernel.loop("channel", 0, channels, LANES):
-            half = []
-            for j in range(inputs):
-                half.append(transform_inputs(kernel, self.transform, [pixel(i, j) for i in range(inputs)]))
-                for pointer in lines:
-                    kernel.advance(pointer, channels if j < inputs - 1 else LANES - channels * (inputs - 1))
-            for i in range(inputs):
-                for value in transform_inputs(kernel, self.transform, [half[j][i] for j in range(inputs)]):
+            half = kernel.let("half", at("products", self.spare_products))
+            with kernel.loop("across", 0, Const(inputs, I32)) as j:
+                values = transform_inputs(kernel, self.transform, [pixel(i, j) for i in range(inputs)])
+                for i, value in enumerate(values):
+                    kernel.store("products", half, value, i * inputs * LANES)
+                kernel.advance(half, LANES)
+                advance(channels)
+            kernel.advance(half, -inputs * LANES)
+            with kernel.loop("down", 0, Const(inputs, I32)):
+                values = [kernel.let("value", load("products", half, F32X4, j * LANES)) for j in range(inputs)]
+                for value in transform_inputs(kernel, self.transform, values):
                     kernel.store("a", writing, value)
                     kernel.advance(writing, step)
+                kernel.advance(half, inputs * LANES)
+            advance(LANES - channels * inputs)
             kernel.advance(writing, LANES - step * self.transform.positions)
 
     def multiply(self, left: Expr, position: Expr, column: Expr, count: Expr, target: Expr, target_row: Expr) -> None:
@@ -184,24 +197,29 @@ class _Stages:
                     self._finish(pixel + out_x, values, starts, first_column, last_column)
 
     def _leave(self, source: Expr, step: Expr, columns: Expr) -> None:
-        """The outputs take the place of the first products of the same columns."""
-        kernel, inputs = self.kernel, self.transform.inputs
+        """Columns of the tile, then its lines, whose outputs take the place of the first products."""
+        kernel, inputs, outputs = self.kernel, self.transform.inputs, self.transform.outputs
         reading, writing = kernel.let("reading", at("products", source)), kernel.let("writing", at("products", source))
         with kernel.loop("vector", 0, columns, LANES):
-            half = []
-            for _ in range(inputs):
+            half = kernel.let("half", at("a", self.spare_a))
+            with kernel.loop("across", 0, Const(inputs, I32)):
                 values = []
                 for _ in range(inputs):
                     values.append(kernel.let("product", load("products", reading, F32X4)))
-                    kernel.advance(reading, step)
-                half.append(transform_outputs(kernel, self.transform, values))
-            kernel.advance(reading, LANES - step * self.transform.positions)
-            done = [transform_outputs(kernel, self.transform, list(column)) for column in zip(*half, strict=True)]
-            for line in zip(*done, strict=True):
-                for value in line:
+                    kernel.advance(reading, step * inputs)
+                for i, value in enumerate(transform_outputs(kernel, self.transform, values)):
+                    kernel.store("a", half, value, i * inputs * LANES)
+                kernel.advance(half, LANES)
+                kernel.advance(reading, step - step * self.transform.positions)
+            kernel.advance(half, -inputs * LANES)
+            with kernel.loop("down", 0, Const(outputs, I32)):
+                values = [kernel.let("value", load("a", half, F32X4, j * LANES)) for j in range(inputs)]
+                for value in transform_outputs(kernel, self.transform, values):
                     kernel.store("products", writing, value)
                     kernel.advance(writing, step)
-            kernel.advance(writing, LANES - step * self.transform.outputs**2)
+                kernel.advance(half, inputs * LANES)
+            kernel.advance(reading, LANES - step * inputs)
+            kernel.advance(writing, LANES - step * outputs**2)
 
     def _finish(self, pixel: Expr, values: Expr, starts: list[Expr], first_column: Expr, last_column: Expr) -> None:
         """Bias and epilogue of one output pixel; `values` is where its column 0 would lie."""

@@ -11,6 +11,7 @@ Winograd Convolution for Deep Neural Networks", 2020.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,64 +50,75 @@ class Transform:
         """All points but infinity; a pair's lie next to each other."""
         return (Fraction(0), *(sign * p for p in self.pairs for sign in (1, -1)))
 
-    def input_matrix(self) -> Matrix:
-        """Bt [inputs, inputs]: coefficients of the polynomial that is zero at all points but the row's."""
-        rows = [_with_roots([q for q in self.points if q != p]) for p in self.points]
-        return (*((*row, Fraction(0)) for row in rows), _with_roots(self.points))
-
-    def filter_matrix(self) -> Matrix:
-        """G [inputs, 3]: the window's polynomial at the points, over what Bt's is there."""
-
-        def row(p: Fraction) -> tuple[Fraction, ...]:
-            scale = Fraction(1)
-            for q in self.points:
-                scale *= p - q if q != p else 1
-            return tuple(p**k / scale for k in range(WINDOW))
-
-        return (*map(row, self.points), (Fraction(0),) * (WINDOW - 1) + (Fraction(1),))
-
-    def output_matrix(self) -> Matrix:
-        """At [outputs, inputs]: powers of the points."""
-        last = self.outputs - 1
-        return tuple((*(p**i for p in self.points), Fraction(int(i == last))) for i in range(self.outputs))
-
 
 # Points of small errors: see tests/kernels/test_winograd.py for what they are.
 SMALL = Transform(2, (Fraction(1),))
 LARGE = Transform(4, (Fraction(3, 4), Fraction(3, 2)))
 
 
-# Filters that are transformed at a time: what lies between is in float64.
-FILTERS_AT_ONCE = 8 * TILE_COLUMNS
+# Fractions are slow, and writers of kernels ask again and again.
+@cache
+def input_matrix(transform: Transform) -> Matrix:
+    """Bt [inputs, inputs]: coefficients of the polynomial that is zero at all points but the row's."""
+    rows = [_with_roots([q for q in transform.points if q != p]) for p in transform.points]
+    return (*((*row, Fraction(0)) for row in rows), _with_roots(transform.points))
+
+
+@cache
+def filter_matrix(transform: Transform) -> Matrix:
+    """G [inputs, 3]: the window's polynomial at the points, over what Bt's is there."""
+
+    def row(p: Fraction) -> tuple[Fraction, ...]:
+        scale = Fraction(1)
+        for q in transform.points:
+            scale *= p - q if q != p else 1
+        return tuple(p**k / scale for k in range(WINDOW))
+
+    return (*map(row, transform.points), (Fraction(0),) * (WINDOW - 1) + (Fraction(1),))
+
+
+@cache
+def output_matrix(transform: Transform) -> Matrix:
+    """At [outputs, inputs]: powers of the points."""
+    last = transform.outputs - 1
+    return tuple((*(p**i for p in transform.points), Fraction(int(i == last))) for i in range(transform.outputs))
+
+
+# Panels that are transformed at a time: what lies between is in float64, and had better stay in the cache.
+PANELS_AT_ONCE = 4
 
 
 def pack_filters(transform: Transform, filters: NDArray[np.float32]) -> NDArray[np.float32]:
     """[count, 3, 3, depth] -> G filter Gt of each in panels [positions, panels, depth, TILE_COLUMNS], rounded once."""
     count, _, _, depth = filters.shape
     n, panels = transform.inputs, -(-count // TILE_COLUMNS)
-    matrix = transform.filter_matrix()
     packed = np.zeros((n, n, panels, depth, TILE_COLUMNS), np.float32)
-    by_column = packed.transpose(0, 1, 3, 2, 4)
-    for first in range(0, count, FILTERS_AT_ONCE):
-        taps = filters[first : first + FILTERS_AT_ONCE].transpose(1, 2, 3, 0).astype(np.float64)
-        padded = np.pad(taps, ((0, 0), (0, 0), (0, 0), (0, -taps.shape[-1] % TILE_COLUMNS)))
-        wanted = by_column[:, :, :, first // TILE_COLUMNS :][:, :, :, : padded.shape[-1] // TILE_COLUMNS]
-        for i, row in enumerate(matrix):
-            line = _weighted(row, padded)
-            for j, column in enumerate(matrix):
-                wanted[i, j] = _weighted(column, line).reshape(depth, -1, TILE_COLUMNS)
+    for first in range(0, panels, PANELS_AT_ONCE):
+        some = filters[first * TILE_COLUMNS : (first + PANELS_AT_ONCE) * TILE_COLUMNS]
+        whole = np.zeros((-(-len(some) // TILE_COLUMNS) * TILE_COLUMNS, *some.shape[1:]))
+        whole[: len(some)] = some
+        taps = np.ascontiguousarray(whole.reshape(-1, TILE_COLUMNS, *some.shape[1:]).transpose(2, 3, 0, 4, 1))
+        for i, line in enumerate(_transform_filters(transform, taps)):
+            for j, values in enumerate(_transform_filters(transform, line)):
+                packed[i, j, first : first + len(values)] = values
     return packed.reshape(n * n, panels, depth, TILE_COLUMNS)
 
 
-def _weighted(coefficients: Sequence[Fraction], arrays: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The sum of coefficient * array over the first axis."""
-    terms = [a if c == 1 else a * float(c) for c, a in zip(coefficients, arrays, strict=True) if c]
-    return sum(terms[1:], start=terms[0])
+def _transform_filters(transform: Transform, taps: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """G times the first axis. Rows of a pair have the same even part and opposite odd parts."""
+    matrix = filter_matrix(transform)
+    results = [taps[0] * float(matrix[0][0])]
+    for row in matrix[1:-1:2]:
+        scales = [float(c) for c in row]
+        even, odd = taps[0] * scales[0], taps[1] * scales[1]
+        even += taps[2] * scales[2]
+        results += [even + odd, even - odd]
+    return [*results, taps[2]]
 
 
 def transform_inputs(block: Block, transform: Transform, values: Sequence[Expr]) -> list[Expr]:
     """Bt times a vector. Rows of a pair have the same even part and opposite odd parts."""
-    matrix = transform.input_matrix()
+    matrix = input_matrix(transform)
     results = [combination(block, matrix[0], values)]
     for i in range(1, transform.inputs - 1, 2):
         both = tuple(zip(matrix[i], matrix[i + 1], strict=True))
@@ -122,7 +134,7 @@ def transform_outputs(block: Block, transform: Transform, values: Sequence[Expr]
     sums = [block.let("s", values[i] + values[i + 1]) for i in pairs]
     differences = [block.let("d", values[i] - values[i + 1]) for i in pairs]
     results = []
-    for power, row in enumerate(transform.output_matrix()):
+    for power, row in enumerate(output_matrix(transform)):
         parts = differences if power % 2 else sums
         coefficients = [row[0], *(row[i] for i in pairs), row[-1]]
         results.append(combination(block, coefficients, [values[0], *parts, values[-1]]))
