@@ -55,6 +55,24 @@ def test_thresholded_relu_and_celu(attributes: dict[str, float]) -> None:
     check("Celu", X * 3, opset=12, **attributes)
 
 
+def test_shrink_and_infinities() -> None:
+    check("Shrink", X, opset=9)
+    check("Shrink", X, opset=9, lambd=1.0, bias=0.25)
+    edges = np.array([np.inf, -np.inf, 0, np.nan, 3e38], np.float32)
+    for above, below in ((1, 1), (1, 0), (0, 1), (0, 0)):
+        check("IsInf", edges, opset=10, detect_positive=above, detect_negative=below)
+
+
+def test_functions_of_angles_and_of_areas() -> None:
+    for op in ("Tan", "Sinh", "Cosh", "Asinh", "Atan"):
+        check(op, X * 3, opset=9, tolerance=1e-5)
+    sines = np.append(np.sin(X * 3).reshape(-1), np.array([1, -1, 0], np.float32))
+    for op in ("Asin", "Acos"):
+        check(op, sines, opset=9, tolerance=1e-5)
+    check("Acosh", 1 + np.abs(X), opset=9, tolerance=1e-5)
+    check("Atanh", np.tanh(X), opset=9, tolerance=1e-4)
+
+
 def test_hard_swish_and_mish() -> None:
     check("HardSwish", X * 4, opset=14)
     check("Mish", X, opset=18)

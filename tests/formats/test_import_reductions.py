@@ -59,7 +59,7 @@ def test_arg_extreme(op: str, attributes: dict[str, int]) -> None:
     check(op, ties, opset=13, select_last_index=1, **attributes)
 
 
-@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax"])
+@pytest.mark.parametrize("op", ["Softmax", "LogSoftmax", "Hardmax"])
 @pytest.mark.parametrize("axis", [None, 0, 1, 2, -1, -2])
 @pytest.mark.parametrize("opset", [11, 13])
 def test_softmax(op: str, axis: int | None, opset: int) -> None:
@@ -114,6 +114,9 @@ def test_other_normalizations() -> None:
     check("InstanceNormalization", picture, *by_channel, opset=6, epsilon=1e-3)
     check("GroupNormalization", picture, *by_channel, opset=21, expected="onnx", num_groups=2)
     check("RMSNormalization", X, Fixed(floats(4), np.float32), opset=23, expected="onnx")
+    check("SimplifiedLayerNormalization", X, Fixed(floats(4), np.float32), opset=17, epsilon=1e-3)
+    for axes in ({}, {"axes": [1, -1]}):
+        check("MeanVarianceNormalization", picture, opset=13, tolerance=1e-5, **axes)
     for p in (1, 2):
         check("LpNormalization", X, opset=11, axis=1, p=p)
 
@@ -124,6 +127,13 @@ def test_group_normalization_of_opset_18_scales_groups() -> None:
     normal = (groups - groups.mean(2, keepdims=True)) / np.sqrt(groups.var(2, keepdims=True) + 1e-5)
     expected = (normal * scale[:, None] + bias[:, None]).reshape(x.shape)
     check("GroupNormalization", x, scale, bias, opset=18, expected=[expected], sizes="known", num_groups=2)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64])
+@pytest.mark.parametrize("attributes", [{}, {"exclusive": 1}, {"reverse": 1}, {"exclusive": 1, "reverse": 1}])
+def test_cumulative_sum(dtype: type, attributes: dict[str, int]) -> None:
+    for axis in (0, -1, [1]):
+        check("CumSum", (X * 9).astype(dtype), Fixed(axis, np.int32), opset=14, **attributes)
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,13 @@ def test_global_pool(op: str, shape: tuple[int, ...]) -> None:
     check(op, floats(*shape), opset=9)
 
 
+@pytest.mark.parametrize("p", [1, 2, 3])
+def test_pools_of_powers(p: int) -> None:
+    x = floats(2, 3, 7, 6)
+    check("LpPool", x, opset=18, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1], p=p)
+    check("GlobalLpPool", floats(2, 3, 4), opset=11, p=p)
+
+
 def test_symbols_stay_readable() -> None:
     """SAME gives ceil(size / stride) without a maximum, so that residual sums agree without assumptions."""
     model, _ = node_model(

@@ -43,6 +43,7 @@ UNARY = [
     unary("Sign", FINITE),
     unary("Softsign", FINITE),
     unary("Sin", FINITE),
+    unary("Atan", FINITE * 3),
     unary("Cos", FINITE),
     unary("Sin", floats(4, 9) * 1000, name="Sin-far", tolerance=1e-5),
     unary("LeakyRelu", alpha=0.2),
@@ -257,6 +258,17 @@ MOVE = [
     OpCase("Shape-part", "Shape", {"start": -2, "end": 4}, [IMAGE], PICTURE),
 ]
 
+CUMULATIVE = [
+    OpCase(f"CumSum-{name}", "CumSum", attributes, [x], axes)
+    for name, attributes, x, axes in (
+        ("last", {"axis": -1}, floats(2, 3, 9), SEQUENCE),
+        ("middle", {"axis": 1, "exclusive": True}, floats(2, 5, 7), ROWS),
+        ("first", {"axis": 0, "reverse": True}, floats(4, 70), ROWS),
+        ("both", {"axis": 2, "exclusive": True, "reverse": True}, floats(2, 3, 5, 6), PICTURE),
+        ("i64", {"axis": 1}, whole(2, 9, dtype="int64"), ROWS),
+        ("i32", {"axis": 0, "exclusive": True}, whole(3, 9), ROWS),
+    )
+]
 NORM = [
     OpCase("Softmax-last", "Softmax", {"axis": -1}, [floats(2, 3, 9) * 5], SEQUENCE, tolerance=1e-5),
     OpCase("Softmax-middle", "Softmax", {"axis": 1}, [floats(2, 3, 4)], {(0, 0): "N", (0, 2): "W"}, tolerance=1e-5),
@@ -311,6 +323,7 @@ OP_CASES: list[OpCase] = [
     *QUANTIZED_ELEMENT_CASES,
     *WINDOW_CASES,
     *MOVE,
+    *CUMULATIVE,
     *NORM,
     *RECURRENT_CASES,
     *COMPRESSED_CASES,

@@ -191,6 +191,12 @@ def _arg(export: Export, node: Node) -> str:
     return export.node(node.op, *export.inputs_of(node), **attributes)
 
 
+def _cumulative(export: Export, node: Node) -> str:
+    attributes = {key: int(value) for key, value in plain(node).items()}
+    axis = export.constant(np.int64(attributes.pop("axis")))
+    return export.node("CumSum", *export.inputs_of(node), axis, **attributes)
+
+
 def _reshape(export: Export, node: Node) -> str:
     return export.node("Reshape", *export.inputs_of(node), export.whole(plain(node)["shape"]), allowzero=1)
 
@@ -344,6 +350,7 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "ReduceMax": _reduce,
     "ReduceMin": _reduce,
     "ReduceProd": _reduce,
+    "CumSum": _cumulative,
     "ArgMax": _arg,
     "ArgMin": _arg,
     "Reshape": _reshape,

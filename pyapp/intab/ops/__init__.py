@@ -2,6 +2,7 @@
 
 from intab.ops import (
     activation,
+    angles,
     arithmetic,
     attention,
     compare,
@@ -22,10 +23,12 @@ from intab.ops import (
     recurrent,
     reduce,
     resize,
+    running,
 )
 
 __all__ = [
     "activation",
+    "angles",
     "arithmetic",
     "attention",
     "compare",
@@ -46,4 +49,5 @@ __all__ = [
     "recurrent",
     "reduce",
     "resize",
+    "running",
 ]

@@ -12,7 +12,7 @@ _LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
 
 # ONNX and the graph call these the same. Before opset 6 some carry `consumed_inputs`, a hint for reuse of memory.
 _UNARY = (
-    *("Neg", "Abs", "Exp", "Log", "Sqrt", "Reciprocal", "Erf", "Relu", "Sigmoid", "Tanh", "Sin", "Cos"),
+    *("Neg", "Abs", "Exp", "Log", "Sqrt", "Reciprocal", "Erf", "Relu", "Sigmoid", "Tanh", "Sin", "Cos", "Atan"),
     *("Floor", "Ceil", "Round", "Sign", "Not", "Softplus", "Softsign", "HardSwish"),
 )
 _BINARY = (
@@ -124,6 +124,89 @@ def celu(call: Call, x: Value) -> Value:
         raise call.unsupported(f"attribute 'alpha' is {alpha}, and only positive ones are known")
     scale = call.constant_like(x, alpha)
     return call.result("Mul", call.part("Elu", call.part("Div", x, scale), alpha=1.0), scale)
+
+
+@onnx_op("Shrink", since=9)
+def shrink(call: Call, x: Value) -> Value:
+    """x + bias below -lambd, x - bias above lambd, else 0"""
+    limit, bias = call.number("lambd", 0.5), call.constant_like(x, call.number("bias", 0.0))
+    below, above = (call.part(op, x, call.constant_like(x, n)) for op, n in (("Less", -limit), ("Greater", limit)))
+    rest = call.part("Where", above, call.part("Sub", x, bias), call.constant_like(x, 0))
+    return call.result("Where", below, call.part("Add", x, bias), rest)
+
+
+@onnx_op("IsInf", since=10)
+def is_inf(call: Call, x: Value) -> Value:
+    """Whether x is infinite, of the signs that are asked for"""
+    above, below = call.flag("detect_positive", default=True), call.flag("detect_negative", default=True)
+    if above and below:
+        return call.result("Equal", call.part("Abs", x), call.constant_like(x, np.inf))
+    if not above and not below:
+        return call.result("Less", x, call.constant_like(x, -np.inf))  # none is
+    return call.result("Equal", x, call.constant_like(x, np.inf if above else -np.inf))
+
+
+@onnx_op("Tan", since=7)
+def tan(call: Call, x: Value) -> Value:
+    return call.result("Div", call.part("Sin", x), call.part("Cos", x))
+
+
+@onnx_op("Asin", since=7)
+def asin(call: Call, x: Value) -> Value:
+    return call.result("Atan", _tangent_of_sine(call, x))
+
+
+@onnx_op("Acos", since=7)
+def acos(call: Call, x: Value) -> Value:
+    """pi / 2 - asin(x)"""
+    return call.result("Sub", call.constant_like(x, np.pi / 2), call.part("Atan", _tangent_of_sine(call, x)))
+
+
+def _tangent_of_sine(call: Call, x: Value) -> Value:
+    """x / sqrt((1 - x) * (1 + x)), infinite at 1 and -1"""
+    one = call.constant_like(x, 1)
+    square = call.part("Mul", call.part("Sub", one, x), call.part("Add", one, x))
+    return call.part("Div", x, call.part("Sqrt", square))
+
+
+@onnx_op("Cosh", since=9)
+def cosh(call: Call, x: Value) -> Value:
+    """(exp(x) + exp(-x)) / 2"""
+    return _half_of_powers(call, "Add", x)
+
+
+@onnx_op("Sinh", since=9)
+def sinh(call: Call, x: Value) -> Value:
+    """(exp(x) - exp(-x)) / 2"""
+    return _half_of_powers(call, "Sub", x)
+
+
+def _half_of_powers(call: Call, op: str, x: Value) -> Value:
+    both = call.part(op, call.part("Exp", x), call.part("Exp", call.part("Neg", x)))
+    return call.result("Mul", both, call.constant_like(x, 0.5))
+
+
+@onnx_op("Asinh", since=9)
+def asinh(call: Call, x: Value) -> Value:
+    """sign(x) * log(|x| + sqrt(x * x + 1))"""
+    size, one = call.part("Abs", x), call.constant_like(x, 1)
+    root = call.part("Sqrt", call.part("Add", call.part("Mul", x, x), one))
+    return call.result("Mul", call.part("Sign", x), call.part("Log", call.part("Add", size, root)))
+
+
+@onnx_op("Acosh", since=9)
+def acosh(call: Call, x: Value) -> Value:
+    """log(x + sqrt(x * x - 1))"""
+    root = call.part("Sqrt", call.part("Sub", call.part("Mul", x, x), call.constant_like(x, 1)))
+    return call.result("Log", call.part("Add", x, root))
+
+
+@onnx_op("Atanh", since=9)
+def atanh(call: Call, x: Value) -> Value:
+    """log((1 + x) / (1 - x)) / 2"""
+    one = call.constant_like(x, 1)
+    ratio = call.part("Div", call.part("Add", one, x), call.part("Sub", one, x))
+    return call.result("Mul", call.part("Log", ratio), call.constant_like(x, 0.5))
 
 
 @onnx_op("Mod", since=10)

@@ -1,5 +1,7 @@
 """Normalisations."""
 
+from collections.abc import Callable
+
 from intab.formats.onnx.call import Call
 from intab.formats.onnx.registry import add_importer, onnx_op
 from intab.graph.dims import Dim, product
@@ -8,24 +10,45 @@ from intab.graph.ir import Value
 _EPSILON = 1e-5
 
 
-def _add_softmax(name: str) -> None:
+Emit = Callable[..., Value]
+# What is emitted for (x, axis), the last of it by the second argument.
+Rows = Callable[[Call, Emit, Value, int], Value]
+
+
+def _add_rows(name: str, rows: Rows) -> None:
     def over_axis(call: Call, x: Value) -> Value:
-        return call.result(name, x, axis=call.axis(call.integer("axis", -1), x.rank))
+        return rows(call, call.result, x, call.axis(call.integer("axis", -1), x.rank))
 
     def over_rest(call: Call, x: Value) -> Value:
         """Until opset 12 the axes from `axis` on count as one long axis."""
         axis = call.axis(call.integer("axis", 1), x.rank)
         if all(size == 1 for size in x.shape[axis + 1 :]):
-            return call.result(name, x, axis=axis)
+            return rows(call, call.result, x, axis)
         flat = call.part("Reshape", x, shape=(product(x.shape[:axis]), product(x.shape[axis:])))
-        return call.result("Reshape", call.part(name, flat, axis=1), shape=x.shape)
+        return call.result("Reshape", rows(call, call.part, flat, 1), shape=x.shape)
 
     add_importer(name, over_axis, since=13)
     add_importer(name, over_rest, since=1)
 
 
-for _name in ("Softmax", "LogSoftmax"):
-    _add_softmax(_name)
+def _softmax(name: str) -> Rows:
+    return lambda call, emit, x, axis: emit(name, x, axis=axis)
+
+
+def _hardmax(call: Call, emit: Emit, x: Value, axis: int) -> Value:
+    """1 at the first of the largest elements along an axis, else 0."""
+    best = call.part("ArgMax", x, axis=axis, keepdims=True, select_last=False)
+    places = call.part("Range", start=0, count=x.shape[axis])
+    shape = (*(1 for _ in x.shape[:axis]), x.shape[axis], *(1 for _ in x.shape[axis + 1 :]))
+    return emit("Cast", call.part("Equal", call.part("Reshape", places, shape=shape), best), to=x.dtype)
+
+
+for _name, _rows in {
+    "Softmax": _softmax("Softmax"),
+    "LogSoftmax": _softmax("LogSoftmax"),
+    "Hardmax": _hardmax,
+}.items():
+    _add_rows(_name, _rows)
 
 
 @onnx_op("BatchNormalization", since=1)
@@ -56,17 +79,34 @@ def layer_normalization(
         return normal
     axes = tuple(range(axis, x.rank))
     mean = call.part("ReduceMean", x, axes=axes, keepdims=True)
-    deviation = call.part("Sqrt", _with_epsilon(call, _variance(call, call.part("Sub", x, mean), axes)))
+    variance = _variance(call, call.part("Sub", x, mean), axes)
+    deviation = _deviation(call, variance, call.number("epsilon", _EPSILON))
     return normal, mean, call.part("Reciprocal", deviation)
 
 
 @onnx_op("RMSNormalization", since=23)
+@onnx_op("SimplifiedLayerNormalization", since=1)  # as onnxruntime writes it, in the standard's domain
+@onnx_op("SimplifiedLayerNormalization", since=1, domain="com.microsoft")
 def rms_normalization(call: Call, x: Value, scale: Value) -> Value:
     """x / sqrt(mean(x * x) + epsilon) * scale over the axes from `axis` on"""
     call.ignore("stash_type")
-    axis = call.axis(call.integer("axis", -1), x.rank)
-    power = call.part("ReduceMean", call.part("Mul", x, x), axes=tuple(range(axis, x.rank)), keepdims=True)
-    return call.result("Mul", _divided(call, x, power), scale)
+    return rms_normalized(call, x, scale, call.integer("axis", -1), call.number("epsilon", _EPSILON))
+
+
+def rms_normalized(call: Call, x: Value, scale: Value, axis: int, epsilon: float) -> Value:
+    """x / sqrt(mean(x * x) + epsilon) * scale over the axes from `axis` on"""
+    axes = tuple(range(call.axis(axis, x.rank), x.rank))
+    power = call.part("ReduceMean", call.part("Mul", x, x), axes=axes, keepdims=True)
+    return call.result("Mul", _divided(call, x, power, epsilon), scale)
+
+
+@onnx_op("MeanVarianceNormalization", since=9)
+def mean_variance_normalization(call: Call, x: Value) -> Value:
+    """(x - mean) / (deviation + 1e-9) along axes. Source: ONNX MeanVarianceNormalization-13."""
+    axes = tuple(sorted(call.axes(call.integers("axes", (0, 2, 3)), x.rank)))
+    centred = call.part("Sub", x, call.part("ReduceMean", x, axes=axes, keepdims=True))
+    deviation = call.part("Sqrt", _variance(call, centred, axes))
+    return call.result("Div", centred, call.part("Add", deviation, call.constant_like(x, 1e-9)))
 
 
 @onnx_op("InstanceNormalization", since=6)
@@ -131,20 +171,21 @@ def _grouped(call: Call, x: Value) -> Value:
 def _standardised(call: Call, x: Value, axes: tuple[int, ...]) -> Value:
     """(x - mean) / sqrt(variance + epsilon) along axes."""
     centred = call.part("Sub", x, call.part("ReduceMean", x, axes=axes, keepdims=True))
-    return _divided(call, centred, _variance(call, centred, axes))
+    return _divided(call, centred, _variance(call, centred, axes), call.number("epsilon", _EPSILON))
 
 
 def _variance(call: Call, centred: Value, axes: tuple[int, ...]) -> Value:
     return call.part("ReduceMean", call.part("Mul", centred, centred), axes=axes, keepdims=True)
 
 
-def _divided(call: Call, x: Value, power: Value) -> Value:
+def _divided(call: Call, x: Value, power: Value, epsilon: float) -> Value:
     """x / sqrt(power + epsilon)"""
-    return call.part("Div", x, call.part("Sqrt", _with_epsilon(call, power)))
+    return call.part("Div", x, _deviation(call, power, epsilon))
 
 
-def _with_epsilon(call: Call, power: Value) -> Value:
-    return call.part("Add", power, call.constant_like(power, call.number("epsilon", _EPSILON)))
+def _deviation(call: Call, power: Value, epsilon: float) -> Value:
+    """sqrt(power + epsilon)"""
+    return call.part("Sqrt", call.part("Add", power, call.constant_like(power, epsilon)))
 
 
 def _scaled(call: Call, x: Value, scale: Value, bias: Value, shape: tuple[Dim, ...]) -> Value:

@@ -93,3 +93,17 @@ def arg_extreme(call: Call, x: Value) -> Value:
         keepdims=call.flag("keepdims", default=True),
         select_last=call.flag("select_last_index", default=False),
     )
+
+
+@onnx_op("CumSum", since=11)
+def cumulative_sum(call: Call, x: Value, axis: Value) -> Value:
+    axes = call.known_ints(axis, "the axis")
+    if len(axes) != 1:
+        raise call.malformed(f"its axis is {list(axes)}, but one number is expected")
+    return call.result(
+        "CumSum",
+        x,
+        axis=call.axis(axes[0], x.rank),
+        exclusive=call.flag("exclusive", default=False),
+        reverse=call.flag("reverse", default=False),
+    )
