@@ -6,6 +6,7 @@ from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families import register_tile as tile
 from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
+from intab.kernels.families.warm import warm
 from intab.kernels.ir import F32, Const, Expr, Kernel, Select
 
 
@@ -64,10 +65,33 @@ def matmul(epilogue: Epilogue = PLAIN, *, tile_rows: int = TILE_ROWS) -> Kernel:
                 out_row=out_row,
             )
 
+    if tile_rows > 1:
+        _warm_block(kernel, blocks, extras, a_start=a_start, a_row=a_row, depth=depth, starts=starts)
     # A panel serves all rows of the block before the next: it stays in the first-level cache.
     with blocks.columns_of_tiles(kernel) as column, blocks.rows_of_tiles(kernel) as first_row:
         one_tile(first_row, column)
     return kernel.kernel()
+
+
+def _warm_block(
+    kernel: KernelWriter,
+    blocks: tile.Blocks,
+    extras: ExtraOperands,
+    *,
+    a_start: Expr,
+    a_row: Expr,
+    depth: Expr,
+    starts: list[Expr],
+) -> None:
+    """Bring a block's rows of the left side and of the extra operands near, where several panels make it worth it."""
+    with kernel.when(blocks.column_count.gt(2 * TILE_COLUMNS)):
+        warm(kernel, "a", a_start + blocks.first_row * a_row, rows=blocks.row_count, row_step=a_row, length=depth)
+        for buffer, start, row_step, wide in zip(
+            extras.buffers, starts, extras.row_strides, extras.epilogue.wide, strict=True
+        ):
+            if wide:
+                first = start + blocks.first_row * row_step + blocks.first_column
+                warm(kernel, buffer, first, rows=blocks.row_count, row_step=row_step, length=blocks.column_count)
 
 
 @cache

@@ -198,6 +198,8 @@ class Blocks:
         block = kernel.let("block", kernel.item % (down * across))
         self.first_row = kernel.let("block_row", block % down * self.block_rows)
         self.first_column = kernel.let("block_column", block // down * self._block_columns)
+        self.row_count = kernel.let("block_rows_here", self.block_rows.minimum(rows - self.first_row))
+        self.column_count = kernel.let("block_columns_here", self._block_columns.minimum(columns - self.first_column))
 
     def rows_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
         """A loop over the first rows of the item's tiles."""
