@@ -14,8 +14,11 @@ from intab.ops.epilogue import body_function
 from intab.ops.lookup import every_byte
 from intab.optimize import optimize
 from intab.optimize.add_bytes import ADD_BYTES
+from intab.optimize.between_bytes import BETWEEN_BYTES
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
+from intab.optimize.quantize_weights import QUANTIZE_WEIGHTS
+from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
 from intab.optimize.spread_quantization import SPREAD_QUANTIZATION
 from intab.optimize.tabulate import TABULATE
 from intab.target import WASM_SIMD
@@ -216,6 +219,45 @@ def test_a_quantized_network_runs() -> None:
     assert [n.op for n in made.nodes].count("IntegerConv") == 2
     x = np.random.default_rng(3).standard_normal((2, 4, 5, 6)).astype(np.float32)
     assert_as_reference(made, {"x": x}, 0)
+
+
+@pytest.mark.parametrize("op", ["Conv", "ConvTranspose"])
+def test_float_weights_between_bytes_are_quantized(op: str) -> None:
+    """Also with a bound behind them; not where the floats are wanted."""
+    shape = (5, 4, 3, 3) if op == "Conv" else (4, 5, 3, 3)
+    window = WINDOW if op == "Conv" else {**WINDOW, "output_padding": (0, 0)}
+    numbers = RANDOM.standard_normal(shape).astype(np.float32)
+
+    def make(b: Quantized, rounded: bool = True) -> Value:
+        y = b.emit("Relu", b.emit(op, b.picture(), b.constant(numbers), b.constant(numbers.reshape(-1)[:5]), **window))
+        return b.round(y, b.scale(-3), b.level(9)) if rounded else y
+
+    made = apply(graph(make), QUANTIZE_WEIGHTS, tolerance=0.12)
+    assert operators(made)[-5:] == ["DequantizeLinear", "DequantizeLinear", op, "Relu", "QuantizeLinear"]
+    levels, scale, zero = (made.constants[v.name].numpy() for v in made.nodes[-5].inputs if v is not None)
+    assert levels.dtype == np.int8 and levels.min() == -128 and levels.max() == 127
+    assert np.abs((levels.astype(np.float32) - zero) * scale - numbers).max() <= 0.51 * scale
+    assert operators(apply(graph(lambda b: make(b, False)), QUANTIZE_WEIGHTS)).count("DequantizeLinear") == 1
+
+
+def test_means_and_softmax_between_bytes_are_rounded_as_elsewhere() -> None:
+    def make(b: Quantized, op: str, **attributes: Attribute) -> Graph:
+        return graph(
+            lambda b: b.round(b.emit(op, b.picture(), **attributes), b.constant(np.float32(1 / 255)), b.level(0))
+        )
+
+    made = apply(make(Quantized("m"), "ReduceMean", axes=(2, 3), keepdims=True), BETWEEN_BYTES, tolerance=0)
+    assert made.nodes[-2].attributes["in_order"] is True
+    made = apply(make(Quantized("s"), "Softmax", axis=1), BETWEEN_BYTES, tolerance=0.06)
+    scale = made.nodes[-1].inputs[1]
+    assert scale is not None and made.constants[scale.name].numpy() == np.float32(1 / 254)
+
+
+def test_quotients_of_bytes_stay_quotients() -> None:
+    def make(b: Quantized) -> Value:
+        return b.emit("Div", b.picture(), b.constant(np.float32(np.sqrt(2))))
+
+    assert operators(apply(graph(make), SIMPLIFY_ARITHMETIC, tolerance=0))[-1] == "Div"
 
 
 def test_bytes_in_bodies_need_operators_that_know_them() -> None:

@@ -39,6 +39,9 @@ class Reduce:
         """The result's number, where it follows from known numbers of x."""
         return None
 
+    def reduction(self, x: Value) -> family.Reduction:
+        return family.Reduction(self.kind, x.dtype.name)
+
     def reference(self, x: Numbers) -> Numbers:
         axes = normal_axes(self.axes, x.ndim)
         with np.errstate(all="ignore"):
@@ -53,7 +56,7 @@ class Reduce:
             return
         if x.dtype.name not in ("f32", "i32"):
             raise UnsupportedOpError(f"Reductions have kernels for f32 and i32, not for {x.dtype}.")
-        reduction, lanes = family.Reduction(self.kind, x.dtype.name), lowering.target.lanes
+        reduction, lanes = self.reduction(x), lowering.target.lanes
         source, (outer, reduced, inner) = reduced_last(lowering, x, axes)
         buffers = {"x": source, "y": lowering.place(y)}
         work = tensor_work((1, *x.shape), (source, x.shape), (buffers["y"], y.shape))
@@ -80,12 +83,19 @@ class ReduceSum(Reduce):
 
 @op("ReduceMean")
 class ReduceMean(Reduce):
-    """Mean; of integers the whole part, towards zero. NaN of nothing. Source: ONNX ReduceMean-18."""
+    """Mean; of integers the whole part, towards zero. NaN of nothing. Source: ONNX ReduceMean-18.
+
+    `in_order` sums along middle axes one after the other, less exactly: for those who will have the last place so.
+    """
 
     kind = "mean"
 
     axes: tuple[int, ...]
     keepdims: bool
+    in_order: bool = False
+
+    def reduction(self, x: Value) -> family.Reduction:
+        return family.Reduction(self.kind, x.dtype.name, in_order=self.in_order)
 
     def compute(self, x: Numbers, **where: Any) -> Numbers:
         total = np.asarray(np.sum(x, dtype=_sum_dtype(x), **where))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from intab.graph.ir import Graph
 from intab.optimize.add_bytes import ADD_BYTES
+from intab.optimize.between_bytes import BETWEEN_BYTES
 from intab.optimize.choose_layout import CHOOSE_LAYOUT
 from intab.optimize.fold_batch_norm import FOLD_BATCH_NORM
 from intab.optimize.fold_bias import FOLD_BIAS
@@ -15,6 +16,7 @@ from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
 from intab.optimize.keep_compressed import COMPRESS_MATMUL, EXPAND_DEQUANTIZED, RECOGNISE_DEQUANTIZED
 from intab.optimize.passes import Effect, Pass, run_passes
+from intab.optimize.quantize_weights import QUANTIZE_WEIGHTS
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
 from intab.optimize.recognise_attention import RECOGNISE_ATTENTION
 from intab.optimize.recognise_gelu import RECOGNISE_GELU
@@ -34,8 +36,10 @@ from intab.target import WASM_SIMD, Target
 DEFAULT_PASSES: tuple[Pass, ...] = (
     REMOVE_DEAD,
     WIDEN_HALVES,
+    QUANTIZE_WEIGHTS,
     INTEGER_PRODUCTS,
     ADD_BYTES,
+    BETWEEN_BYTES,
     RECOGNISE_DEQUANTIZED,
     EXPAND_DEQUANTIZED,
     FOLD_CONSTANTS,

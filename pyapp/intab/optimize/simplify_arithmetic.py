@@ -28,7 +28,7 @@ def _div(editor: Editor, node: Node) -> Value | None:
     number = editor.scalar(divisor)
     if x is None or divisor is None or number is None:
         return None
-    if not number or not x.dtype.is_float or math.isinf(number):
+    if not number or not x.dtype.is_float or math.isinf(number) or _is_dequantized(editor, x):
         return None
     limits = np.finfo(x.dtype.numpy_name)
     reciprocal = 1 / number
@@ -40,11 +40,17 @@ def _div(editor: Editor, node: Node) -> Value | None:
     return editor.emit("Mul", x, editor.add_constant(shaped, divisor.name), like=node)
 
 
+def _is_dequantized(editor: Editor, x: Value) -> bool:
+    """Quotients of bytes become bytes again, where the last place decides ties, and by way of a table at no cost."""
+    maker = editor.producer(x)
+    return maker is not None and maker.op == "DequantizeLinear"
+
+
 SIMPLIFY_ARITHMETIC = peephole("simplify_arithmetic", {"Pow": [_pow], "Div": [_div]})
 """pow(x, 2)   ->   mul(x, x)             pow(x, 3)   ->   mul(mul(x, x), x)
 pow(x, 1)   ->   x                     pow(x, -1)  ->   reciprocal(x)
 div(x, c)   ->   mul(x, 1 / c)
 
-For numbers c; not where 1 / c or c is zero, infinite or subnormal. Exact for powers of two as divisors and for
-exponents 1 and -1, else results differ by at most 2 units in the last place.
+For numbers c; not where 1 / c or c is zero, infinite or subnormal, nor where x are dequantized bytes. Exact for powers
+of two as divisors and for exponents 1 and -1, else results differ by at most 2 units in the last place.
 """

@@ -8,7 +8,7 @@ import numpy as np
 from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, at, load
 from intab.kernels.families.loops import fold_lanes, lanes_for, widened
-from intab.kernels.ir import F32, Binary, Cast, Const, Expr, Kernel, Type
+from intab.kernels.ir import F32, I32, Binary, Cast, Const, Expr, Kernel, Type, Var
 from intab.kernels.scalar import ScalarFunction, inline
 
 # Sums of this many elements are added up before they join the total, so that long sums stay exact enough.
@@ -26,12 +26,14 @@ class Reduction:
 
     `op` is "sum", "mean", "prod", "max" or "min"; the latter two give NaN if an element is NaN. `before` and `after`
     are functions of one number of the same dtype. dtype is "f32" or "i32" (a mean of which is rounded towards zero).
+    Along a middle axis `in_order` combines one element after the other, and not chunks of them.
     """
 
     op: str
     dtype: str = "f32"
     before: ScalarFunction | None = None
     after: ScalarFunction | None = None
+    in_order: bool = False
 
     def __post_init__(self) -> None:
         if self.op not in ("sum", "mean", "prod", "max", "min") or self.dtype not in ("f32", "i32"):
@@ -138,14 +140,21 @@ def _columns(
     """Reduce some neighbouring columns, each an (offset, width), downwards, in chunks."""
     pointer = kernel.let("pointer", at("x", source))
     totals = [kernel.let("total", reduction.first(width)) for _, width in columns]
-    with kernel.loop("chunk", 0, reduced, CHUNK) as chunk:
-        parts = [kernel.let("part", reduction.first(width)) for _, width in columns]
-        with kernel.loop("row", chunk, (chunk + CHUNK).minimum(reduced)):
+
+    def rows(begin: Expr, end: Expr, parts: list[Var]) -> None:
+        with kernel.loop("row", begin, end):
             for (offset, width), part in zip(columns, parts, strict=True):
                 loaded = kernel.let("value", load("x", pointer, Type(reduction.dtype, width), offset))
                 kernel.assign(part, reduction.combine(part, reduction.prepared(kernel, loaded)))
             kernel.advance(pointer, inner)
-        for total, part in zip(totals, parts, strict=True):
-            kernel.assign(total, reduction.combine(total, part))
+
+    if reduction.in_order:
+        rows(Const(0, I32), reduced, totals)
+    else:
+        with kernel.loop("chunk", 0, reduced, CHUNK) as chunk:
+            parts = [kernel.let("part", reduction.first(width)) for _, width in columns]
+            rows(chunk, (chunk + CHUNK).minimum(reduced), parts)
+            for total, part in zip(totals, parts, strict=True):
+                kernel.assign(total, reduction.combine(total, part))
     for (offset, _), total in zip(columns, totals, strict=True):
         kernel.store("y", target, reduction.finished(kernel, total, reduced), offset)
