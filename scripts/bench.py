@@ -1,14 +1,13 @@
-"""Measure intab in headless Chromium, alone or beside onnxruntime-web: `python3 scripts/bench.py [--peers] [--start]`
+"""Measure intab in headless Chromium, alone or beside its peers: `python3 scripts/bench.py [--peers] [--models ...]`
 
-Makes everything ready (scripts/setup.py), builds the site, and runs the OCR models on the tensors of the main job
-(reading scikit-image's page.png) and on a few of well-known sizes.
+Makes everything ready (scripts/setup.py, and the peers from npm), builds the site, and measures side by side.
 
-    --peers          beside onnxruntime-web, the same tensors in turn, answers compared in the same run
-    --models M ...   some of det, rec, cls
+    --peers          beside onnxruntime-web, TF.js and jax-js: the same tensors in turn, answers compared
+    --parts P ...    core, models (both by default), job, products, integers, fresh, start
+    --models M ...   some of det, rec, resnet50, shufflenet, densenet121, minilm, silero, magika
     --rounds N       timed runs of each case
-    --start          also: from navigation to `import intab` in five fresh profiles, and the stages of the whole job
     --json FILE      all figures as JSON
-    --write          write docs/performance.md
+    --write          all parts with peers; writes docs/performance.md
 """
 
 import os
@@ -17,7 +16,8 @@ import sys
 
 import build
 import setup
-from prepare.steps import ROOT, VENV_PYTHON
+from prepare.steps import ROOT, VENV_PYTHON, SetupError, only_one
+from prepare.tools import install_peers
 
 
 def main() -> int:
@@ -27,8 +27,14 @@ def main() -> int:
     if setup.main() != 0 or build.build() != 0:
         return 1
     try:
+        with only_one("setup"):
+            install_peers()
         command = [str(VENV_PYTHON), "-m", "benchmark", *sys.argv[1:]]
-        return subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "scripts")}).returncode
+        path = os.pathsep.join(map(str, (ROOT / "scripts", ROOT)))
+        return subprocess.run(command, env={**os.environ, "PYTHONPATH": path}).returncode
+    except SetupError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

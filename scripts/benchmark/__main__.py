@@ -4,36 +4,43 @@ import argparse
 import importlib.util
 import json
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmark import report
-from benchmark.job import Visit, visits
+from benchmark import cases, integers, report
+from benchmark.job import visits
 from benchmark.machine import describe, load_average
-from benchmark.peers import ROOT, Comparison, compare
-from benchmark.tensors import FIXED, fixed_cases, job_cases
-from intab.cli.checkout import built_site
+from benchmark.measure import Fresh, Group, Lane, core, fresh, take_turns
+from benchmark.report import Measured
+from benchmark.sides import OURS, OURS_TWO, THEIRS, THEIRS_TWO, Say, Side, Stand, stand
+from benchmark.tables import PRODUCT_PEERS
+from intab.cli.checkout import built_site, checkout
 from intab.errors import IntabError
 
-MODELS = {name: ROOT / ".cache" / "models" / "ocr" / f"{name}.onnx" for name in FIXED}
-DOCUMENT = ROOT / "docs" / "performance.md"
+DOCUMENT = checkout() / "docs" / "performance.md"
+FRESH_VISITS = {"det": 5}  # of other models one
+"""How often a fresh browser loads a model."""
 
 
 def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench.py", description=__doc__)
-    parser.add_argument("--peers", action="store_true", help="beside onnxruntime-web, on the same tensors in turn")
+    parser.add_argument("--peers", action="store_true", help="beside the peers, on the same tensors in turn")
     parser.add_argument(
-        "--models", nargs="+", choices=FIXED, default=list(FIXED), metavar="MODEL", help=", ".join(FIXED)
+        "--parts", nargs="+", choices=PARTS, default=["core", "models"], metavar="PART", help=", ".join(PARTS)
     )
+    parser.add_argument(
+        "--models", nargs="+", choices=cases.MODELS, default=list(cases.MODELS), metavar="MODEL",
+        help=f"of the parts models and fresh: {', '.join(cases.MODELS)}",
+    )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="timed runs of each case (default 9)")
-    parser.add_argument("--start", action="store_true", help="also start in fresh profiles, and the whole job")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
-    parser.add_argument("--write", action="store_true", help="write docs/performance.md (with --peers --start)")
+    parser.add_argument("--write", action="store_true", help="measure all parts with peers; write docs/performance.md")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error("--rounds is 1 or more")
-    if options.write and not (options.peers and options.start and set(options.models) == set(FIXED)):
-        parser.error("--write needs --peers, --start and all models")
+    if options.write:
+        options.peers, options.parts, options.models = True, list(PARTS), list(cases.MODELS)
     return options
 
 
@@ -49,32 +56,111 @@ def page_picture() -> Path:
     return Path(found.origin).parent / "data" / "page.png"
 
 
+class Bench:
+    """The parts that can be measured, over one server."""
+
+    def __init__(self, place: Stand, options: argparse.Namespace, measured: Measured, say: Say) -> None:
+        self._stand = place
+        self._options = options
+        self._measured = measured
+        self._say = say
+
+    def _sides(self, *sides: Side) -> list[Side]:
+        """Those that are wanted: intab alone, or all."""
+        return [side for side in sides if self._options.peers or side in (OURS, OURS_TWO)]
+
+    def _take_turns(self, groups: Sequence[Sequence[Lane]]) -> list[Group]:
+        with self._stand.page() as page:
+            found = [take_turns(page, lanes, rounds=self._options.rounds, say=self._say) for lanes in groups]
+            self._measured.versions |= page.versions
+        return found
+
+    def core(self) -> None:
+        with self._stand.page() as page:
+            self._measured.core = core(page)
+
+    def models(self) -> None:
+        sides = self._sides(OURS, THEIRS, OURS_TWO, THEIRS_TWO)
+        measured = map(cases.model_case, self._options.models)
+        self._measured.models = self._take_turns([[(side, case) for side in sides] for case in measured])
+
+    def job(self) -> None:
+        sides = self._sides(OURS, THEIRS)
+        measured = cases.job_cases(page_picture())
+        self._measured.job = self._take_turns([[(side, case) for side in sides] for case in measured])
+
+    def products(self) -> None:
+        sides = self._sides(OURS, *PRODUCT_PEERS)
+        measured = map(cases.square_case, cases.SQUARES)
+        self._measured.products = self._take_turns([[(side, case) for side in sides] for case in measured])
+
+    def integers(self) -> None:
+        groups = []
+        for measured in (integers.integer_cases() | integers.quantized_cases()).values():
+            lanes = [(side, case) for case in measured for side in self._sides(OURS, THEIRS)]
+            groups.append([lane for lane in lanes if lane != (THEIRS, measured[0])])
+        self._measured.integers = self._take_turns(groups)
+
+    def fresh(self) -> None:
+        for model in self._options.models:
+            case, sides = cases.model_case(model), self._sides(OURS, THEIRS)
+            visited: dict[str, list[Fresh]] = {side.title: [] for side in sides}
+            for _ in range(FRESH_VISITS.get(model, 1)):
+                for side in sides:
+                    visited[side.title].append(fresh(self._stand, side, case))
+            self._measured.fresh[model] = visited
+            first = visited[OURS.title][0]
+            self._say(f"  {model}: {first.ready_ms:.0f} ms, {first.session_nbytes / 1e6:.1f} MB")
+
+    def start(self) -> None:
+        self._measured.visits = visits(built_site(), page_picture(), self._say)
+
+
+PARTS: dict[str, Callable[[Bench], None]] = {
+    "core": Bench.core,
+    "models": Bench.models,
+    "job": Bench.job,
+    "products": Bench.products,
+    "integers": Bench.integers,
+    "fresh": Bench.fresh,
+    "start": Bench.start,
+}
+
+
+def measure(options: argparse.Namespace) -> Measured:
+    """Measure the parts that are asked for. Raises an IntabError when something cannot be had."""
+    measured = Measured()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        say("making the models ready")
+        models = {"tiny": cases.tiny_model(folder)}
+        models |= {f"matmul{size}": cases.square_model(size, folder) for size in cases.SQUARES}
+        models |= {model: one.written(model, folder) for model, one in cases.MODELS.items()}
+        if "integers" in options.parts:
+            models |= integers.integer_models(folder) | integers.quantized_models()
+        with stand(built_site(), models) as place:
+            bench = Bench(place, options, measured, say)
+            for part in options.parts:
+                say(f"measuring: {part}")
+                PARTS[part](bench)
+    return measured
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     options = options_of(arguments)
     machine = describe()
-    seen: list[Visit] = []
     try:
-        site = built_site()
-        comparison = _compare(site, options)
-        if options.start:
-            seen = visits(site, page_picture(), say)
+        measured = measure(options)
     except IntabError as error:
         say(f"error: {error}")
         return 1
     machine["load average after (the measuring itself makes about 1)"] = load_average()
-    lines = report.comparison_lines(comparison) + (report.job_lines(seen) if seen else [])
-    print("\n".join([*lines, "", *report.verdict_lines(comparison, seen)]))
+    print("\n".join([*report.lines_of(measured), *report.verdict_lines(measured)]))
     if options.json:
-        options.json.write_text(json.dumps(report.as_json(machine, comparison, seen), indent=1) + "\n")
+        options.json.write_text(json.dumps(report.as_json(machine, measured), indent=1) + "\n")
     if options.write:
-        DOCUMENT.write_text(report.document(machine, comparison, seen))
+        DOCUMENT.write_text(report.document(machine, measured))
     return 0
-
-
-def _compare(site: Path, options: argparse.Namespace) -> Comparison:
-    cases = [*job_cases(MODELS, page_picture()), *fixed_cases()]
-    wanted = [case for case in cases if case.model in options.models]
-    return compare(site, MODELS, wanted, rounds=options.rounds, peers=options.peers, say=say)
 
 
 if __name__ == "__main__":

@@ -1,127 +1,93 @@
-"""Tables for people, JSON for programs, and docs/performance.md."""
+"""What was measured, for people, for programs, and as docs/performance.md; and which promises it keeps."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
 
-from benchmark.job import Reading, Visit
-from benchmark.peers import Comparison, Measured
+import numpy as np
+
+from benchmark import tables
+from benchmark.job import Visit
+from benchmark.measure import Core, Fresh, Group, ratio
+from benchmark.sides import OURS, OURS_TWO, THEIRS
+from benchmark.tables import table
 
 SLOWEST_ALLOWED = 2.0  # times of onnxruntime-web, for the models' runs of the main job
 LONGEST_START_S = 4.0
 LARGEST_AROUND_SHARE = 0.30
+LEAST_MEAN, LEAST_RATIO = 2.0, 1.3
+LEAST_THREADS_GAIN = {"det": 1.7, "resnet50": 1.7}
+LEAST_PEAK_SHARE = 0.8
+LEAST_OVER_FLOATS, LEAST_OVER_INTEGERS = 1.4, 2.0
+LARGEST_OVERHEAD_MS = 0.1
+LARGEST_MEMORY_SHARE = 0.6
+FARTHEST, FARTHEST_INTEGERS = 1e-3, 1e-2
+HEAVIEST_PRODUCT = "matmul1024"
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    """A Markdown table, padded so that it reads as text too. Columns after the first stand to the right."""
-    widths = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+@dataclass(slots=True)
+class Measured:
+    """Everything that was measured; a part that was left out is empty.
 
-    def line(row: Sequence[str]) -> str:
-        cells = [
-            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-        ]
-        return f"| {' | '.join(cells)} |"
+    fresh: by model and then side, every visit.
+    """
 
-    rule = "|".join(["", "-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:]), ""])
-    return [line(head), rule, *(line(row) for row in rows)]
+    versions: dict[str, str] = field(default_factory=dict)
+    core: Core | None = None
+    models: list[Group] = field(default_factory=list)
+    job: list[Group] = field(default_factory=list)
+    products: list[Group] = field(default_factory=list)
+    integers: list[Group] = field(default_factory=list)
+    fresh: dict[str, dict[str, list[Fresh]]] = field(default_factory=dict)
+    visits: list[Visit] = field(default_factory=list)
 
-
-def run_rows(comparison: Comparison) -> list[list[str]]:
-    """One row for each case, then the job's sum."""
-    rows = [_row(f"{one.case.model}: {one.case.title}", one) for one in comparison.results]
-    if comparison.job:
-        rows.append(_row("**page.png: detection and recognition together**", comparison.job))
-    return rows
-
-
-def _row(title: str, one: Measured) -> list[str]:
-    ours = f"{median(one.ours_ms):.1f} ({min(one.ours_ms):.1f})"
-    theirs = f"{median(one.theirs_ms):.1f} ({min(one.theirs_ms):.1f})" if one.theirs_ms else ""
-    ratio = f"{one.ratio:.2f}" if one.theirs_ms else ""
-    far = [f"{one.agreement[pair]:.0e}" if pair in one.agreement else "" for pair in PAIRS]
-    return [title, ours, theirs, ratio, *far]
+    @property
+    def peak(self) -> float | None:
+        return self.core.peak if self.core else None
 
 
-def load_rows(comparison: Comparison) -> list[list[str]]:
-    """One row for each model: what loading it took and what it holds."""
-    rows = []
-    for model, sides in comparison.loads.items():
-        ours, theirs = sides["ours"], sides.get("theirs")
-        first = next(one for one in comparison.results if one.case.model == model)
-        rows.append(
-            [
-                model,
-                f"{ours['load_ms']:.0f} + {ours['compile_ms']:.0f}",
-                f"{first.first_ms['ours']:.0f}",
-                f"{theirs['load_ms']:.0f}" if theirs else "",
-                f"{first.first_ms['theirs']:.0f}" if theirs else "",
-                f"{ours['peak_nbytes'] / 1e6:.1f}",
-                str(ours["steps"]),
-                str(ours["kernels"]),
-            ]
-        )
-    return rows
-
-
-PAIRS = ("ours_native", "theirs_native")
-RUN_HEAD = (
-    "run, ms: median (minimum)",
-    "intab",
-    "onnxruntime-web",
-    "theirs / ours",
-    "ours from native",
-    "theirs from native",
-)
-LOAD_HEAD = (
-    "model",
-    "load + compile, ms",
-    "first run, ms",
-    "their load, ms",
-    "their first run, ms",
-    "peak MB",
-    "steps",
-    "kernels",
-)
-JOB_HEAD = ("page.png", "median, ms", "share")
-
-
-def job_rows(readings: Sequence[Reading]) -> list[list[str]]:
-    """Where the time of one reading goes: the medians of several."""
-    total = median(one.total_ms for one in readings)
-    names = (
-        ("decode the picture", "open_ms"),
-        ("pre- and post-processing", "around_ms"),
-        ("detect", "detect_ms"),
-        ("recognise", "recognise_ms"),
-        ("whole job", "total_ms"),
-    )
-    rows = []
-    for title, name in names:
-        value = median(getattr(one, name) for one in readings)
-        rows.append([title, f"{value:.0f}", f"{100 * value / total:.0f} %"])
-    return rows
-
-
-def comparison_lines(comparison: Comparison) -> list[str]:
-    """The runs and the loads."""
-    lines = ["## Side by side", "", *table(RUN_HEAD, run_rows(comparison)), ""]
-    lines += [*table(LOAD_HEAD, load_rows(comparison)), ""]
-    if comparison.their_memory_nbytes:
-        megabytes = comparison.their_memory_nbytes / 1e6
+def lines_of(measured: Measured) -> list[str]:
+    """A section for each part that was measured."""
+    lines: list[str] = []
+    if measured.core:
         lines += [
-            f"All memory of onnxruntime-web with these models: {megabytes:.0f} MB. Its load of the first model",
-            "includes its own start; Pyodide's start is in no figure here, but in the next.",
+            f"One core here does {measured.core.peak:.1f} GFLOP/s at multiply-adds alone, which is *peak* below.",
+            f"A run of a model that does nothing takes {measured.core.overhead_ms:.3f} ms: Python and the crossings.",
             "",
         ]
-    return lines
+    if measured.models:
+        lines += [
+            "## Models",
+            "",
+            *table(tables.ONE_THREAD_HEAD, tables.one_thread_rows(measured.models, measured.peak)),
+            "",
+        ]
+        lines += [*table(tables.TWO_THREADS_HEAD, tables.two_threads_rows(measured.models)), ""]
+    if measured.job:
+        lines += ["## The models' runs on page.png", ""]
+        lines += [*table(tables.ONE_THREAD_HEAD, tables.one_thread_rows(measured.job, measured.peak)[:-1]), ""]
+    if measured.products:
+        lines += [
+            "## Products",
+            "",
+            *table(tables.PRODUCTS_HEAD, tables.product_rows(measured.products, measured.peak)),
+            "",
+        ]
+    if measured.integers:
+        lines += ["## Integers", "", *table(tables.INTEGERS_HEAD, tables.integer_rows(measured.integers)), ""]
+    if measured.fresh:
+        lines += ["## First answer", "", *table(tables.FRESH_HEAD, tables.fresh_rows(measured.fresh)), ""]
+        lines += ["## Memory", "", *table(tables.MEMORY_HEAD, tables.memory_rows(measured.fresh)), ""]
+    return lines + (job_lines(measured.visits) if measured.visits else [])
 
 
 def job_lines(visits: Sequence[Visit]) -> list[str]:
     """Start and the whole job."""
     starts = [one.marks["intab"] / 1e3 for one in visits]
     first, later = visits[-1].readings[0], visits[-1].readings[1:]
-    lines = [
+    return [
         "## Start",
         "",
         f"From navigation until intab and numpy are imported, in fresh profiles: median {median(starts):.2f} s "
@@ -131,82 +97,204 @@ def job_lines(visits: Sequence[Visit]) -> list[str]:
         "",
         "## The whole job",
         "",
-        *table(JOB_HEAD, job_rows(later)),
+        *table(tables.JOB_HEAD, tables.job_rows(later)),
         "",
         f"The page computes on {visits[-1].threads} thread(s). The first reading of a fresh page takes "
         f"{median(v.readings[0].total_ms for v in visits):.0f} ms (median of {len(visits)}), of which "
         f"{100 * first.around_share:.0f} % are decoding, pre- and post-processing.",
+        "",
     ]
-    return lines
 
 
-def verdict_lines(comparison: Comparison | None, visits: Sequence[Visit]) -> list[str]:
+def verdict_lines(measured: Measured) -> list[str]:
     """Each promise with what was measured."""
-    lines = []
-    if comparison and comparison.job and comparison.job.theirs_ms:
-        times = 1 / comparison.job.ratio
+    lines = [
+        *_model_verdicts(measured.models),
+        *_job_verdicts(measured.job),
+        *_product_verdicts(measured.products, measured.peak),
+        *_integer_verdicts(measured.integers),
+        *_fresh_verdicts(measured.fresh),
+        *_visit_verdicts(measured.visits),
+    ]
+    if measured.core:
         lines.append(
-            f"{_kept(times <= SLOWEST_ALLOWED)}: the models' runs on page.png take {times:.2f} times as long "
-            f"as in onnxruntime-web (promised: at most {SLOWEST_ALLOWED:.0f})"
-        )
-    if visits:
-        start = median(one.marks["intab"] for one in visits) / 1e3
-        share = median(reading.around_share for one in visits for reading in one.readings)
-        lines.append(
-            f"{_kept(start <= LONGEST_START_S)}: start {start:.2f} s (promised: at most {LONGEST_START_S:.0f} s)"
-        )
-        lines.append(
-            f"{_kept(share <= LARGEST_AROUND_SHARE)}: decoding, pre- and post-processing are {100 * share:.0f} % "
-            f"of the job (promised: at most {100 * LARGEST_AROUND_SHARE:.0f} %)"
+            _line(measured.core.overhead_ms <= LARGEST_OVERHEAD_MS)
+            + f"Python and crossings take {measured.core.overhead_ms:.3f} ms a run "
+            f"(promised: at most {LARGEST_OVERHEAD_MS})"
         )
     return lines
 
 
-def _kept(holds: bool) -> str:
-    return "kept" if holds else "BROKEN"
+def _model_verdicts(groups: Sequence[Group]) -> list[str]:
+    lines = []
+    for title, ratios in (
+        ("one thread each", tables.one_thread_ratios(groups)),
+        ("two threads each", tables.two_thread_ratios(groups)),
+    ):
+        mean, there = tables.geometric_mean_of(ratios), [one for one in ratios if one is not None]
+        if mean is not None:
+            lines.append(
+                _line(mean >= LEAST_MEAN)
+                + f"{title}, onnxruntime-web takes {mean:.2f} times as long as intab in the geometric mean over "
+                f"{len(there)} models (promised: at least {LEAST_MEAN})"
+            )
+            if title.startswith("one"):
+                lines.append(
+                    _line(min(there) >= LEAST_RATIO)
+                    + f"the least of these ratios is {min(there):.2f} (promised: at least {LEAST_RATIO})"
+                )
+    for group in groups:
+        ours, two = group.lanes[0], group.find(OURS_TWO)
+        least = LEAST_THREADS_GAIN.get(ours.case.model)
+        if two and least:
+            gain = ratio(ours, two)
+            lines.append(
+                _line(gain >= least) + f"{ours.case.model} is {gain:.2f} times as quick on two threads as on one "
+                f"(promised: at least {least})"
+            )
+    return lines + _agreement_verdict(groups, FARTHEST, "models")
 
 
-def as_json(machine: Mapping[str, str], comparison: Comparison | None, visits: Sequence[Visit]) -> dict[str, Any]:
+def _agreement_verdict(groups: Sequence[Group], farthest: float, what: str) -> list[str]:
+    ours = [lane.far for group in groups for lane in group.lanes if lane.side in (OURS.title, OURS_TWO.title)]
+    if not ours:
+        return []
+    return [
+        _line(max(ours) <= farthest)
+        + f"outputs of {what} are within {max(ours):.0e} of native onnxruntime's (promised: {farthest:.0e})"
+    ]
+
+
+def _job_verdicts(groups: Sequence[Group]) -> list[str]:
+    share = tables.ratio_of(tables.summed(groups, OURS), tables.summed(groups, THEIRS))
+    if share is None:
+        return []
+    return [
+        _line(share <= SLOWEST_ALLOWED)
+        + f"the models' runs on page.png take {share:.2f} times as long as in onnxruntime-web "
+        f"(promised: at most {SLOWEST_ALLOWED:.0f})"
+    ]
+
+
+def _product_verdicts(groups: Sequence[Group], peak: float | None) -> list[str]:
+    lines = []
+    for group in groups:
+        ours = group.lane(OURS)
+        others = [one for one in map(group.find, tables.PRODUCT_PEERS) if one]
+        for one in others:
+            gain = ratio(one, ours)
+            lines.append(
+                _line(gain > 1)
+                + f"{ours.case.model}: {one.side} takes {gain:.2f} times as long (promised: more than 1)"
+            )
+        if peak and ours.case.model == HEAVIEST_PRODUCT:
+            share = group.work[ours.case.model]["flops"] / min(ours.ms) / 1e6 / peak
+            lines.append(
+                _line(share >= LEAST_PEAK_SHARE)
+                + f"{ours.case.model}: {100 * share:.0f} % of the core's peak at best, copies included "
+                f"(promised: at least {100 * LEAST_PEAK_SHARE:.0f} %)"
+            )
+    return lines
+
+
+def _integer_verdicts(groups: Sequence[Group]) -> list[str]:
+    lines = []
+    for group in groups:
+        ours = [lane for lane in group.lanes if lane.side == OURS.title]
+        for one in ours[1:]:
+            gain = ratio(ours[0], one)
+            lines.append(
+                _line(gain >= LEAST_OVER_FLOATS)
+                + f"{one.case.model}: our f32 takes {gain:.2f} times as long (promised: at least {LEAST_OVER_FLOATS})"
+            )
+            over = tables.ratio_of(group.find(THEIRS, one.case.model), one)
+            if over is not None:
+                lines.append(
+                    _line(over >= LEAST_OVER_INTEGERS)
+                    + f"{one.case.model}: onnxruntime-web takes {over:.2f} times as long "
+                    f"(promised: at least {LEAST_OVER_INTEGERS})"
+                )
+            lines += _agreement_verdict([Group((one,))], FARTHEST_INTEGERS, one.case.model)
+    return lines
+
+
+def _fresh_verdicts(seen: Mapping[str, Mapping[str, Sequence[Fresh]]]) -> list[str]:
+    lines = []
+    if "det" in seen and THEIRS.title in seen["det"]:
+        ours, theirs = (median(one.ready_ms for one in seen["det"][side.title]) for side in (OURS, THEIRS))
+        lines.append(
+            _line(ours <= theirs)
+            + f"det: load, compile and first run take {ours:.0f} ms, onnxruntime-web's {theirs:.0f} "
+            "(promised: no longer)"
+        )
+    shares = {
+        model: sides[OURS.title][-1].session_nbytes / sides[THEIRS.title][-1].session_nbytes
+        for model, sides in seen.items()
+        if THEIRS.title in sides
+    }
+    if shares:
+        worst = max(shares, key=lambda model: shares[model])
+        lines.append(
+            _line(shares[worst] <= LARGEST_MEMORY_SHARE)
+            + f"a session holds at most {shares[worst]:.2f} of onnxruntime-web's memory ({worst}; "
+            f"promised: {LARGEST_MEMORY_SHARE})"
+        )
+    return lines
+
+
+def _visit_verdicts(visits: Sequence[Visit]) -> list[str]:
+    if not visits:
+        return []
+    start = median(one.marks["intab"] for one in visits) / 1e3
+    share = median(reading.around_share for one in visits for reading in one.readings)
+    return [
+        _line(start <= LONGEST_START_S) + f"start {start:.2f} s (promised: at most {LONGEST_START_S:.0f} s)",
+        _line(share <= LARGEST_AROUND_SHARE) + f"decoding, pre- and post-processing are {100 * share:.0f} % of the job "
+        f"(promised: at most {100 * LARGEST_AROUND_SHARE:.0f} %)",
+    ]
+
+
+def _line(holds: bool) -> str:
+    return "kept: " if holds else "BROKEN: "
+
+
+def as_json(machine: Mapping[str, str], measured: Measured) -> dict[str, Any]:
     """Everything measured, as plain data."""
-    report: dict[str, Any] = {"machine": dict(machine), "visits": [dataclasses.asdict(one) for one in visits]}
-    if comparison:
-        report |= {"versions": dict(comparison.versions), "loads": comparison.loads}
-        report["their_memory_nbytes"] = comparison.their_memory_nbytes
-        report["cases"] = [
-            {
-                "model": one.case.model,
-                "name": one.case.name,
-                "shape": list(one.case.feed.shape),
-                "job": one.case.job,
-                "first_ms": dict(one.first_ms),
-                "ours_ms": list(one.ours_ms),
-                "theirs_ms": list(one.theirs_ms),
-                "ratios": list(one.ratios) if one.theirs_ms else [],
-                "agreement": dict(one.agreement),
-            }
-            for one in comparison.results
-        ]
-    return report
+    return {"machine": dict(machine)} | {
+        one.name: _plain(getattr(measured, one.name)) for one in dataclasses.fields(measured)
+    }
 
 
-def document(machine: Mapping[str, str], comparison: Comparison, visits: Sequence[Visit]) -> str:
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        return {"shape": list(value.shape), "dtype": str(value.dtype)}
+    if dataclasses.is_dataclass(value):
+        return {one.name: _plain(getattr(value, one.name)) for one in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return value
+
+
+def document(machine: Mapping[str, str], measured: Measured) -> str:
     """docs/performance.md."""
-    facts = [f"- {name}: {value}" for name, value in {**machine, **comparison.versions}.items()]
-    verdict = [f"- {line}" for line in verdict_lines(comparison, visits)]
+    facts = [f"- {name}: {value}" for name, value in {**machine, **measured.versions}.items()]
     lines = [
         "# Performance",
         "",
-        "Written by `python3 scripts/bench.py --peers --start --write`; never by hand. One headless Chromium. Side by",
-        "side, each computes on one thread, and both are given the same tensors in turn (ours, theirs, ours, ...), so",
-        "that a busy moment of the machine meets both; a ratio is the median over the rounds. Times include copying",
-        "feeds in and outputs out. *From native*: how far the outputs of the same run are from native onnxruntime's,",
-        "in the measure of `tests/agreement.py`.",
+        "Written by `python3 scripts/bench.py --write`; never by hand. One headless Chromium in which all sides are",
+        "given the same tensors in turn (ours, theirs, ours, ...), so that a busy moment of the machine meets all; a",
+        "ratio is the median over the rounds, pair by pair. Times include copying feeds in and outputs out; TF.js",
+        "and jax-js, which are given no model but asked for a product, have its factors in their memory already.",
+        "*From native*: how far the outputs of the same run are from native onnxruntime's, in the measure of",
+        "`tests/agreement.py`. GFLOP/s and GB/s count what the operators ask for, not what a kernel makes of it.",
+        "Light models have seeded random weights.",
         "",
         *facts,
         "",
-        *verdict,
+        *(f"- {line}" for line in verdict_lines(measured)),
         "",
-        *comparison_lines(comparison),
-        *job_lines(visits),
+        *lines_of(measured),
     ]
     return "\n".join(lines).rstrip() + "\n"

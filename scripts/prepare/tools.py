@@ -1,7 +1,8 @@
-"""The development environment: .venv from requirements-dev.lock, node_modules from package-lock.json."""
+"""The development environment: .venv from requirements-dev.lock, node_modules from package-lock.json files."""
 
 import platform
 import sys
+from pathlib import Path
 
 from prepare.steps import (
     NODE_MODULES,
@@ -17,7 +18,8 @@ from prepare.steps import (
 )
 
 PYTHON_LOCK = ROOT / "requirements-dev.lock"
-NODE_LOCK = ROOT / "package-lock.json"
+PEERS = ROOT / "scripts" / "benchmark"
+BUNDLED = ("litert.js", "tensorflow.js")  # scripts of the bench that import packages by name
 PIP_INSTALL = (str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps")
 
 
@@ -49,11 +51,40 @@ def install_intab() -> None:
 
 
 def install_node_modules() -> None:
-    """The Pyodide core, TypeScript and the peer to measure against, exactly as package-lock.json has them."""
-    digest = digest_of_files([NODE_LOCK, ROOT / "package.json"])
-    if is_stamped(NODE_MODULES, digest):
+    """The Pyodide core and TypeScript, exactly as package-lock.json has them."""
+    _install_packages(ROOT)
+
+
+def install_peers() -> None:
+    """What intab is measured against, exactly as the lock beside the bench has it. Only the bench needs them."""
+    _install_packages(PEERS)
+    sources = [PEERS / "page" / name for name in BUNDLED]
+    bundles = PEERS / NODE_MODULES.name / ".bundles"
+    digest = digest_of_files([*sources, PEERS / "page" / "side.js"])
+    if is_stamped(bundles, digest):
         return
-    say(f"  installing {NODE_MODULES.name} from {NODE_LOCK.name}")
-    run(["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"], doing="installing what package-lock.json names")
-    with stamping(NODE_MODULES, digest):
+    esbuild = PEERS / NODE_MODULES.name / "esbuild" / "bin" / "esbuild"
+    command: list[str | Path] = [
+        "node",
+        esbuild,
+        *sources,
+        "--bundle",
+        "--format=iife",
+        "--log-level=error",
+        f"--outdir={bundles}",
+    ]
+    run(command, doing="bundling the bench's scripts with their packages")
+    with stamping(bundles, digest):
+        pass
+
+
+def _install_packages(folder: Path) -> None:
+    installed, lock = folder / NODE_MODULES.name, folder / "package-lock.json"
+    digest = digest_of_files([lock, folder / "package.json"])
+    if is_stamped(installed, digest):
+        return
+    say(f"  installing {installed.relative_to(ROOT)} from {lock.relative_to(ROOT)}")
+    command = ["npm", "ci", "--prefix", str(folder), "--no-audit", "--no-fund", "--ignore-scripts"]
+    run(command, doing=f"installing what {lock.relative_to(ROOT)} names")
+    with stamping(installed, digest):
         pass

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { answer, fetchBytes } from "./side.js";
+import { answer, described, fetchBytes, sendOutput, threads } from "./side.js";
 
 const SITE = new URL("../../", import.meta.url);
 
@@ -19,11 +19,9 @@ async function open() {
   await pyodide.loadPackage(site.packages, { messageCallback: () => undefined });
   const wheels = site.wheels.map((/** @type {string} */ wheel) => new URL(wheel, SITE).href);
   await pyodide.pyimport("micropip").install.callKwargs(wheels, { deps: false });
-  pyodide.FS.mkdirTree("/home/pyodide/tests");
-  pyodide.FS.writeFile("/home/pyodide/tests/agreement.py", await fetchBytes("../agreement.py"));
   pyodide.runPython(new TextDecoder().decode(await fetchBytes("./ours.py")), { filename: "ours.py" });
   python = (/** @type {string} */ name, /** @type {any[]} */ ...args) => pyodide.globals.get(name)(...args);
-  return python("about").toJs({ dict_converter: Object.fromEntries });
+  return call("start", threads);
 }
 
 /** @param {string} name @param {any[]} args */
@@ -36,10 +34,13 @@ answer({
   open,
   load: (model, url) => call("load_model", model, url),
   feed: async (model, /** @type {import("./side.js").Feed} */ feed) =>
-    call("feed", model, feed.name, feed.shape, await fetchBytes(feed.url)),
+    call("feed", model, feed.name, feed.shape, feed.dtype, await fetchBytes(feed.url)),
   run: (model) => call("run", model),
   stats: (model) => call("stats", model),
+  work: (model) => call("work", model),
   dispose: (model) => call("dispose", model),
-  compare: async (model, expected, theirs) =>
-    call("compare", model, expected.name, expected.shape, await fetchBytes(expected.url), theirs),
+  peak: () => call("peak"),
+  overhead: (model, count) => call("overhead", model, count),
+  outputs: async (model) => described(await call("outputs", model)),
+  send: async (model, name, url) => sendOutput(await call("outputs", model), name, url),
 });

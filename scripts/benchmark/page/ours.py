@@ -2,34 +2,46 @@
 
 import platform
 import time
+from functools import cache
+from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import intab
+from intab.browser.wasm import PAGE_NBYTES, WasmMemory, instantiate, validate
+from intab.kernels.block import KernelWriter
+from intab.kernels.ir import F32, Const, Fma, Kernel, Splat
+from intab.kernels.wasm import generate
 from intab.runtime import Session, load
-from tests.agreement import agreement
+from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
 
 SESSIONS: dict[str, Session] = {}
-FEEDS: dict[str, dict[str, NDArray[np.float32]]] = {}
+FEEDS: dict[str, dict[str, NDArray[Any]]] = {}
 OUTPUTS: dict[str, dict[str, NDArray[Any]]] = {}
+THREADS = 1
+LANES = 4
+CHAINS = 12  # sums at once: enough to hide how long a multiply-add takes
+PEAK_ROUNDS, PEAK_ITEMS, PEAK_REPEATS = 2000, 500, 20
 
 
-def about() -> dict[str, str]:
-    """Versions, for the report."""
+def start(threads: int) -> dict[str, str]:
+    """Compute on `threads` threads from now on; versions, for the report."""
+    global THREADS
+    THREADS = threads
     return {"intab": intab.__version__, "python": platform.python_version()}
 
 
 async def load_model(model: str, url: str) -> dict[str, Any]:
     """Load a model; what its stages took."""
-    SESSIONS[model] = await load(url, threads=1)
+    SESSIONS[model] = await load(url, threads=THREADS)
     return stats(model)
 
 
-def feed(model: str, name: str, shape: Any, data: Any) -> None:
-    """Keep a float32 tensor as the feed of the next runs. data: its bytes, a Uint8Array."""
-    FEEDS[model] = {name: _floats(data, shape)}
+def feed(model: str, name: str, shape: Any, dtype: str, data: Any) -> None:
+    """Keep a tensor as a feed of the next runs. data: its bytes, a Uint8Array."""
+    FEEDS.setdefault(model, {})[name] = np.frombuffer(data.to_bytes(), dtype).reshape(shape.to_py())
 
 
 async def run(model: str) -> float:
@@ -52,25 +64,68 @@ def stats(model: str) -> dict[str, Any]:
     }
 
 
+def work(model: str) -> dict[str, float]:
+    """What a run must do: floating-point operations and the bytes of the tensors that its steps read and write."""
+    steps = SESSIONS[model].profile().steps
+    return {"flops": sum(step.flops or 0 for step in steps), "nbytes": sum(step.nbytes or 0 for step in steps)}
+
+
+def outputs(model: str) -> list[dict[str, Any]]:
+    """The last run's outputs: name, shape, dtype and bytes."""
+    return [
+        {
+            "name": name,
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+            "data": np.ascontiguousarray(array).data.cast("B"),
+        }
+        for name, array in OUTPUTS[model].items()
+    ]
+
+
 def dispose(model: str) -> None:
     """Give the model back."""
     SESSIONS.pop(model).dispose()
+    FEEDS.pop(model, None)
     OUTPUTS.pop(model, None)
 
 
-def compare(model: str, name: str, shape: Any, data: Any, theirs: Any) -> dict[str, float]:
-    """How far output `name` of the last run is from native onnxruntime's, whose bytes are `data`.
-
-    theirs: the peer's outputs, a list of {name, shape, data}, or None; then also how far that is from either.
-    """
-    ours, native = OUTPUTS[model][name], _floats(data, shape)
-    far = {"ours_native": agreement(ours, native)}
-    for other in theirs or ():
-        if other.name == name:
-            peer = _floats(other.data, other.shape)
-            far |= {"ours_theirs": agreement(ours, peer), "theirs_native": agreement(peer, native)}
-    return far
+async def overhead(model: str, count: int) -> float:
+    """Median milliseconds of `count` runs, one after the other."""
+    return median([await run(model) for _ in range(count)])
 
 
-def _floats(data: Any, shape: Any) -> NDArray[np.float32]:
-    return np.frombuffer(data.to_bytes(), np.float32).reshape(shape.to_py())
+async def peak() -> float:
+    """GFLOP/s of a loop of multiply-adds that touches no memory: the most that one core does here."""
+    relaxed = generate([multiply_adds(CHAINS)], WASM_RELAXED_SIMD)
+    module = relaxed if validate(relaxed) else generate([multiply_adds(CHAINS)], WASM_SIMD)
+    memory = WasmMemory(PAGE_NBYTES, PAGE_NBYTES)
+    instance = await instantiate(module, memory)
+    result, words, table = 0, 1024, 2048  # addresses
+    memory.write(words, np.array([result, PEAK_ROUNDS], np.int32).data)
+    memory.write(table, np.array([0, words, PEAK_ITEMS, 0], np.int32).data)
+    rates = []
+    for _ in range(PEAK_REPEATS):
+        begin = time.perf_counter()
+        instance.run(table, 1)
+        rates.append(2 * LANES * CHAINS * PEAK_ROUNDS * PEAK_ITEMS / (time.perf_counter() - begin) / 1e9)
+    instance.dispose()
+    memory.dispose()
+    return max(rates)
+
+
+@cache
+def multiply_adds(chains: int) -> Kernel:
+    """An item is `count` rounds of one vector multiply-add in each of `chains` sums, with nothing else to do."""
+    kernel = KernelWriter("multiply_adds")
+    kernel.buffer("y", "f32", "write")
+    count = kernel.word("count")
+    with kernel.tile("rounds"):
+        sums = [kernel.let(f"sum{number}", Splat(Const(float(number), F32), LANES)) for number in range(chains)]
+        factor = kernel.let("factor", Splat(Const(0.5, F32), LANES))
+        with kernel.loop("round", 0, count):
+            for one in sums:
+                kernel.assign(one, Fma(one, factor, factor))
+        for number, one in enumerate(sums):
+            kernel.store("y", number * LANES, one)
+    return kernel.kernel()
