@@ -124,6 +124,13 @@ def test_threads_share_bounded_room() -> None:
         assert most / 2 <= large.items[0] <= most
 
 
+def test_threads_share_small_pictures_by_columns() -> None:
+    filters = normal(32, 3, 3, 128)
+    for target, items in ((WASM_SIMD, 1), (WASM_SIMD.with_feature("threads"), 4)):
+        program = build(convolution((1, 14, 14, 128), filters), target)
+        assert Binder(program).bind({}).items.tolist() == [items]
+
+
 def adversaries() -> dict[str, Callable[[Floats], Floats]]:
     """Pictures that are harder than random ones: what changes in them is small beside what does not, or steep."""
 

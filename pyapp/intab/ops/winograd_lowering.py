@@ -20,6 +20,9 @@ _TRANSFORMS = {transform.outputs: transform for transform in (SMALL, LARGE)}
 # leave the block in the second-level cache.
 BLOCK_LINES = 48
 BLOCK_COLUMNS = 128
+# Items that share their tiles but not their columns transform the inputs anew, which fewer columns do not pay for.
+FEWEST_COLUMNS = 16
+FEWEST_ITEMS_OF_SMALL = 4
 # Each item has room of its own for a block. Threads share the items; more than they need is room for nothing.
 ROOM_NBYTES = 4 * 1024 * 1024
 FEWEST_ITEMS, MOST_ITEMS = 8, 16
@@ -66,7 +69,7 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
     if not few and pixels < FEW_PIXELS:
         return None
     transform = LARGE if few else SMALL
-    tiles = ceil_div(height, transform.outputs) * ceil_div(width, transform.outputs)
+    tiles = -(-height // transform.outputs) * -(-width // transform.outputs)
     return transform if transform.positions * tiles <= WORTHWHILE * WINDOW * WINDOW * pixels else None
 
 
@@ -138,17 +141,25 @@ def lower_winograd(
 
 
 def _blocks(lowering: Lowering, transform: Transform, tiles: Dim, channels: int, features: int) -> _Blocks:
+    threads = lowering.target.has("threads")
     block_tiles = BLOCK_LINES // transform.outputs
     if isinstance(tiles, int):
         block_tiles = min(block_tiles, max(1, tiles))
-    columns = min(BLOCK_COLUMNS, -(-features // TILE_COLUMNS) * TILE_COLUMNS)
+    columns = min(BLOCK_COLUMNS, _whole_panels(features))
+    if threads and isinstance(tiles, int):  # of a small picture there are too few blocks to share
+        shares = -(-FEWEST_ITEMS_OF_SMALL // max(1, -(-tiles // block_tiles)))
+        columns = min(columns, max(FEWEST_COLUMNS, _whole_panels(-(-features // shares))))
     across = -(-features // columns)
     nbytes = float32.itemsize * transform.positions * block_tiles * (channels + columns)
-    most = min(MOST_ITEMS, max(FEWEST_ITEMS, ROOM_NBYTES // nbytes)) if lowering.target.has("threads") else 1
+    most = min(MOST_ITEMS, max(FEWEST_ITEMS, ROOM_NBYTES // nbytes)) if threads else 1
     runs = max(1, most // across)
     # At least one block, of which an empty batch has none.
     item_tiles = block_tiles * maximum(1, ceil_div(ceil_div(tiles, block_tiles), runs))
     return _Blocks(block_tiles, columns, item_tiles, across * minimum(runs, ceil_div(tiles, item_tiles)))
+
+
+def _whole_panels(columns: int) -> int:
+    return -(-columns // TILE_COLUMNS) * TILE_COLUMNS
 
 
 @packing("winograd filters")
