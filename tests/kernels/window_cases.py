@@ -49,7 +49,9 @@ def pools() -> Iterator[KernelCase]:
         x = normal(2, 6, 7, 5)
         seen = pooled(x, window, stride, dilation, pads)
         _, n, out_height, out_width, channels = seen.shape
-        values = (6, 7, channels, out_height, out_width, *window, *stride, *dilation, *pads[:2])
+        line = out_width * channels
+        steps = channels, line, out_height * line
+        values = (6, 7, channels, out_height, out_width, *window, *stride, *dilation, *pads[:2], *steps)
         words: dict[str, float] = dict(zip(pool.WORDS, values, strict=True))
         items = n * out_height
         maximum = np.nanmax(seen, axis=0)

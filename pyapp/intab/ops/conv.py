@@ -18,10 +18,10 @@ from intab.ops.broadcast import (
     shape_text,
     spatial_axes,
 )
-from intab.ops.conv_lowering import lower_conv
+from intab.ops.conv_lowering import border_wanted, lower_conv, reads_inside, writes_inside
 from intab.ops.conv_transpose_lowering import lower_conv_transpose
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
-from intab.ops.lowering import Lowering
+from intab.ops.lowering import Layout, Lowering
 from intab.ops.registry import Result, op
 
 
@@ -79,6 +79,19 @@ class Conv:
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
         lower_conv(self, lowering, inputs, outputs[0])
+
+    def reads_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, position: int, layout: Layout
+    ) -> bool:
+        return reads_inside(self, lowering, inputs, output, position, layout)
+
+    def writes_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout
+    ) -> bool:
+        return writes_inside(self, lowering, inputs, output)
+
+    def border(self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value) -> tuple[int, ...] | None:
+        return border_wanted(self, lowering, inputs, output)
 
 
 @op("ConvTranspose")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -32,10 +32,12 @@ from intab.ops.dense import (
     panels_shape,
     require_float32,
 )
-from intab.ops.kernel_steps import tensor_work
-from intab.ops.lowering import Lowering, Place, Work
+from intab.ops.kernel_steps import moved, tensor_work
+from intab.ops.layout import in_rows
+from intab.ops.lowering import Layout, Lowering, Place, Work
 from intab.ops.packing import Packing, packing
 from intab.ops.pad import constant_border
+from intab.ops.pictures import Picture, picture_of, plain_picture
 from intab.ops.winograd_lowering import lower_winograd, winograd_transform
 
 _Size = TypeVar("_Size")
@@ -143,10 +145,65 @@ def lower_conv(conv: Convolution, lowering: Lowering, operands: Sequence[Value |
     finish = epilogue_operands(lowering, out, bias, conv.epilogue, extra)
     transform = winograd_transform(conv, lowering, w, output)
     if transform is not None:  # it pads as it reads
-        lower_winograd(lowering, transform, x, w, begins[1:], finish, output)
+        lower_winograd(conv, lowering, transform, x, w, begins[1:], finish, output)
         return
-    picture = _padded(lowering, lowering.place(x), geometry, shape, begins, ends)
-    _lower_geometry(lowering, geometry, picture, w, finish, lowering.place(output))
+    source = lowering.place(x)
+    if source.layout is None:
+        picture = plain_picture(_padded(lowering, source, geometry, shape, begins, ends), geometry.picture)
+    else:
+        picture = _with_border(picture_of(source, x.shape), begins)
+    _lower_geometry(lowering, geometry, picture, w, finish, picture_of(lowering.place(output), output.shape))
+
+
+def reads_inside(
+    conv: Convolution, lowering: Lowering, inputs: Sequence[Value | None], output: Value, position: int, layout: Layout
+) -> bool:
+    """Can an input be read where it lies inside a larger tensor? A picture with pads needs its border there."""
+    x, w, value = inputs[0], inputs[1], inputs[position]
+    assert x is not None and w is not None and value is not None
+    if not _walks(conv, x) or winograd_transform(conv, lowering, w, output) is not None:
+        return False
+    if position != 0:
+        return position > 2 and value.shape == output.shape and in_rows(value.shape, layout)
+    border = _border_of(conv, x)
+    return border is not None and all(have >= need for have, need in zip(layout.border, border, strict=True))
+
+
+def writes_inside(conv: Convolution, lowering: Lowering, inputs: Sequence[Value | None], output: Value) -> bool:
+    """Can the result be made inside a larger tensor?"""
+    x, w = inputs[0], inputs[1]
+    assert x is not None and w is not None
+    return _walks(conv, x) and winograd_transform(conv, lowering, w, output) is None
+
+
+def border_wanted(
+    conv: Convolution, lowering: Lowering, inputs: Sequence[Value | None], output: Value
+) -> tuple[int, ...] | None:
+    """The zeros that should lie around the picture; None for those that pad as they read."""
+    x, w = inputs[0], inputs[1]
+    assert x is not None and w is not None
+    if not _walks(conv, x) or winograd_transform(conv, lowering, w, output) is not None:
+        return None
+    return _border_of(conv, x)
+
+
+def _walks(conv: Convolution, x: Value) -> bool:
+    return conv.layout == "NHWC" and x.rank <= 4 and x.dtype == float32
+
+
+def _border_of(conv: Convolution, x: Value) -> tuple[int, ...] | None:
+    """The pads of all axes; None where one is not known or cuts off."""
+    half = x.rank - 2
+    pads = tuple(pad for pad in conv.pads if isinstance(pad, int) and pad >= 0)
+    return (0, *pads[:half], 0, 0, *pads[half:], 0) if len(pads) == 2 * half else None
+
+
+def _with_border(picture: Picture, begins: tuple[Dim, Dim, Dim]) -> Picture:
+    """The picture from the first element of the border on that a window needs."""
+    _, top, left = begins
+    if top == 0 and left == 0:
+        return picture
+    return replace(picture, place=moved(picture.place, -top * picture.line - left * picture.pixel))
 
 
 def _geometry(conv: Convolution, x: Value, w: Value, output: Value) -> Geometry:
@@ -183,35 +240,37 @@ def three_axes(values: Sequence[_Size], fill: _Size) -> tuple[_Size, _Size, _Siz
 
 
 def _lower_geometry(
-    lowering: Lowering, g: Geometry, picture: Place, w: Value, operands: EpilogueOperands, out: Place
+    lowering: Lowering, g: Geometry, picture: Picture, w: Value, operands: EpilogueOperands, out: Picture
 ) -> None:
     if g.is_depthwise and lowering.constant(w) is not None:
         _lower_depthwise(lowering, g, picture, w, operands, out)
         return
     weights = _panels(lowering, g, w)
     finish = operands if g.group == 1 else operands.in_groups(g.features // g.group)
-    if g.taps == 1 and g.strides == (1, 1) and g.depth.stride == 1:
+    plain = g.taps == 1 and g.strides == (1, 1) and g.depth.stride == 1
+    if plain and picture.row is not None and out.row is not None:
         _lower_pointwise(lowering, g, picture, weights, finish, out)
     else:
         _lower_windows(lowering, g, picture, weights, finish, out)
 
 
 def _lower_pointwise(
-    lowering: Lowering, g: Geometry, picture: Place, weights: Place, operands: EpilogueOperands, out: Place
+    lowering: Lowering, g: Geometry, picture: Picture, weights: Place, operands: EpilogueOperands, out: Picture
 ) -> None:
     """A window of one pixel: a matmul over all pixels, whose batches are the groups."""
     depth, columns = g.channels // g.group, g.features // g.group
     blocks = blocking(depth)
+    assert picture.row is not None and out.row is not None
     lowering.step(
         matmul(operands.epilogue),
-        {"a": picture, "b": weights, "out": out, **operands.buffers},
+        {"a": picture.place, "b": weights, "out": out.place, **operands.buffers},
         {
             **matmul_words(g.rows, depth, columns, blocks),
-            "a_row": g.channels,
+            "a_row": picture.row,
             "a_batch": depth,
             "b_batch": packed_batch(depth, columns),
             "bias_batch": columns,
-            "out_row": g.features,
+            "out_row": out.row,
             "out_batch": columns,
             **operands.words,
         },
@@ -221,13 +280,15 @@ def _lower_pointwise(
 
 
 def _lower_windows(
-    lowering: Lowering, g: Geometry, picture: Place, weights: Place, operands: EpilogueOperands, out: Place
+    lowering: Lowering, g: Geometry, picture: Picture, weights: Place, operands: EpilogueOperands, out: Picture
 ) -> None:
     (taps_y, taps_x), (dilation_y, dilation_x) = g.kernel, g.dilations
     run = g.channels // g.group
     columns = g.features // g.group
     depth = g.taps * run
-    if dilation_x == 1 and g.group == 1:  # neighbouring taps lie side by side: one run a line
+    if (
+        dilation_x == 1 and g.group == 1 and picture.pixel == g.channels
+    ):  # neighbouring taps lie side by side: one run a line
         taps_x, run = 1, taps_x * run
     blocks = blocking(depth, tiles_down=1)
     grouped: dict[str, int] = {}
@@ -243,29 +304,31 @@ def _lower_windows(
     if g.depth is not FLAT:
         deep = {
             "taps_z": g.depth.kernel,
-            "tap_z_skip": g.depth.dilation * g.plane - taps_y * dilation_y * g.line,
-            "plane_step": g.depth.stride * g.plane,
+            "tap_z_skip": g.depth.dilation * picture.plane - taps_y * dilation_y * picture.line,
+            "plane_step": g.depth.stride * picture.plane,
             "out_voxels": g.depth.out * g.out_height * g.out_width,
         }
+    spaced = {} if out.row is not None else {"out_line": out.line, "out_image": out.image}
     lowering.step(
-        convolution(operands.epilogue, volume=bool(deep), grouped=bool(grouped)),
-        {"a": picture, "b": weights, "out": out, **operands.buffers},
+        convolution(operands.epilogue, volume=bool(deep), grouped=bool(grouped), spaced=bool(spaced)),
+        {"a": picture.place, "b": weights, "out": out.place, **operands.buffers},
         {
             "rows": g.rows,
             "out_width": g.out_width,
             "out_pixels": g.out_width * g.out_height,
             "columns": columns,
-            "pixel_step": g.strides[1] * g.channels,
-            "line_step": g.strides[0] * g.line,
-            "image_step": g.depth.size * g.plane,
+            "pixel_step": g.strides[1] * picture.pixel,
+            "line_step": g.strides[0] * picture.line,
+            "image_step": picture.image,
             "taps_y": taps_y,
             "taps_x": taps_x,
             "run": run,
-            "tap_x_skip": dilation_x * g.channels - run if taps_x > 1 else 0,
-            "tap_y_skip": dilation_y * g.line - (dilation_x * g.channels * taps_x if taps_x > 1 else run),
-            "out_row": g.features,
+            "tap_x_skip": dilation_x * picture.pixel - run if taps_x > 1 else 0,
+            "tap_y_skip": dilation_y * picture.line - (dilation_x * picture.pixel * taps_x if taps_x > 1 else run),
+            "out_row": out.pixel if out.row is None else out.row,
             "block_rows": blocks.rows,
             "block_columns": blocks.columns,
+            **spaced,
             **grouped,
             **deep,
             **operands.words,
@@ -276,7 +339,7 @@ def _lower_windows(
 
 
 def _lower_depthwise(
-    lowering: Lowering, g: Geometry, picture: Place, w: Value, operands: EpilogueOperands, out: Place
+    lowering: Lowering, g: Geometry, picture: Picture, w: Value, operands: EpilogueOperands, out: Picture
 ) -> None:
     weights = lowering.weight((w,), "taps by channels", (g.taps, g.channels), Packing("taps by channels"))
     planes = 0 if g.depth is FLAT else g.depth.kernel
@@ -285,19 +348,23 @@ def _lower_depthwise(
     if planes:
         deep = {
             "out_planes": g.depth.out,
-            "plane_step": g.depth.stride * g.plane,
-            "plane_tap_step": g.depth.dilation * g.plane,
+            "plane_step": g.depth.stride * picture.plane,
+            "plane_tap_step": g.depth.dilation * picture.plane,
         }
     lowering.step(
         depthwise(window, operands.epilogue),
-        {"a": picture, "w": weights, "out": out, **operands.buffers},
+        {"a": picture.place, "w": weights, "out": out.place, **operands.buffers},
         {
             "channels": g.channels,
             "out_width": g.out_width,
             "out_height": g.out_height,
-            "line_step": g.strides[0] * g.line,
-            "tap_step": g.dilations[0] * g.line,
-            "image_step": g.depth.size * g.plane,
+            "pixel": picture.pixel,
+            "line_step": g.strides[0] * picture.line,
+            "tap_step": g.dilations[0] * picture.line,
+            "image_step": picture.image,
+            "out_pixel": out.pixel,
+            "out_line": out.line,
+            "out_image": out.plane if planes else out.image,
             **deep,
             **operands.words,
         },

@@ -14,6 +14,7 @@ from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilog
 from intab.ops.arrays import Numbers
 from intab.ops.epilogue import body_function
 from intab.ops.kernel_steps import copy_step
+from intab.ops.layout import row_step
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
 from intab.ops.strides import broadcast_strides, dense_strides
@@ -111,12 +112,16 @@ def epilogue_operands(
         tensors["bias"] = (bias.dtype.itemsize, *bias.shape)
     for i, value in enumerate(extra):
         strides = _strides(out, value.shape)
+        place = lowering.place(value)
+        if place.layout is not None:
+            step = row_step(place, value.shape)
+            strides = (step * product(out.rows), step, True)
         if strides is None:
-            buffers[f"e{i}"] = expanded(lowering, lowering.place(value), value.shape, out.shape)
+            buffers[f"e{i}"] = expanded(lowering, place, value.shape, out.shape)
             tensors[f"e{i}"] = (value.dtype.itemsize, *out.shape)
             strides = (out.columns * product(out.rows), out.columns, True)
         else:
-            buffers[f"e{i}"] = lowering.place(value)
+            buffers[f"e{i}"] = place
             tensors[f"e{i}"] = (value.dtype.itemsize, *value.shape)
         words[f"e{i}_batch"], words[f"e{i}_row"], is_wide = strides
         wide.append(is_wide)

@@ -15,9 +15,10 @@ from intab.kernels.scalar import ScalarFunction
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import broadcast
 from intab.ops.kernel_steps import compute_step
+from intab.ops.layout import Anywhere, broadcast_walk, strides_of
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result
-from intab.ops.strides import broadcast_strides, collapse, dense_strides
+from intab.ops.strides import collapse
 
 FLOATS = ("float",)
 INTEGERS = ("signed", "unsigned")
@@ -30,7 +31,7 @@ def _unknown(*_numbers: Dim) -> Dim | None:
     return None
 
 
-class Elementwise:
+class Elementwise(Anywhere):
     """Base of operators that compute each element of the result from the elements at the same place.
 
     `arity` inputs broadcast as in numpy; all have one dtype of a kind in `accepts`, which is also the
@@ -77,9 +78,10 @@ class Elementwise:
         given = [value for value in inputs if value is not None]
         (output,) = outputs
         function = scalar_function(self, tuple(value.dtype for value in given))
-        strides = [broadcast_strides(value.shape, output.shape) for value in given]
-        path = collapse(output.shape, [*strides, dense_strides(output.shape)])
-        compute_step(lowering, function, [lowering.place(value) for value in given], lowering.place(output), path)
+        places, target = [lowering.place(value) for value in given], lowering.place(output)
+        strides = [broadcast_walk(place, v.shape, output.shape) for place, v in zip(places, given, strict=True)]
+        path = collapse(output.shape, [*strides, strides_of(target, output.shape)])
+        compute_step(lowering, function, places, target, path)
 
     def _elements(self, dtype: DType, inputs: tuple[Value, ...]) -> tuple[Dim, ...] | None:
         """The result's numbers, where they follow from known numbers of the inputs."""

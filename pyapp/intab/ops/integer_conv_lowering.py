@@ -221,6 +221,8 @@ def _lower_depthwise(
     window = Window(*g.kernel, stride=g.strides[1], dilation=g.dilations[1])
     words: dict[str, Dim | float] = {"channels": g.channels, "out_width": g.out_width, "out_height": g.out_height}
     words |= {"line_step": g.strides[0] * g.line, "tap_step": g.dilations[0] * g.line, "image_step": g.height * g.line}
+    line = g.out_width * g.channels
+    words |= {"pixel": g.channels, "out_pixel": g.channels, "out_line": line, "out_image": g.out_height * line}
     buffers = {"a": picture, "w": weights, "out": sums}
     lowering.step(depthwise(window), buffers, words, g.images * g.out_height)
     places, strides = [sums], [(g.channels, 1)]

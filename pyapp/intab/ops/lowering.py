@@ -13,12 +13,27 @@ from intab.target import Target
 
 
 @dataclass(frozen=True, slots=True)
+class Layout:
+    """How a value lies inside a larger tensor: `strides` in elements along each of its axes, that of the last 1.
+
+    `border` are the zeros that surround it, in elements of each axis: all begins, then all ends.
+    """
+
+    strides: Shape
+    border: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Place:
-    """Where elements lie at run time: a buffer of the program and an offset in elements into it."""
+    """Where elements lie at run time: a buffer of the program and an offset in elements into it.
+
+    `layout` is None where they lie one after the other (see `ops.layout` for when they do not).
+    """
 
     buffer: int
     dtype: DType
     offset: Dim = 0
+    layout: Layout | None = None
 
 
 @dataclass(frozen=True, slots=True)

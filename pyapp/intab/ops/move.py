@@ -20,9 +20,10 @@ from intab.ops.broadcast import (
 )
 from intab.ops.builder import KNOWN_ELEMENTS
 from intab.ops.kernel_steps import checked, copy_step, moved, size_step, tensor_work, transpose_step
+from intab.ops.layout import Anywhere, broadcast_walk, strides_of
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
-from intab.ops.strides import broadcast_strides, collapse, dense_strides, offset_of
+from intab.ops.strides import collapse, dense_strides, offset_of
 
 
 @op("Reshape")
@@ -106,7 +107,7 @@ class Shuffle:
 
 
 @op("Concat")
-class Concat:
+class Concat(Anywhere):
     """Tensors one after another along an axis; their other sizes agree."""
 
     axis: int
@@ -134,12 +135,13 @@ class Concat:
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (y,) = outputs
-        axis, strides = normal_axis(self.axis, y.rank), dense_strides(y.shape)
+        axis, strides = normal_axis(self.axis, y.rank), strides_of(lowering.place(y), y.shape)
         begin: Dim = 0
         for value in inputs:
             sizes = (*y.shape[:axis], value.shape[axis], *y.shape[axis + 1 :])
-            target = moved(lowering.place(y), begin * strides[axis])
-            copy_step(lowering, lowering.place(value), dense_strides(sizes), target, strides, sizes)
+            source, target = lowering.place(value), moved(lowering.place(y), begin * strides[axis])
+            if (source.buffer, source.offset) != (target.buffer, target.offset):  # else it was made there
+                copy_step(lowering, source, strides_of(source, sizes), target, strides, sizes)
             begin = begin + value.shape[axis]
 
 
@@ -156,7 +158,7 @@ def _joined(shape: list[Dim], value: Value, axis: int) -> tuple[list[Dim], Pairs
 
 
 @op("Slice")
-class Slice:
+class Slice(Anywhere):
     """Of each axis `sizes` elements from `starts` on, `steps` apart (which may be negative)."""
 
     starts: tuple[Dim, ...]
@@ -208,14 +210,14 @@ class Slice:
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
-        strides = dense_strides(x.shape)
+        strides, target = strides_of(lowering.place(x), x.shape), lowering.place(y)
         source = moved(lowering.place(x), offset_of(self.starts, strides))
         steps = tuple(stride * step for stride, step in zip(strides, self.steps, strict=True))
-        copy_step(lowering, source, steps, lowering.place(y), dense_strides(y.shape), y.shape)
+        copy_step(lowering, source, steps, target, strides_of(target, y.shape), y.shape)
 
 
 @op("Expand")
-class Expand:
+class Expand(Anywhere):
     """x repeated along axes of size 1, so that it has the shape that it and `shape` broadcast to."""
 
     shape: Shape
@@ -234,8 +236,9 @@ class Expand:
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
-        strides = broadcast_strides(x.shape, y.shape)
-        copy_step(lowering, lowering.place(x), strides, lowering.place(y), dense_strides(y.shape), y.shape)
+        source, target = lowering.place(x), lowering.place(y)
+        strides = broadcast_walk(source, x.shape, y.shape)
+        copy_step(lowering, source, strides, target, strides_of(target, y.shape), y.shape)
 
 
 @op("Gather")

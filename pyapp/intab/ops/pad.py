@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from intab.errors import DTypeError, ShapeError, UnsupportedOpError
+from intab.errors import DTypeError, KernelError, ShapeError, UnsupportedOpError
 from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Value
 from intab.kernels.families import move as family
@@ -12,6 +12,9 @@ from intab.ops.kernel_steps import checked, copy_step, moved, tensor_work, value
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
 from intab.ops.strides import dense_strides, offset_of
+
+# Its size, the elements before it, and its size with them and those behind it.
+_Axis = tuple[Dim, Dim, Dim]
 
 
 @op("Pad")
@@ -101,14 +104,7 @@ def constant_border(lowering: Lowering, source: Place, shape: Shape, pads: Shape
 
     One kernel; an axis without a border counts as part of the axis before it.
     """
-    axes: list[tuple[Dim, Dim, Dim]] = []
-    for size, begin, end in zip(shape, pads[: len(shape)], pads[len(shape) :], strict=True):
-        if axes and begin == 0 and end == 0:
-            inner, before, outer = axes[-1]
-            axes[-1] = (inner * size, before * size, outer * size)
-        else:
-            axes.append((size, begin, size + begin + end))
-    axes = axes or [(1, 0, 1)]
+    axes = _merged(shape, pads)
     rank, sizes = len(axes), tuple(size for size, _, _ in axes)
     words: dict[str, Dim | float] = {"value": value_word(source.dtype, value)}
     for i, (size, before, out) in enumerate(axes):
@@ -117,3 +113,31 @@ def constant_border(lowering: Lowering, source: Place, shape: Shape, pads: Shape
     kernel = family.pad(checked(source.dtype).name, rank, lanes=lowering.target.lanes)
     work = tensor_work((0,), (source, sizes), (target, tuple(out for _, _, out in axes)))
     lowering.step(kernel, {"x": source, "y": target}, words, product(out for _, _, out in axes[:-1]), work=work)
+
+
+def zero_border(lowering: Lowering, target: Place, shape: Shape, pads: Shape) -> None:
+    """Zeros around a tensor of `shape` at `target`, which has room for them. At most two axes have a border."""
+    one: _Axis = (1, 0, 1)
+    *outer, lines, line = one, one, *_merged(shape, pads)
+    if any(before != 0 or out != size for size, before, out in outer):
+        raise KernelError(f"A border of {shape_text(pads)} has no kernel: it lies around more than two axes.")
+    words: dict[str, Dim | float] = {}
+    for i, (size, before, out) in enumerate((lines, line)):
+        words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
+    kernel = family.frame(checked(target.dtype).name, lanes=lowering.target.lanes)
+    pictures = product(size for size, _, _ in outer)
+    around = lines[2] * line[2] - lines[0] * line[0]
+    work = tensor_work((0,), (target, (pictures, around)))
+    lowering.step(kernel, {"y": target}, words, pictures * lines[2], work=work)
+
+
+def _merged(shape: Shape, pads: Shape) -> list[_Axis]:
+    """(size, elements before, size with border) of each axis; those without a border are part of the one before."""
+    axes: list[_Axis] = []
+    for size, begin, end in zip(shape, pads[: len(shape)], pads[len(shape) :], strict=True):
+        if axes and begin == 0 and end == 0:
+            inner, before, outer = axes[-1]
+            axes[-1] = (inner * size, before * size, outer * size)
+        else:
+            axes.append((size, begin, size + begin + end))
+    return axes or [(1, 0, 1)]

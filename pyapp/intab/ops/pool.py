@@ -15,7 +15,8 @@ from intab.ops.broadcast import channel_axis, need_rank, numbers, picture_shape,
 from intab.ops.conv import tap_slices, window_sizes
 from intab.ops.elementwise import FLOATS, NUMBERS
 from intab.ops.kernel_steps import need_floats, tensor_work, transpose_step
-from intab.ops.lowering import Lowering, Place
+from intab.ops.lowering import Layout, Lowering, Place
+from intab.ops.pictures import picture_of
 from intab.ops.registry import Result, op
 
 
@@ -36,6 +37,16 @@ class Pool:
     layout: str
     accepts: ClassVar[tuple[str, ...]] = NUMBERS
     kind: ClassVar[str]
+
+    def reads_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, position: int, layout: Layout
+    ) -> bool:
+        return False
+
+    def writes_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout
+    ) -> bool:
+        return self.layout == "NHWC" and output.rank <= 4
 
     @property
     def counts_padding(self) -> bool:
@@ -128,7 +139,10 @@ class Pool:
         )
         pads = [(*(0 for _ in line), *(self.pads[first + axis] for axis in axes)) for first in (0, half)]
         counted = self.counts_padding
-        values: tuple[Dim, ...] = (*line, *shape[1:], *line, *out[1:-1], *window, *strides, *dilations, *pads[0])
+        pixels = picture_of(y, out)
+        steps = pixels.pixel, pixels.line, pixels.image
+        places = *window, *strides, *dilations, *pads[0]
+        values: tuple[Dim, ...] = (*line, *shape[1:], *line, *out[1:-1], *places, *steps)
         words: dict[str, Dim | float] = dict(zip(family.WORDS, values, strict=True))
         if counted:
             words |= {"pad_bottom": pads[1][0], "pad_right": pads[1][1]}

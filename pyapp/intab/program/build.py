@@ -7,12 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from intab.dtypes import DType
 from intab.errors import KernelError, UnsupportedOpError
-from intab.graph.dims import Dim, product
+from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Constant, Graph, Node, Value
 from intab.kernels.ir import Kernel
 from intab.ops.lowering import Place, Work
 from intab.ops.packing import Packing
+from intab.ops.pad import zero_border
 from intab.ops.registry import operator_of_node
+from intab.program.inside import Home, find_homes
 from intab.program.ir import (
     ARENA,
     INPUTS,
@@ -73,6 +75,8 @@ class _Building:
         self.places: dict[Value, Place] = {}
         self.weights: dict[tuple[object, ...], Weight] = {}
         self.dims = _DimTable()
+        self.homes = find_homes(graph, self)
+        self.roots: dict[Value, int] = {}
         outputs = dict.fromkeys(graph.outputs)
         self.wanted = {value for value in outputs if value not in graph.inputs and not graph.constant_of(value)}
 
@@ -88,11 +92,8 @@ class _Building:
         constant = self.graph.constant_of(value)
         if constant is not None:
             return self._weight((value,), "", constant.shape, None)
-        if value in self.graph.inputs:
-            region = INPUTS
-        else:
-            region = OUTPUTS if value in self.wanted else ARENA
-        self.places[value] = Place(self._buffer(region, value.dtype, product(value.shape)), value.dtype)
+        home = self.homes.get(value) or Home(value, value.shape, 0, None)
+        self.places[value] = Place(self._root(home.root, home.room), value.dtype, home.offset, home.layout)
         return self.places[value]
 
     def view(self, output: Value, source: Value) -> None:
@@ -144,6 +145,8 @@ class _Building:
 
     def lower(self, node: Node) -> None:
         self.node = node
+        for value in node.outputs:
+            self._surround(value)
         try:
             operator_of_node(node).lower(self, node.inputs, node.outputs)
         except UnsupportedOpError as error:
@@ -182,6 +185,22 @@ class _Building:
             self.graph.equalities,
             tuple(kernel.name for _, kernel in self.kernels.values()),
         )
+
+    def _root(self, value: Value, room: Shape) -> int:
+        """The buffer of a value that is not inside another, with room for its border."""
+        if value not in self.roots:
+            region = INPUTS if value in self.graph.inputs else OUTPUTS if value in self.wanted else ARENA
+            self.roots[value] = self._buffer(region, value.dtype, product(room))
+        return self.roots[value]
+
+    def _surround(self, value: Value) -> None:
+        """Before the first part of a value with a border is made, its border becomes zero."""
+        home = self.homes.get(value)
+        whole = self.homes.get(home.root) if home is not None else None
+        if home is None or whole is None or whole.layout is None or home.root in self.roots:
+            return
+        buffer = Place(self._root(home.root, home.room), value.dtype)
+        zero_border(self, buffer, home.root.shape, whole.layout.border)
 
     def _weight(
         self,

@@ -9,7 +9,9 @@ from intab.kernels.ir import I32, Const, Expr, Kernel, Var
 
 
 @cache
-def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False, grouped: bool = False) -> Kernel:
+def convolution(
+    epilogue: Epilogue = PLAIN, *, volume: bool = False, grouped: bool = False, spaced: bool = False
+) -> Kernel:
     """Padded picture [images, height, width, channels] * weights -> [images, out_height, out_width, columns].
 
     A row of the matmul is an output pixel; its left side is `taps_y` x `taps_x` runs of `run` consecutive
@@ -28,6 +30,9 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False, grouped: bo
     their own; out_row is the columns of all. Words come first for them: groups; block_groups, which an item does one
     after the other while it knows where its pixels lie; b_group (elements between the panels of groups). Extra
     operands have groups for batches. Items: ceil(groups / block_groups) times as many.
+
+    With `spaced` the result lies inside a larger one: out_line, out_image (elements between its lines and images)
+    follow out_row, which then says how far apart the pixels of a line are. Not with `volume`.
     """
     kernel = KernelWriter("grouped_convolution" if grouped else "convolution_volume" if volume else "convolution")
     kernel.buffer("a", "f32", "read")
@@ -47,18 +52,24 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False, grouped: bo
     taps_y, taps_x, run = (kernel.word(n) for n in ("taps_y", "taps_x", "run"))
     tap_x_skip, tap_y_skip = kernel.word("tap_x_skip"), kernel.word("tap_y_skip")
     out_row = kernel.word("out_row")
+    out_line, out_image = [kernel.word(n) for n in ("out_line", "out_image")] if spaced else [Const(0, I32)] * 2
     blocks = tile.Blocks(kernel, rows, columns)
     depth = kernel.let("depth", taps_y * taps_x * run if deep is None else deep[0] * taps_y * taps_x * run)
     only_group = Const(0, I32)
 
-    def pixel_start(row: Expr) -> Expr:
+    def pixel_start(row: Expr) -> tuple[Expr, Expr]:
+        """Where a pixel's window starts, and with `spaced` where its result lies."""
+        image = kernel.let("image", row // out_pixels)
         if deep is None:
-            start = kernel.let("image", row // out_pixels) * image_step
+            start = image * image_step
         else:
             _, _, plane_step, out_voxels = deep
             start = row // out_voxels * image_step + row % out_voxels // out_pixels * plane_step
         inside = kernel.let("inside", row % out_pixels)
-        return start + inside // out_width * line_step + inside % out_width * pixel_step
+        y, x = kernel.let("y", inside // out_width), kernel.let("x", inside % out_width)
+        window = kernel.let("window", start + y * line_step + x * pixel_step)
+        result = image * out_image + y * out_line + x * out_row
+        return window, kernel.let("result", result) if spaced else result
 
     def window_plane(sums: list[list[Var]], pointers: list[Var], panel: Var) -> None:
         with kernel.loop("tap_y", 0, taps_y):
@@ -69,12 +80,12 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False, grouped: bo
             for pointer in pointers:
                 kernel.advance(pointer, tap_y_skip)
 
-    def one_tile(first_row: Expr, column: Expr, pixels: list[Expr], group: Expr) -> None:
+    def one_tile(first_row: Expr, column: Expr, pixels: list[tuple[Expr, Expr]], group: Expr) -> None:
         with kernel.tile("tile"):
             first_column = kernel.let("group_column", group * columns)
             starts = extras.starts(kernel, group)
             sums = tile.start_sums(kernel, epilogue, first_column + column)
-            pointers = [kernel.let(f"a{i}", at("a", pixel + group * run)) for i, pixel in enumerate(pixels)]
+            pointers = [kernel.let(f"a{i}", at("a", pixel + group * run)) for i, (pixel, _) in enumerate(pixels)]
             panel = kernel.let("panel", at("b", group * b_group + column * depth))
             if deep is None:
                 window_plane(sums, pointers, panel)
@@ -94,11 +105,12 @@ def convolution(epilogue: Epilogue = PLAIN, *, volume: bool = False, grouped: bo
                 columns=columns,
                 out_start=first_column,
                 out_row=out_row,
+                row_places=[place for _, place in pixels] if spaced else None,
             )
 
-    def pixels_of(first_row: Expr) -> list[Expr]:
+    def pixels_of(first_row: Expr) -> list[tuple[Expr, Expr]]:
         last = rows - 1
-        return [kernel.let(f"pixel{i}", pixel_start((first_row + i).minimum(last))) for i in range(TILE_ROWS)]
+        return [pixel_start(kernel.let("row", (first_row + i).minimum(last))) for i in range(TILE_ROWS)]
 
     # Where pixels lie takes divisions, so they are found once for all columns of the block.
     with blocks.rows_of_tiles(kernel) as first_row:

@@ -35,8 +35,9 @@ def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
     """Padded picture [images, height, width, channels], weights [taps, channels] -> the same channels.
 
     Buffers: a, w, bias when the epilogue has one (bias is not padded here), e0 ..., out. Words: channels,
-    out_width, out_height; line_step, tap_step, image_step (elements of the picture between output lines,
-    window lines and images); the epilogue's, whose rows are output pixels. Items: images * out_height lines.
+    out_width, out_height; pixel, line_step, tap_step, image_step (elements of the picture between pixels, output
+    lines, window lines and images); out_pixel, out_line, out_image (of the result); the epilogue's, whose rows are
+    output pixels. Items: images * out_height lines.
 
     A window over volumes, whose images are runs of planes, takes words for them first:
     out_planes, plane_step, plane_tap_step (elements between output planes and between the window's). Items:
@@ -52,26 +53,29 @@ def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
     kernel.buffer("out", "f32", "write")
     deep = [kernel.word(n) for n in ("out_planes", "plane_step", "plane_tap_step")] if window.depth else None
     channels, out_width, out_height = (kernel.word(n) for n in ("channels", "out_width", "out_height"))
-    line_step, tap_step, image_step = (kernel.word(n) for n in ("line_step", "tap_step", "image_step"))
+    pixel, line_step, tap_step, image_step = (kernel.word(n) for n in ("pixel", "line_step", "tap_step", "image_step"))
+    out_pixel, out_line, out_image = (kernel.word(n) for n in ("out_pixel", "out_line", "out_image"))
     starts = extras.starts(kernel, Const(0, I32))
     image = kernel.let("image", kernel.item // out_height)
     line = kernel.let("line", kernel.item % out_height)
     start = image * image_step if deep is None else image // deep[0] * image_step + image % deep[0] * deep[1]
     line_start = kernel.let("line_start", start + line * line_step)
     first_pixel = kernel.let("first_pixel", kernel.item * out_width)
+    out_start = kernel.let("out_start", image * out_image + line * out_line)
 
     def sweep_channels(x: Expr, pixels: int) -> None:
         """One tile: output pixels x .. x + pixels of the line, all channels."""
         with kernel.tile(f"tile{pixels}"):
-            source = kernel.let("source", line_start + x * (channels * window.stride))
+            source = kernel.let("source", line_start + x * (pixel * window.stride))
             row = kernel.let("row", first_pixel + x)
+            target = kernel.let("target", out_start + x * out_pixel)
             whole = kernel.let("whole", channels - channels % LANES)
             for begin, end, lanes in ((Const(0, I32), whole, LANES), (whole, channels, 1)):
                 with kernel.loop("channel", begin, end, lanes) as channel:
                     sums = window_sums(source, channel, pixels, F32.wide(lanes))
                     for i, value in enumerate(sums):
                         done = extras.apply(kernel, value, starts, row + i, channel)
-                        kernel.store("out", (row + i) * channels + channel, done)
+                        kernel.store("out", target + out_pixel * i + channel, done)
 
     def window_sums(source: Expr, channel: Var, pixels: int, type: Type) -> list[Var]:
         first: Expr = load("bias", channel, type) if epilogue.bias else Const(0.0, type)
@@ -92,7 +96,7 @@ def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
                     for i, tap_x in uses:
                         kernel.assign(sums[i], Fma(value, weights[tap_x], sums[i]))
                 if column + 1 < columns:
-                    kernel.advance(pointer, channels)
+                    kernel.advance(pointer, pixel)
         return sums
 
     def column_uses(column: int, pixels: int) -> list[tuple[int, int]]:

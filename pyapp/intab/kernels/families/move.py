@@ -110,6 +110,32 @@ def pad(dtype: str, rank: int, *, lanes: int) -> Kernel:
 
 
 @cache
+def frame(dtype: str, *, lanes: int) -> Kernel:
+    """Zeros around what lies inside pictures y, which is left alone.
+
+    Buffers: y [pictures, out_0, out_1]. Words: size_0, size_1 (of what lies inside), before_0, before_1 (lines above
+    and elements to the left of it), out_0, out_1. Items: pictures * out_0, the lines.
+    """
+    kernel = KernelWriter("frame")
+    kernel.buffer("y", dtype, "write")
+    (lines, length), (above, left), (height, width) = (
+        [kernel.word(f"{name}_{axis}") for axis in (0, 1)] for name in ("size", "before", "out")
+    )
+    register, vector = Type(REGISTER_OF[dtype]), lanes_for(lanes, dtype)
+    with kernel.tile("line"):
+        zero = kernel.let("zero", Const(0, register))
+        line = kernel.let("line", kernel.item % height - above)
+        writing = kernel.let("writing", at("y", kernel.item * width))
+        with kernel.when(line.ge(0) & line.lt(lines)):
+            _fill_row(kernel, writing, left, zero, vector)
+            kernel.advance(writing, length)
+            _fill_row(kernel, writing, width - left - length, zero, vector)
+        with kernel.otherwise():
+            _fill_row(kernel, writing, width, zero, vector)
+    return kernel.kernel()
+
+
+@cache
 def gather(dtype: str, *, indices: str = "i64", lanes: int) -> Kernel:
     """y[outer, k, :] = x[outer, indices[k], :]; an index below 0 counts from the end.
 

@@ -23,6 +23,9 @@ WORDS = (
     "dilation_x",
     "pad_top",
     "pad_left",
+    "out_pixel",
+    "out_line",
+    "out_image",
 )
 
 
@@ -34,10 +37,11 @@ MOST_TAPS = 16
 def pool(op: str, *, lanes: int, count_padding: bool = False, window: tuple[int, int] | None = None) -> Kernel:
     """op "max", or "average": of the elements inside the picture, or with `count_padding` of its padding too.
 
-    Buffers: x [N, height, width, channels], y [N, out_height, out_width, channels], contiguous. Words: WORDS, with
-    `count_padding` then pad_bottom, pad_right. Items: N * out_height. A window with nothing in it gives -inf or NaN;
-    max does not bother about NaN. `window` says (window_height, window_width) beforehand, which makes windows that
-    lie inside the picture several times as fast; for small windows, since every tap is written out.
+    Buffers: x [N, height, width, channels], contiguous, y [N, out_height, out_width, channels]. Words: WORDS, the last
+    of which say how far apart pixels, lines and pictures of y are; with `count_padding` then pad_bottom, pad_right.
+    Items: N * out_height. A window with nothing in it gives -inf or NaN; max does not bother about NaN. `window` says
+    (window_height, window_width) beforehand, which makes windows that lie inside the picture several times as fast;
+    for small windows, since every tap is written out.
     """
     check_lanes(lanes)
     if op not in ("max", "average"):
@@ -54,7 +58,7 @@ def pool(op: str, *, lanes: int, count_padding: bool = False, window: tuple[int,
         y = kernel.let("y_first", out_y * words["stride_y"] - words["pad_top"])
         rows = _Taps(kernel, y, words["height"], words["window_height"], words["dilation_y"], words["pad_top"], bottom)
         row_start = kernel.let("row_start", picture * words["height"] + y)
-        out_start = kernel.let("out_start", kernel.item * words["out_width"])
+        out_start = kernel.let("out_start", picture * words["out_image"] + out_y * words["out_line"])
 
         def any_places(begin: Expr | int, end: Expr | Word) -> None:
             with kernel.loop("out_x", begin, end) as out_x:
@@ -63,7 +67,7 @@ def pool(op: str, *, lanes: int, count_padding: bool = False, window: tuple[int,
                     kernel, x, words["width"], words["window_width"], words["dilation_x"], words["pad_left"], right
                 )
                 count = kernel.let("count", Cast(rows.counted * columns.counted, F32))
-                out = kernel.let("out", at("y", (out_start + out_x) * words["channels"]))
+                out = kernel.let("out", at("y", out_start + out_x * words["out_pixel"]))
                 _one_place(kernel, op, words, rows, columns, row_start, x, out, count, lanes)
 
         if window is None:
@@ -101,9 +105,12 @@ def _whole_windows(
     end: Expr,
     lanes: int,
 ) -> None:
-    """Places first .. end of a row, every tap written out. At stride 1 all of them are one run of elements."""
+    """Places first .. end of a row, every tap written out.
+
+    At stride 1, with nothing between the results, they are one run of elements.
+    """
     channels = words["channels"]
-    dense = kernel.let("dense", words["stride_x"].equal(1))
+    dense = kernel.let("dense", words["stride_x"].equal(1) & words["out_pixel"].equal(channels))
     runs = kernel.let("runs", Select(dense, (end - first).minimum(1), end - first))
     length = kernel.let("length", Select(dense, (end - first) * channels, channels))
     with kernel.loop("run", 0, runs) as run:
@@ -120,7 +127,7 @@ def _whole_windows(
             for dy in range(window[0])
             for dx in range(window[1])
         ]
-        out = kernel.let("out", at("y", (out_start + place) * channels))
+        out = kernel.let("out", at("y", out_start + place * words["out_pixel"]))
 
         def body(width: int) -> None:
             seen = [kernel.let("seen", load("x", tap, F32.wide(width))) for tap in taps]

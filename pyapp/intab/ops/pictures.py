@@ -1,0 +1,38 @@
+"""Pictures and volumes with channels last as convolutions see them: where they start, and how far apart things lie."""
+
+from dataclasses import dataclass
+
+from intab.graph.dims import Dim, Shape
+from intab.ops.layout import in_rows, row_step
+from intab.ops.lowering import Place
+from intab.ops.strides import dense_strides
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """The place of its first element, and the elements between its images, planes, lines and pixels.
+
+    `row` is the distance between pixels where all of them are equally far apart, else None.
+    """
+
+    place: Place
+    image: Dim
+    plane: Dim
+    line: Dim
+    pixel: Dim
+    row: Dim | None
+
+
+def plain_picture(place: Place, sizes: Shape) -> Picture:
+    """A picture of [images, planes, lines, pixels, channels] with nothing in between."""
+    image, plane, line, pixel, _ = dense_strides(sizes)
+    return Picture(place, image, plane, line, pixel, pixel)
+
+
+def picture_of(place: Place, shape: Shape) -> Picture:
+    """A value [N, *spatial, C] of one to three spatial axes, wherever it lies."""
+    if place.layout is None:
+        return plain_picture(place, (shape[0], *(1,) * (5 - len(shape)), *shape[1:]))
+    image, *spatial, _ = place.layout.strides
+    plane, line, pixel = (*[image] * (3 - len(spatial)), *spatial)
+    return Picture(place, image, plane, line, pixel, row_step(place, shape) if in_rows(shape, place.layout) else None)
