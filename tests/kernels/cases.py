@@ -20,6 +20,7 @@ from tests.kernels.elementwise_cases import (
 )
 from tests.kernels.integer_cases import integer_convolutions, integer_matmuls, pair_packings, widenings
 from tests.kernels.operations import operations
+from tests.kernels.packing_cases import narrow_packings, packings
 from tests.kernels.row_cases import places_of_best, reductions, rows
 from tests.kernels.window_cases import matmuls, pools, resizes
 from tests.kernels.winograd_cases import winograds
@@ -54,6 +55,8 @@ CASES: list[KernelCase] = [
         integer_matmuls,
         integer_convolutions,
         pair_packings,
+        packings,
+        narrow_packings,
         single_operations,
     )
     for case in family()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from intab.graph.ir import Array
+from intab.graph.storage import Storage
 from intab.target import Target
 
 
@@ -23,6 +24,10 @@ class Memory(Protocol):
         ...
 
     def write(self, address: int, data: memoryview) -> None: ...
+
+    def write_from(self, address: int, source: Storage, offset: int, nbytes: int) -> None:
+        """Copy nbytes of a storage, from `offset` on, to `address`."""
+        ...
 
     def read(self, address: int, out: memoryview) -> None: ...
 

@@ -26,6 +26,11 @@ class JsStorage:
 
     def read(self, offset: int, nbytes: int) -> memoryview:
         """A copy of the bytes offset .. offset + nbytes. Raises ModelFormatError when they pass the end."""
+        copied: memoryview = self.part(offset, nbytes).to_memoryview()
+        return copied.toreadonly()
+
+    def part(self, offset: int, nbytes: int) -> Any:
+        """A Uint8Array over the bytes offset .. offset + nbytes, which are not copied. Raises as `read` does."""
         if self._array is None:
             raise ModelFormatError(f"{self.name}: its bytes were already let go of. Load the model again.")
         if offset < 0 or nbytes < 0 or offset + nbytes > self.nbytes:
@@ -33,8 +38,7 @@ class JsStorage:
                 f"{self.name}: {nbytes} bytes were expected at offset {offset}, but the file has {self.nbytes}. "
                 "It is damaged or cut short; fetch it again."
             )
-        copied: memoryview = self._array.subarray(offset, offset + nbytes).to_memoryview()
-        return copied.toreadonly()
+        return self._array.subarray(offset, offset + nbytes)
 
     async def sha256(self) -> bytes | None:
         """The digest of all bytes, worked out by the browser; None where it has none to offer, as on plain http."""

@@ -4,9 +4,10 @@ A module imports its memory as "env"."memory" and exports "run" (table address, 
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from intab.browser._js import describe, door
+from intab.browser.net import JsStorage
 from intab.browser.proxies import closed, opened
 from intab.errors import BackendUnavailableError, KernelError, OutOfMemoryError
 
@@ -17,6 +18,12 @@ MAXIMUM_PAGES = 65536
 def pages_for(nbytes: int) -> int:
     """The 64 KiB pages that hold `nbytes`."""
     return -(-nbytes // PAGE_NBYTES)
+
+
+class Source(Protocol):
+    """The part of graph.storage.Storage that a memory is filled from."""
+
+    def read(self, offset: int, nbytes: int) -> memoryview: ...
 
 
 class WasmMemory:
@@ -74,6 +81,15 @@ class WasmMemory:
         """Copy the contiguous buffer `data` to `address`."""
         if data.nbytes:
             self._range(address, data.nbytes).assign(data.cast("B"))
+
+    def write_from(self, address: int, source: Source, offset: int, nbytes: int) -> None:
+        """Copy bytes of `source` to `address`; what JavaScript holds does not pass through Python."""
+        if not nbytes:
+            return
+        if isinstance(source, JsStorage):
+            self._range(address, nbytes).set(source.part(offset, nbytes))
+        else:
+            self.write(address, source.read(offset, nbytes))
 
     def read(self, address: int, out: memoryview) -> None:
         """Fill the contiguous, writable buffer `out` from `address`."""

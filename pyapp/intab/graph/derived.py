@@ -119,10 +119,10 @@ def view_of(constant: Constant) -> View:
         seen = View(under.source, rule.shape, under.strides, rule.factor, rule.axis)
     else:
         return whole
-    return _reshaped(seen, constant.shape) or whole
+    return reshaped_view(seen, constant.shape) or whole
 
 
-def _reshaped(view: View, shape: tuple[int, ...]) -> View | None:
+def reshaped_view(view: View, shape: tuple[int, ...]) -> View | None:
     """The view under another shape; None where more than axes of size 1 come and go."""
     if view.shape == shape:
         return view

@@ -6,10 +6,11 @@ import numpy as np
 
 from intab.dtypes import dtype_of, float32
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
+from intab.graph.derived import View
 from intab.graph.dims import Dim, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.compressed_matmul import compressed_matmul
-from intab.kernels.families.narrow_panel import narrow_shape, pack_narrow
+from intab.kernels.families.narrow_panel import TURNS, narrow_shape, pack_narrow
 from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, pad_columns
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import agree, need_rank, shape_text
@@ -18,6 +19,7 @@ from intab.ops.epilogue import apply_epilogue, infer_epilogue
 from intab.ops.lowering import Lowering, Place
 from intab.ops.matmul import matmul_shape
 from intab.ops.packing import Packing, packing
+from intab.ops.panels import Axis, Panels
 from intab.ops.registry import Result, op
 
 # A chunk of a panel and a tile's rows of it take two thirds of a first-level cache of 32 KB.
@@ -154,7 +156,14 @@ def _scales(lowering: Lowering, scale: Value, columns: int) -> Place:
     return lowering.weight((scale,), name, (length,), Packing("scale for each column", (columns,)))
 
 
-@packing("bytes in panels")
+def _byte_axes(view: View, transposed: int) -> Panels | None:
+    if len(view.shape) != 2 or view.factor is not None:
+        return None
+    (depth, columns), (down, across) = ((pair[::-1] if transposed else pair) for pair in (view.shape, view.strides))
+    return Panels(Axis(1, 0), Axis(columns, across), Axis(1, 0), Axis(depth, down), TURNS)
+
+
+@packing("bytes in panels", _byte_axes)
 def _bytes_in_panels(array: Numbers, transposed: int) -> Numbers:
     matrix = array.T if transposed else array
     return pack_narrow(matrix, dtype_of(matrix).name)

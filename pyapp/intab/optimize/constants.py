@@ -63,7 +63,11 @@ def transposed(constant: Constant, perm: tuple[int, ...], name: str) -> Constant
 
 
 def scaled(constant: Constant, factor: Constant, axis: int, name: str) -> Constant:
-    """A constant times factor[i] at index i of an axis."""
+    """A constant times factor[i] at index i of an axis; factors that follow each other become one."""
+    rule = constant.storage
+    if isinstance(rule, Scaled) and (rule.shape, rule.axis) == (constant.shape, axis):
+        both = derive(np.multiply, factor.dtype, factor.shape, name, rule.factor, factor)
+        return scaled(rule.source, both, axis, name)
     return _ruled(Scaled(constant, factor, axis), constant.dtype, name)
 
 

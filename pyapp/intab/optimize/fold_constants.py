@@ -5,7 +5,7 @@ import numpy as np
 from intab.errors import IntabError
 from intab.graph.ir import Array, Constant, Graph, Node, Value
 from intab.ops.registry import operator_of_node
-from intab.optimize.constants import derive, nbytes_of, reshaped
+from intab.optimize.constants import derive, nbytes_of, reshaped, transposed
 from intab.optimize.editor import Editor
 from intab.optimize.passes import Pass
 from intab.target import Target
@@ -58,6 +58,10 @@ def _folded(editor: Editor, node: Node) -> Constant | None:
         return None
     if node.op == "Reshape":
         return reshaped(given[0], shape)
+    if node.op == "Transpose":
+        perm = node.attributes["perm"]
+        assert isinstance(perm, tuple)
+        return transposed(given[0], tuple(axis for axis in perm if isinstance(axis, int)), output.name)
     try:
         return derive(_Meaning(node, node.inputs), output.dtype, shape, output.name, *given)
     except IntabError as error:

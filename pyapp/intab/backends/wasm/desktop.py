@@ -8,6 +8,7 @@ from weakref import finalize
 import numpy as np
 
 from intab.errors import BackendUnavailableError, KernelError, OutOfMemoryError
+from intab.graph.storage import Storage
 from intab.kernels.wasm import PAGE_NBYTES
 from intab.target import WASM_RELAXED_SIMD, Target
 
@@ -55,6 +56,9 @@ class WasmtimeMemory:
 
     def write(self, address: int, data: memoryview) -> None:
         self._view[address : address + data.nbytes] = np.frombuffer(data, np.uint8)
+
+    def write_from(self, address: int, source: Storage, offset: int, nbytes: int) -> None:
+        self.write(address, source.read(offset, nbytes))
 
     def read(self, address: int, out: memoryview) -> None:
         np.frombuffer(out, np.uint8)[:] = self._view[address : address + out.nbytes]

@@ -10,6 +10,7 @@ from statistics import median
 import numpy as np
 
 from intab.backends.engine import Instance, MemoryUse, StepTime
+from intab.backends.wasm.packer import Packer, packing_module
 from intab.backends.wasm.pool import Pool, Region
 from intab.backends.wasm.sharing import Shares, Sharing
 from intab.errors import IntabError
@@ -117,15 +118,25 @@ class WasmExecutable:
         self._plans.clear()
         self._shares.clear()
 
-    def write_weights(self, progress: Callable[[float, float], None]) -> None:
+    def write_weights(self, packing: Instance, progress: Callable[[float, float], None]) -> None:
         """Pack the weights one by one into their region; `progress` hears the bytes done and in all."""
         offsets, nbytes = self._binder.fixed_places(WEIGHTS)
-        region = self._pool.allocate(nbytes)
-        self._regions[WEIGHTS] = region
-        for weight in self.program.weights:
-            self._pool.machine.memory.write(region.address + offsets[weight.buffer], _bytes_of(weight.numpy()))
-            progress(offsets[weight.buffer], nbytes)
+        region = self._regions[WEIGHTS] = self._pool.allocate(nbytes)
+        packer = Packer(self._pool, packing, self.program.weights)
+        try:
+            for weight in self.program.weights:
+                packer.write(weight, region.address + offsets[weight.buffer])
+                progress(offsets[weight.buffer], nbytes)
+            packer.finish()
+        finally:
+            packer.dispose()
         progress(nbytes, nbytes)
+
+    def weight_places(self) -> tuple[Mapping[int, int], Region]:
+        """Where the weights lie: offsets in bytes by buffer, and their region."""
+        region = self._regions[WEIGHTS]
+        assert region is not None
+        return self._binder.fixed_places(WEIGHTS)[0], region
 
     def _timed(self, first_step: int, step_count: int) -> float:
         """Run some steps of the table; how many ms that took."""
@@ -220,10 +231,12 @@ async def prepare(
     What was made is given back when one of them fails.
     """
     module = module_of(program) if module is None else module
+    if pool.packing is None:
+        pool.packing = await pool.machine.instantiate(packing_module(pool.machine.target))
     instance = await pool.machine.instantiate(module, threads)
     executable = WasmExecutable(program, pool, module, instance)
     try:
-        executable.write_weights(progress)
+        executable.write_weights(pool.packing, progress)
     except BaseException:
         executable.dispose()
         raise

@@ -7,7 +7,7 @@ not made for each session: regions are.
 from bisect import insort
 from dataclasses import dataclass
 
-from intab.backends.engine import Machine
+from intab.backends.engine import Instance, Machine
 from intab.errors import KernelError
 
 ALIGNMENT = 64
@@ -30,6 +30,8 @@ class Pool:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
+        # What packs the weights of all sessions: made with the first of them (`intab.backends.wasm.packer`).
+        self.packing: Instance | None = None
         # Address 0 stays free of data, as a null pointer; what the machine keeps for itself follows.
         self._used: list[Region] = [Region(0, ALIGNMENT + machine.reserved_nbytes)]
 

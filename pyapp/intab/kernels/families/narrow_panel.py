@@ -17,7 +17,7 @@ from intab.kernels.ir import I16X8, I32, Bitcast, Cast, Expr
 
 I32X4 = I32.wide(LANES)
 DEPTHS_A_LINE = {"i8": 1, "u8": 1, "i4": 2}
-_TURNS = [0, 4, 1, 5, 2, 6, 3, 7]
+TURNS = (0, 4, 1, 5, 2, 6, 3, 7)
 
 
 def storage_of(dtype: str) -> str:
@@ -32,7 +32,7 @@ def pack_narrow(matrix: NDArray[np.int8] | NDArray[np.uint8], dtype: str) -> NDA
     depth, columns = matrix.shape
     padded = np.pad(matrix, ((0, -depth % DEPTHS_A_LINE[dtype]), (0, -columns % TILE_COLUMNS)))
     lines = padded if dtype != "i4" else (padded[0::2] & 15) | (padded[1::2] << 4)
-    panels = lines.reshape(len(lines), -1, TILE_COLUMNS)[:, :, _TURNS]
+    panels = lines.reshape(len(lines), -1, TILE_COLUMNS)[:, :, TURNS]
     return np.ascontiguousarray(panels.transpose(1, 0, 2))
 
 

@@ -1,0 +1,98 @@
+"""Packings that kernels can do: along which axes a constant is read, and in what pieces."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import prod
+
+from intab.kernels.families.register_tile import TILE_COLUMNS
+from intab.ops.strides import collapse
+
+# Columns of a panel as they come.
+IN_ORDER = tuple(range(TILE_COLUMNS))
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Numbers in a row, `stride` elements apart."""
+
+    size: int
+    stride: int
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What one step packs: of `count` elements from `start` on, sizes of columns, outer and inner depths.
+
+    `column`: the first of its columns, counted through all groups. `place`: where it goes, in packed elements.
+    """
+
+    start: int
+    count: int
+    sizes: tuple[int, int, int]
+    column: int
+    place: int
+
+
+@dataclass(frozen=True, slots=True)
+class Panels:
+    """Groups of columns in panels, as `kernels.families.pack_panels` makes them; `order` is that of its columns.
+
+    The axes say how what is packed lies; they pass each of its elements once. If it is scaled on the way, then by one
+    factor for each column, those of all groups one after the other.
+    """
+
+    groups: Axis
+    columns: Axis
+    outer: Axis
+    inner: Axis
+    order: tuple[int, ...] = IN_ORDER
+
+    @property
+    def depth(self) -> int:
+        return self.outer.size * self.inner.size
+
+    @property
+    def group_count(self) -> int:
+        """Elements of a group once it is packed."""
+        return -(-self.columns.size // TILE_COLUMNS) * TILE_COLUMNS * self.depth
+
+    def least_count(self) -> int:
+        """Elements that the smallest piece reads."""
+        axis, step = self._slowest()
+        axes = (self.columns, self.outer, self.inner)
+        return min(step, axes[axis].size) * max(1, axes[axis].stride)
+
+    def pieces(self, most: int) -> Iterator[Piece]:
+        """Pieces that read up to `most` elements, which lie together; more only where one panel needs more."""
+        axes = (self.columns, self.outer, self.inner)
+        slowest, step = self._slowest()
+        along = axes[slowest]
+        places = (self.depth, self.inner.size * TILE_COLUMNS, TILE_COLUMNS)  # from one index to the next
+        length = max(1, most // (max(1, along.stride) * step)) * step
+        for group in range(self.groups.size):
+            for first in range(0, along.size, length):
+                sizes = [axis.size for axis in axes]
+                sizes[slowest] = min(length, along.size - first)
+                yield Piece(
+                    group * self.groups.stride + first * along.stride,
+                    prod(sizes),
+                    (sizes[0], sizes[1], sizes[2]),
+                    group * self.columns.size + (first if slowest == 0 else 0),
+                    group * self.group_count + first * places[slowest],
+                )
+
+    def _slowest(self) -> tuple[int, int]:
+        """Which of columns, outer and inner lies furthest apart, and in steps of how many it is cut."""
+        axes = (self.columns, self.outer, self.inner)
+        slowest = max(range(3), key=lambda i: axes[i].stride if axes[i].size > 1 else -1)
+        return slowest, 1 if slowest else TILE_COLUMNS
+
+
+def depth_axes(sizes: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Axis, Axis] | None:
+    """Axes of depth as an outer and an inner one; None where they are more."""
+    walk = collapse(sizes, [strides])
+    both = zip(walk.sizes, walk.strides[0], strict=True)
+    found = [Axis(size, stride) for size, stride in both if isinstance(size, int) and isinstance(stride, int)]
+    if len(found) > 2:
+        return None
+    return (found[0], found[1]) if len(found) == 2 else (Axis(1, 0), found[0])

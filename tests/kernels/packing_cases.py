@@ -1,0 +1,43 @@
+"""Cases of weights packed into panels: every order of axes, panels that are not full, parts of a packing."""
+
+from collections.abc import Iterator
+from itertools import permutations
+
+import numpy as np
+
+from intab.kernels.families.narrow_panel import TURNS, pack_narrow
+from intab.kernels.families.pack_panels import pack_panels_of
+from intab.kernels.families.register_tile import TILE_COLUMNS, pack_panels
+from tests.kernels.case import Array, KernelCase, case, ceil_div, normal
+
+
+def packings() -> Iterator[KernelCase]:
+    for columns, outer, inner in ((21, 3, 5), (8, 1, 4), (16, 2, 1), (1, 1, 3), (7, 4, 2)):
+        numbers, factor = normal(columns, outer, inner), normal(columns)
+        for order in permutations(range(3)):
+            stored = np.ascontiguousarray(numbers.transpose(order))
+            words = _words(stored.transpose(np.argsort(order)))
+            for scaled in (False, True):
+                wanted = numbers * factor[:, None, None] if scaled else numbers
+                expected = pack_panels(wanted.reshape(columns, -1).T)
+                name = f"pack-panels-{columns}-{outer}-{inner}-{''.join(map(str, order))}-{scaled}"
+                inputs = {"x": stored} | ({"factor": factor} if scaled else {})
+                kernel = pack_panels_of("f32", scaled=scaled)
+                yield case(name, kernel, inputs, words, ceil_div(columns, TILE_COLUMNS), expected)
+
+
+def narrow_packings() -> Iterator[KernelCase]:
+    for columns, depth in ((8, 3), (13, 5)):
+        matrix = np.arange(depth * columns, dtype=np.uint8).reshape(depth, columns)
+        words = _words(matrix.T[:, None])
+        kernel = pack_panels_of("u8", order=TURNS)
+        items = ceil_div(columns, TILE_COLUMNS)
+        yield case(f"pack-bytes-{columns}", kernel, {"x": matrix}, words, items, pack_narrow(matrix, "u8"))
+
+
+def _words(view: Array) -> dict[str, float]:
+    """The words of a view [columns, outer, inner]."""
+    (columns, outer, inner), (x_column, x_outer, x_inner) = view.shape, (s // view.itemsize for s in view.strides)
+    words = {"columns": columns, "outer": outer, "inner": inner}
+    words |= {"x_column": x_column, "x_outer": x_outer, "x_inner": x_inner}
+    return words | {"y_panel": outer * inner * TILE_COLUMNS, "y_outer": inner * TILE_COLUMNS}
