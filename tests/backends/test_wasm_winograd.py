@@ -71,6 +71,15 @@ def test_agrees_with_reference(channels: int, features: int, pads: tuple[int, ..
         assert_as_reference(graph, {"x": normal(images, height, width, channels)}, TOLERANCE)
 
 
+@pytest.mark.parametrize("dilations", [(2, 2), (3, 1), (2, 4)])
+def test_dilation(dilations: tuple[int, int]) -> None:
+    down, across = dilations
+    graph = convolution((N, H, W, 8), normal(10, 3, 3, 8), pads=(down, across, down, across), dilations=dilations)
+    assert "winograd_4" in kernels_of(graph)
+    for sizes in ((1, 12, 17), (2, 5, 4), (1, 1, 1)):
+        assert_as_reference(graph, {"x": normal(*sizes, 8)}, TOLERANCE)
+
+
 def test_pictures_of_one_pixel() -> None:
     graph = convolution((N, H, W, 8), normal(10, 3, 3, 8))
     for sizes in ((1, 1, 1), (4, 1, 1), (2, 1, 9), (1, 9, 1)):
@@ -97,7 +106,9 @@ def test_what_stays_direct() -> None:
     assert kernels_of(convolution(sizes, weights)) == {"winograd_4"}
     for graph in (
         convolution(sizes, weights, strides=(2, 1)),
-        convolution(sizes, weights, dilations=(1, 2)),
+        convolution(sizes, weights, pads=(12, 12, 12, 12), dilations=(12, 12)),  # tiles that would be mostly empty
+        convolution((1, 5, 5, 16), weights),
+        convolution((N, H, W, 16), weights, pads=(1, 6, 1, 6), dilations=(1, 6)),  # the same, for all one knows
         convolution(sizes, normal(16, 3, 3, 8), group=2),
         convolution(sizes, normal(16, 3, 5, 16)),
         convolution((1, 20, 20, 18), normal(16, 3, 3, 18)),  # no whole vectors

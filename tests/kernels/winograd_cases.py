@@ -12,12 +12,14 @@ from tests.kernels.case import Array, KernelCase, case, ceil_div, normal
 from tests.kernels.elementwise_cases import ADD
 
 
-def windows(x: Array, filters: Array, pads: tuple[int, ...]) -> Array:
+def windows(x: Array, filters: Array, pads: tuple[int, ...], dilation: tuple[int, int]) -> Array:
     """The convolution itself, in float64: x [N, H, W, C], filters [O, 3, 3, C], pads top, left, bottom, right."""
+    step_y, step_x = dilation
     top, left, bottom, right = pads
     wide = np.pad(x.astype(np.float64), ((0, 0), (top, bottom), (left, right), (0, 0)))
-    height, width = wide.shape[1] - 2, wide.shape[2] - 2
-    seen = np.stack([wide[:, i : i + height, j : j + width] for i in range(3) for j in range(3)], axis=3)
+    height, width = wide.shape[1] - 2 * step_y, wide.shape[2] - 2 * step_x
+    places = [(i * step_y, j * step_x) for i in range(3) for j in range(3)]
+    seen = np.stack([wide[:, i : i + height, j : j + width] for i, j in places], axis=3)
     result: Array = np.einsum("nhwtc,otc->nhwo", seen, filters.reshape(len(filters), 9, -1).astype(np.float64))
     return result
 
@@ -31,12 +33,16 @@ def winograd_case(
     blocks: tuple[int, int, int],
     *,
     finish: bool = False,
+    dilation: tuple[int, int] = (1, 1),
     tolerance: float = 1e-4,
 ) -> KernelCase:
     """One case; `blocks` are block_tiles, block_columns and the blocks of an item."""
-    expected = windows(x, filters, pads)
+    expected = windows(x, filters, pads, dilation)
     images, out_height, out_width, columns = expected.shape
-    down, across = ceil_div(out_height, transform.outputs), ceil_div(out_width, transform.outputs)
+    down, across = (
+        step * ceil_div(ceil_div(size, step), transform.outputs)
+        for size, step in zip((out_height, out_width), dilation, strict=True)
+    )
     block_tiles, block_columns, item_blocks = blocks
     tiles = images * down * across
     item_tiles = block_tiles * item_blocks
@@ -57,6 +63,8 @@ def winograd_case(
         "channels": x.shape[3],
         "top": pads[0],
         "left": pads[1],
+        "dilation_y": dilation[0],
+        "dilation_x": dilation[1],
         "out_height": out_height,
         "out_width": out_width,
         "columns": columns,
@@ -88,16 +96,19 @@ def winograd_case(
 def winograds() -> Iterator[KernelCase]:
     border = (1, 1, 1, 1)
     for transform in (SMALL, LARGE):
-        for shape, columns, pads, blocks, finish in (
-            ((1, 9, 11, 8), 8, border, (6, 8, 1), False),
-            ((2, 7, 5, 12), 13, border, (3, 8, 2), True),
-            ((1, 1, 1, 4), 3, border, (12, 8, 1), True),
-            ((1, 3, 3, 4), 17, (0, 0, 0, 0), (7, 16, 1), False),
-            ((2, 6, 13, 20), 8, (2, 0, 1, 3), (4, 8, 3), False),
-            ((1, 4, 6, 4), 9, (0, 2, 0, 0), (1, 8, 1), True),
-            ((1, 3, 2, 4), 8, (5, 5, 5, 5), (6, 8, 2), False),
+        for shape, columns, pads, blocks, finish, dilation in (
+            ((1, 9, 11, 8), 8, border, (6, 8, 1), False, (1, 1)),
+            ((2, 7, 5, 12), 13, border, (3, 8, 2), True, (1, 1)),
+            ((1, 1, 1, 4), 3, border, (12, 8, 1), True, (1, 1)),
+            ((1, 3, 3, 4), 17, (0, 0, 0, 0), (7, 16, 1), False, (1, 1)),
+            ((2, 6, 13, 20), 8, (2, 0, 1, 3), (4, 8, 3), False, (1, 1)),
+            ((1, 4, 6, 4), 9, (0, 2, 0, 0), (1, 8, 1), True, (1, 1)),
+            ((1, 3, 2, 4), 8, (5, 5, 5, 5), (6, 8, 2), False, (1, 1)),
+            ((2, 11, 9, 4), 8, (2, 3, 2, 3), (6, 8, 1), True, (2, 3)),
+            ((1, 9, 17, 8), 5, (0, 4, 1, 4), (5, 8, 2), False, (1, 4)),
         ):
-            name = f"{shape}-{columns}-{pads}-{blocks}"
+            filters = normal(columns, 3, 3, shape[-1])
+            name = f"{shape}-{columns}-{pads}-{blocks}-{dilation}"
             yield winograd_case(
-                name, transform, normal(*shape), normal(columns, 3, 3, shape[-1]), pads, blocks, finish=finish
+                name, transform, normal(*shape), filters, pads, blocks, finish=finish, dilation=dilation
             )

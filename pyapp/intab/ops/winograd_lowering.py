@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from intab.dtypes import float32
-from intab.graph.dims import Dim, ceil_div, maximum, minimum
+from intab.graph.dims import Dim, ceil_div, evaluate, maximum, minimum, product
 from intab.graph.ir import Value
-from intab.kernels.families.register_tile import LANES, TILE_COLUMNS
+from intab.kernels.families.register_tile import LANES, TILE_COLUMNS, TILE_ROWS
 from intab.kernels.families.winograd import APART, winograd
 from intab.kernels.families.winograd_transform import LARGE, SMALL, WINDOW, Transform, pack_filters
 from intab.ops.arrays import Numbers
@@ -32,6 +32,8 @@ FEWEST_ITEMS, MOST_ITEMS = 8, 16
 FEW_FILTERS = 128 * 256
 FILTERS_A_PIXEL = 160
 FEW_PIXELS = 100
+# A dilation parts a picture into as many small ones each way: larger ones only where their sizes are known.
+MOST_DILATION = 4
 # Of the products of the convolution as it is, at most this share may be left, or the transforms eat up what is won.
 WORTHWHILE = 0.7
 
@@ -54,23 +56,34 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
     """
     if lowering.constant(w) is None or w.shape[1:-1] != (WINDOW, WINDOW) or conv.group != 1:
         return None
-    if any(step != 1 for step in (*conv.strides, *conv.dilations)):
+    if any(step != 1 for step in conv.strides):
         return None
     features, channels = w.shape[0], w.shape[-1]
     assert isinstance(features, int) and isinstance(channels, int)
     if channels % LANES:
         return None
-    _, height, width, _ = output.shape
+    images, height, width, _ = output.shape
     filters = channels * features
     if not isinstance(height, int) or not isinstance(width, int):
-        return LARGE if filters <= FEW_FILTERS else SMALL
+        small_parts = max(conv.dilations) > MOST_DILATION
+        return None if small_parts else LARGE if filters <= FEW_FILTERS else SMALL
     pixels = height * width
     few = filters <= max(FEW_FILTERS, FILTERS_A_PIXEL * pixels)
     if not few and pixels < FEW_PIXELS:
         return None
     transform = LARGE if few else SMALL
-    tiles = -(-height // transform.outputs) * -(-width // transform.outputs)
-    return transform if transform.positions * tiles <= WORTHWHILE * WINDOW * WINDOW * pixels else None
+    count = images if isinstance(images, int) else 1
+    tiles = evaluate(count * product(_tiles(conv, transform, output)), {})
+    left, whole = (-(-rows // TILE_ROWS) for rows in (tiles, count * pixels))
+    return transform if transform.positions * left <= WORTHWHILE * WINDOW * WINDOW * whole else None
+
+
+def _tiles(conv: Windows, transform: Transform, output: Value) -> tuple[Dim, Dim]:
+    """How many tiles cover a picture down and across: each of the pictures that a dilation parts it into."""
+    _, height, width, _ = output.shape
+    step_y, step_x = conv.dilations
+    down, across = ceil_div(height, step_y), ceil_div(width, step_x)
+    return step_y * ceil_div(down, transform.outputs), step_x * ceil_div(across, transform.outputs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +101,7 @@ class _Blocks:
 
 
 def lower_winograd(
+    conv: Windows,
     lowering: Lowering,
     transform: Transform,
     x: Value,
@@ -101,7 +115,7 @@ def lower_winograd(
     _, out_height, out_width, _ = output.shape
     features, channels = w.shape[0], w.shape[-1]
     assert isinstance(features, int) and isinstance(channels, int)  # as winograd_transform has seen
-    down, across = ceil_div(out_height, transform.outputs), ceil_div(out_width, transform.outputs)
+    down, across = _tiles(conv, transform, output)
     blocks = _blocks(lowering, transform, images * down * across, channels, features)
     shape = (transform.positions, -(-features // TILE_COLUMNS), channels, TILE_COLUMNS)
     name = f"winograd of {transform.outputs} outputs"
@@ -121,6 +135,8 @@ def lower_winograd(
             "channels": channels,
             "top": begins[0],
             "left": begins[1],
+            "dilation_y": conv.dilations[0],
+            "dilation_x": conv.dilations[1],
             "out_height": out_height,
             "out_width": out_width,
             "columns": features,

@@ -35,10 +35,10 @@ def winograd(transform: Transform, epilogue: Epilogue = PLAIN) -> Kernel:
     `channels` is a multiple of LANES. Pixels outside the picture are zeros: no border is needed. Buffers: x; b
     (transformed weights: for each position the panels of channels x columns); bias, e0 ..., out; a (f32, room an
     item for positions * (block_tiles * channels + APART) numbers) and products (the same with block_columns).
-    Words: height, width, channels, top, left (lines and columns of zeros before the picture), out_height, out_width,
-    columns; tiles_down, tiles_across (of an image), tiles (in all); block_tiles, block_columns (whole panels),
-    item_tiles (whole blocks); the epilogue's, whose rows are output pixels.
-    Items: ceil(tiles / item_tiles) * ceil(columns / block_columns).
+    Words: height, width, channels, top, left (lines and columns of zeros before the picture), dilation_y, dilation_x
+    (the pixels of a tile lie so far apart), out_height, out_width, columns; tiles_down, tiles_across (of an image),
+    tiles (in all); block_tiles, block_columns (whole panels), item_tiles (whole blocks); the epilogue's, whose rows
+    are output pixels. Items: ceil(tiles / item_tiles) * ceil(columns / block_columns).
     """
     kernel = KernelWriter(f"winograd_{transform.outputs}")
     kernel.buffer("x", "f32", "read")
@@ -93,6 +93,8 @@ class _Sizes:
     channels: Word
     top: Word
     left: Word
+    dilation_y: Word
+    dilation_x: Word
     out_height: Word
     out_width: Word
     columns: Word
@@ -115,22 +117,23 @@ class _Stages:
     def enter(self, number: Expr, target: Expr, step: Expr) -> None:
         """Transform one tile's inputs: to element `target` of each position, `step` apart."""
         kernel, sizes, inputs = self.kernel, self.sizes, self.transform.inputs
-        image, down, across = self._place(number)
-        y = kernel.let("y", down * self.transform.outputs - sizes.top)
-        x = kernel.let("x", across * self.transform.outputs - sizes.left)
+        image, out_y, out_x = self._place(number)
+        y, x = kernel.let("y", out_y - sizes.top), kernel.let("x", out_x - sizes.left)
         source = kernel.let("source", ((image * sizes.height + y) * sizes.width + x) * sizes.channels)
-        whole = y.ge(0) & x.ge(0) & (y + inputs).le(sizes.height) & (x + inputs).le(sizes.width)
+        last_y, last_x = y + sizes.dilation_y * (inputs - 1), x + sizes.dilation_x * (inputs - 1)
+        whole = y.ge(0) & x.ge(0) & last_y.lt(sizes.height) & last_x.lt(sizes.width)
         target = kernel.let("entered", target)
         with kernel.when(whole), kernel.tile("enter"):
             self._enter(source, target, step, None)
         with kernel.otherwise(), kernel.tile("enter_border"):
-            lines = [kernel.let("line_inside", _inside(y + i, sizes.height)) for i in range(inputs)]
+            lines = [kernel.let("line_inside", _inside(y + sizes.dilation_y * i, sizes.height)) for i in range(inputs)]
             self._enter(source, target, step, (lines, x))
 
     def _enter(self, source: Expr, target: Expr, step: Expr, inside: tuple[list[Var], Expr] | None) -> None:
         """Columns of the tile, then its lines: loops, since unrolled they are code that takes long to compile."""
         kernel, channels, inputs = self.kernel, self.sizes.channels, self.transform.inputs
-        line = kernel.let("line", self.sizes.width * channels)
+        line = kernel.let("line", self.sizes.dilation_y * self.sizes.width * channels)
+        pixel_step = kernel.let("pixel_step", self.sizes.dilation_x * channels)
         reading = [kernel.let(f"reading{i}", at("x", source + line * i)) for i in range(inputs)]
         writing = kernel.let("writing", at("a", target))
 
@@ -139,7 +142,7 @@ class _Stages:
                 return kernel.let("pixel", load("x", reading[i], F32X4))
             lines, x = inside
             value = kernel.let("pixel", Const(0.0, F32X4))
-            with kernel.when(lines[i] & _inside(x + j, self.sizes.width)):
+            with kernel.when(lines[i] & _inside(x + j * self.sizes.dilation_x, self.sizes.width)):
                 kernel.assign(value, load("x", reading[i], F32X4))
             return value
 
@@ -154,7 +157,7 @@ class _Stages:
                 for i, value in enumerate(values):
                     kernel.store("products", half, value, i * inputs * LANES)
                 kernel.advance(half, LANES)
-                advance(channels)
+                advance(pixel_step)
             kernel.advance(half, -inputs * LANES)
             with kernel.loop("down", 0, Const(inputs, I32)):
                 values = [kernel.let("value", load("products", half, F32X4, j * LANES)) for j in range(inputs)]
@@ -162,7 +165,7 @@ class _Stages:
                     kernel.store("a", writing, value)
                     kernel.advance(writing, step)
                 kernel.advance(half, inputs * LANES)
-            advance(LANES - channels * inputs)
+            advance(LANES - pixel_step * inputs)
             kernel.advance(writing, LANES - step * self.transform.positions)
 
     def multiply(self, left: Expr, position: Expr, column: Expr, count: Expr, target: Expr, target_row: Expr) -> None:
@@ -185,16 +188,24 @@ class _Stages:
         """Transform one tile's products, and store them through the epilogue."""
         kernel, sizes, outputs = self.kernel, self.sizes, self.transform.outputs
         source = kernel.let("left_from", source)
+
+        def outputs_within(rest: Expr, dilation: Expr) -> Expr:
+            return ((rest + dilation - 1) // dilation).minimum(outputs)
+
         with kernel.tile("leave"):
             self._leave(source, step, last_column - first_column)
-            image, down, across = self._place(number)
-            y, x = kernel.let("y", down * outputs), kernel.let("x", across * outputs)
+            image, y, x = self._place(number)
+            lines = outputs_within(sizes.out_height - y, sizes.dilation_y)
+            pixels = outputs_within(sizes.out_width - x, sizes.dilation_x)
             starts = self.extras.starts(kernel, Const(0, I32))
-            with kernel.loop("out_y", 0, (sizes.out_height - y).minimum(outputs)) as out_y:
-                pixel = kernel.let("pixel", (image * sizes.out_height + y + out_y) * sizes.out_width + x)
-                with kernel.loop("out_x", 0, (sizes.out_width - x).minimum(outputs)) as out_x:
+            with kernel.loop("out_y", 0, lines) as out_y:
+                line = kernel.let(
+                    "line", (image * sizes.out_height + y + out_y * sizes.dilation_y) * sizes.out_width + x
+                )
+                with kernel.loop("out_x", 0, pixels) as out_x:
                     values = kernel.let("values", source + (out_y * outputs + out_x) * step - first_column)
-                    self._finish(pixel + out_x, values, starts, first_column, last_column)
+                    pixel = kernel.let("pixel", line + out_x * sizes.dilation_x)
+                    self._finish(pixel, values, starts, first_column, last_column)
 
     def _leave(self, source: Expr, step: Expr, columns: Expr) -> None:
         """Columns of the tile, then its lines, whose outputs take the place of the first products."""
@@ -224,7 +235,6 @@ class _Stages:
     def _finish(self, pixel: Expr, values: Expr, starts: list[Expr], first_column: Expr, last_column: Expr) -> None:
         """Bias and epilogue of one output pixel; `values` is where its column 0 would lie."""
         kernel, columns = self.kernel, self.sizes.columns
-        pixel = kernel.let("row", pixel)
         whole = kernel.let("whole", last_column - last_column % LANES)
 
         def run(begin: Expr, end: Expr, type: Type) -> None:
@@ -239,12 +249,17 @@ class _Stages:
         run(whole, last_column, F32)
 
     def _place(self, number: Expr) -> tuple[Expr, Expr, Expr]:
-        """Image, line and column of a tile."""
+        """Image, line and column of a tile's first output; its others lie `dilation` apart."""
         kernel, sizes = self.kernel, self.sizes
         tiles = kernel.let("image_tiles", sizes.tiles_down * sizes.tiles_across)
         image = kernel.let("image", number // tiles)
         inside = kernel.let("inside", number % tiles)
-        return image, inside // sizes.tiles_across, inside % sizes.tiles_across
+
+        def first(place: Expr, dilation: Expr) -> Expr:
+            return place % dilation + place // dilation * (dilation * self.transform.outputs)
+
+        line, column = inside // sizes.tiles_across, inside % sizes.tiles_across
+        return image, first(line, sizes.dilation_y), first(column, sizes.dilation_x)
 
 
 def _inside(index: Expr, size: Expr) -> Expr:
