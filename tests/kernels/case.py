@@ -88,9 +88,10 @@ def contiguous_strides(name: str, shape: tuple[int, ...]) -> dict[str, float]:
     return {f"{name}_stride_{axis}": int(np.prod(shape[axis + 1 :])) for axis in range(len(shape) - 1)}
 
 
-def sizes(shape: tuple[int, ...]) -> dict[str, float]:
-    words: dict[str, float] = {"length": shape[-1]}
-    words.update({f"size_{axis}": shape[axis] for axis in range(1, len(shape) - 1)})
+def sizes(shape: tuple[int, ...], together: int = 1) -> dict[str, float]:
+    """The words of an elementwise kernel over two axes or more, `together` rows an item."""
+    words: dict[str, float] = {"length": shape[-1], "rows": shape[-2], "together": together}
+    words.update({f"size_{axis}": shape[axis] for axis in range(1, len(shape) - 2)})
     return words
 
 

@@ -95,7 +95,7 @@ def halves() -> Iterator[KernelCase]:
     narrow = case("narrow-halves", kernel, {"x0": z}, {"count": z.size}, ceil_div(z.size, 4096), narrowed)
     yield replace(narrow, needs_nan=True)
     kernel = elementwise.copy("f16", 2, source=STRIDED, target=CONTIGUOUS, lanes=LANES)
-    words = {"length": 7, "x0_stride_0": 1, "x0_stride_1": 5, "y_stride_0": 7}
+    words = {**sizes((5, 7)), "x0_stride_0": 1, "x0_stride_1": 5, "y_stride_0": 7}
     turned = np.random.default_rng(4).standard_normal((7, 5)).astype(np.float16)
     yield case("transpose-f16", kernel, {"x0": turned}, words, 5, turned.T)
 
@@ -141,14 +141,16 @@ def elementwise_strided() -> Iterator[KernelCase]:
             subtract, 4, (Operand("f32"), Operand("f32", inner)), Operand("f32"), lanes=LANES
         )
         strides = {f"x1_stride_{axis}": 0 if small[axis] == 1 else int(np.prod(small[axis + 1 :])) for axis in range(3)}
-        words = {**sizes(shape), **contiguous_strides("x0", shape), **strides, **contiguous_strides("y", shape)}
+        words = {**contiguous_strides("x0", shape), **strides, **contiguous_strides("y", shape)}
         name = "subtract-" + "x".join(map(str, small))
-        yield case(name, kernel, {"x0": x, "x1": b}, words, 30, x - b)
+        for together, items in ((1, 30), (2, 18), (9, 6)):
+            made = {**sizes(shape, together), **words}
+            yield case(f"{name}-{together}", kernel, {"x0": x, "x1": b}, made, items, x - b)
     x = normal(3, 5)
     b = normal(3, 1)
     kernel = elementwise.elementwise(subtract, 2, (Operand("f32"), Operand("f32", SPLAT)), Operand("f32"), lanes=LANES)
-    words = {"length": 5, "x0_stride_0": 5, "x1_stride_0": 1, "y_stride_0": 5}
-    yield case("subtract-column", kernel, {"x0": x, "x1": b}, words, 3, x - b)
+    words = {**sizes((3, 5), 2), "x0_stride_0": 5, "x1_stride_0": 1, "y_stride_0": 5}
+    yield case("subtract-column", kernel, {"x0": x, "x1": b}, words, 2, x - b)
 
 
 def copies() -> Iterator[KernelCase]:
@@ -168,23 +170,23 @@ def copies() -> Iterator[KernelCase]:
     yield replace(flipped, offsets={**flipped.offsets, "x0": 59})
     b = integers("int64", 4, 6)
     kernel = elementwise.copy("i64", 2, source=CONTIGUOUS, target=CONTIGUOUS, lanes=LANES)
-    words = {"length": 3, "x0_stride_0": 6, "y_stride_0": 3}
+    words = {**sizes((4, 3)), "x0_stride_0": 6, "y_stride_0": 3}
     yield case("copy-sliced-i64", kernel, {"x0": b}, words, 4, b[:, :3])
     kernel = elementwise.copy("bool", 2, source=SPLAT, target=CONTIGUOUS, lanes=LANES)
     c = normal(4) > 0
-    words = {"length": 3, "x0_stride_0": 1, "y_stride_0": 3}
+    words = {**sizes((4, 3)), "x0_stride_0": 1, "y_stride_0": 3}
     yield case("copy-expanded-bool", kernel, {"x0": c}, words, 4, np.repeat(c[:, None], 3, axis=1))
     joined = np.ones((3, 11), np.float32)
     part = normal(3, 6)
     joined[:, 4:10] = part
     kernel = elementwise.copy("f32", 2, source=CONTIGUOUS, target=CONTIGUOUS, lanes=LANES)
-    words = {"length": 6, "x0_stride_0": 6, "y_stride_0": 11}
+    words = {**sizes((3, 6)), "x0_stride_0": 6, "y_stride_0": 11}
     before = np.ones(33, np.float32)
     buffers = {"x0": part.reshape(-1), "y": before}
     yield KernelCase("copy-into-concat", kernel, buffers, words, 3, {"y": joined.reshape(-1)}, {"y": 4})
     kernel = elementwise.copy("i32", 2, source=CONTIGUOUS, target=STRIDED, lanes=LANES)
     m = integers("int32", 3, 5)
-    words = {"length": 5, "x0_stride_0": 5, "y_stride_0": 1, "y_stride_1": 3}
+    words = {**sizes((3, 5)), "x0_stride_0": 5, "y_stride_0": 1, "y_stride_1": 3}
     yield case("copy-target-strided", kernel, {"x0": m}, words, 3, m.T)
 
 

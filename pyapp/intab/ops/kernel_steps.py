@@ -45,12 +45,19 @@ def compute_step(
         lowering.step(kernel, buffers, {"count": path.count}, ceil_div(path.count, family.FLAT_BLOCK), work=work)
         return
     kernel = family.elementwise(function, path.rank, tuple(operands[:-1]), operands[-1], lanes=lanes)
-    words: dict[str, Dim | float] = {"length": path.sizes[-1]}
-    words |= {f"size_{axis}": path.sizes[axis] for axis in range(1, path.rank - 1)}
+    length = path.sizes[-1]
+    words: dict[str, Dim | float] = {"length": length}
+    items: Dim = 1
+    if path.rank > 1:
+        rows = path.sizes[-2]
+        together = max(1, family.FLAT_BLOCK // max(1, length)) if isinstance(length, int) else 1
+        words |= {"rows": rows, "together": together}
+        words |= {f"size_{axis}": path.sizes[axis] for axis in range(1, path.rank - 2)}
+        items = product(path.sizes[:-2]) * ceil_div(rows, together)
     for name, operand, strides in zip(names, operands, path.strides, strict=True):
         kept = path.rank if operand.inner == STRIDED else path.rank - 1
         words |= {f"{name}_stride_{axis}": strides[axis] for axis in range(kept)}
-    lowering.step(kernel, buffers, words, product(path.sizes[:-1]), work=work)
+    lowering.step(kernel, buffers, words, items, work=work)
 
 
 def copy_step(

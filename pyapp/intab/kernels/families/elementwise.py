@@ -69,16 +69,18 @@ def elementwise(
     """Operands of any strides, row by row; a row lies along the innermost axis. rank >= 1.
 
     Buffers: x0, x1, ..., y. Words, of axes 0 .. rank - 1 after the caller has merged what can be merged:
-    length (the size of the innermost axis); size_1 .. size_{rank-2}; then for each of x0, x1, ..., y its strides
-    in elements x0_stride_0 .. x0_stride_{rank-2} (0 repeats), and x0_stride_{rank-1} where it is "strided".
-    Items: rows, the product of all sizes but the innermost. y may be an input with the same strides.
+    length (the size of the innermost axis); of rank 2 or more rows (the size of the axis before it) and together
+    (how many of them an item does); size_1 .. size_{rank-3}; then for each of x0, x1, ..., y its strides in elements
+    x0_stride_0 .. x0_stride_{rank-2} (0 repeats), and x0_stride_{rank-1} where it is "strided".
+    Items: ceil(rows / together) times the sizes of the axes before. y may be an input with the same strides.
     """
     if rank < 1 or output.inner == SPLAT:
         raise KernelError("An elementwise kernel needs an axis, and a place for each element of its result.")
     kernel = KernelWriter("elementwise")
     names = _declare(kernel, inputs, output)
     length = kernel.word("length")
-    sizes = [kernel.word(f"size_{axis}") for axis in range(1, rank - 1)]
+    rows, together = (kernel.word("rows"), kernel.word("together")) if rank > 1 else (None, None)
+    sizes = [kernel.word(f"size_{axis}") for axis in range(1, rank - 2)]
     operands = (*inputs, output)
     outer = [[kernel.word(f"{name}_stride_{axis}") for axis in range(rank - 1)] for name in names]
     inner = [
@@ -86,9 +88,17 @@ def elementwise(
         for name, operand in zip(names, operands, strict=True)
     ]
     with kernel.tile("body"):
-        indices = outer_indices(kernel, sizes) if rank > 1 else []
-        starts = [place(indices, strides) for strides in outer]
-        _row(kernel, function, inputs, output, names, starts, inner, length, lanes)
+        if rows is None or together is None:
+            _row(kernel, function, inputs, output, names, [Const(0, I32)] * len(names), inner, length, lanes)
+        else:
+            blocks = kernel.let("blocks", (rows + together - 1) // together)
+            first = kernel.let("first", kernel.item % blocks * together)
+            indices = outer_indices(kernel, sizes, kernel.let("outer", kernel.item // blocks)) if rank > 2 else []
+            places = [kernel.let(f"{n}_first", place([*indices, first], s)) for n, s in zip(names, outer, strict=True)]
+            with kernel.loop("row", first, rows.minimum(first + together)):
+                _row(kernel, function, inputs, output, names, places, inner, length, lanes)
+                for start, strides in zip(places, outer, strict=True):
+                    kernel.assign(start, start + strides[-1])
     return kernel.kernel()
 
 

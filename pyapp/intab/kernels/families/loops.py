@@ -105,9 +105,9 @@ def fold_lanes(block: Block, vector: Expr, combine: Callable[[Expr, Expr], Expr]
     return values[0]
 
 
-def outer_indices(kernel: KernelWriter, sizes: Sequence[Word]) -> list[Expr]:
-    """The item as indices of len(sizes) + 1 axes, row-major; `sizes` are those of all axes but the first."""
-    rest: Expr = kernel.item
+def outer_indices(kernel: KernelWriter, sizes: Sequence[Word], number: Expr | None = None) -> list[Expr]:
+    """A number, the item if not given, as indices of len(sizes) + 1 axes; `sizes` are those of all but the first."""
+    rest: Expr = kernel.item if number is None else number
     indices: list[Expr] = []
     for axis, size in reversed(list(enumerate(sizes, start=1))):
         indices.append(kernel.let(f"index_{axis}", rest % size))
