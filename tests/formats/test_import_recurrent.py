@@ -19,11 +19,14 @@ def operands(gates: int, directions: int = 1) -> list[Any]:
     return [X, *(Fixed(0.5 * floats(directions, *shape), np.float32) for shape in shapes)]
 
 
-@pytest.mark.parametrize("op", ["LSTM", "GRU"])
+GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+@pytest.mark.parametrize("op", GATES)
 @pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
 def test_directions(op: str, direction: str) -> None:
     directions = 2 if direction == "bidirectional" else 1
-    given = operands(4 if op == "LSTM" else 3, directions)
+    given = operands(GATES[op], directions)
     check(op, *given, opset=14, outputs=3 if op == "LSTM" else 2, hidden_size=UNITS, direction=direction)
     check(op, *given, opset=7, outputs=1, hidden_size=UNITS, direction=direction)
 
@@ -46,10 +49,22 @@ def test_attributes_of_gru(linear: int) -> None:
     check("GRU", *given, opset=14, outputs=2, hidden_size=UNITS, linear_before_reset=linear, **named)
 
 
-@pytest.mark.parametrize("op", ["LSTM", "GRU"])
+def test_directions_with_activations_of_their_own() -> None:
+    lengths = np.array([2, 4], np.int32)
+    given = [*operands(4, 2), lengths, floats(2, BATCH, UNITS, seed=3), None, floats(2, 3 * UNITS, seed=4)]
+    names = ["Sigmoid", "Tanh", "Relu", "HardSigmoid", "ScaledTanh", "Affine"]
+    numbers = {"activation_alpha": [0.3, 1.1, 0.8], "activation_beta": [0.4, 0.7, 0.1]}
+    for outputs in (1, 3):
+        attributes = {"activations": names, **numbers, "hidden_size": UNITS, "direction": "bidirectional"}
+        check("LSTM", *given, opset=14, outputs=outputs, sizes="known", **attributes)
+    plain = {"activations": ["Tanh", "Relu"], "hidden_size": UNITS, "direction": "bidirectional"}
+    check("RNN", *operands(1, 2), opset=14, outputs=2, **plain)
+
+
+@pytest.mark.parametrize("op", GATES)
 def test_batch_first(op: str) -> None:
     """onnxruntime refuses layout 1, which is layout 0 with the axes of steps and batch changed over."""
-    given = operands(4 if op == "LSTM" else 3)
+    given = operands(GATES[op])
     outputs = 3 if op == "LSTM" else 2
     turned = [np.ascontiguousarray(X.transpose(1, 0, 2)), *given[1:]]
     model, feeds = node_model(op, turned, opset=14, outputs=outputs, hidden_size=UNITS, layout=1)
@@ -66,7 +81,8 @@ def test_what_a_layer_refuses() -> None:
             read_model(model)
         return str(caught.value)
 
-    assert "activation 'Affine' is not one of" in refused(activations=["Affine", "Tanh", "Tanh"])
+    assert "activation 'Sine' is not one of" in refused(activations=["Sine", "Tanh", "Tanh"])
+    assert "activation 'Affine' needs a number in 'activation_alpha'" in refused(activations=["Affine"] * 3)
     assert "1 activations are given where 3 are expected" in refused(activations=["Tanh"])
     assert "'direction' is 'sideways'" in refused(direction="sideways")
     assert "'clip' is -1.0" in refused(clip=-1.0)

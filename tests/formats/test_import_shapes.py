@@ -207,6 +207,12 @@ def test_pad(mode: str) -> None:
     check("Pad", X, Fixed(pads), opset=11, mode=mode)
 
 
+@pytest.mark.parametrize("mode", ["reflect", "edge", "wrap"])
+def test_pad_of_what_negative_pads_leave(mode: str) -> None:
+    check("Pad", X, Fixed([0, -1, 1, 0, 1, -1]), opset=19, mode=mode, sizes="known")
+    check("Pad", X, Fixed([1, 0, 2, 0, 1, 1]), opset=19, mode="wrap")
+
+
 def test_pad_with_value_axes_and_cuts() -> None:
     check("Pad", X, Fixed([0, 1, 0, 0, 0, 2]), Fixed(1.5, np.float32), opset=13)
     check("Pad", X, Fixed([1, 2]), None, Fixed([-1]), opset=18)

@@ -196,14 +196,14 @@ def test_an_output_of_another_type_than_declared() -> None:
 def test_an_unknown_operator_is_refused_with_all_that_helps() -> None:
     nodes = [
         helper.make_node("NonMaxSuppression", ["x", "x"], ["a"], name="head/nms"),
-        helper.make_node("RNN", ["a"], ["b"]),
+        helper.make_node("RoiAlign", ["a"], ["b"]),
         helper.make_node("Add", ["a", "b"], ["y"]),
     ]
     with pytest.raises(UnsupportedOpError) as caught:
         read_model(chain(nodes))
     assert str(caught.value) == (
         "small.onnx: node 'head/nms' (NonMaxSuppression, domain ai.onnx, opset 13): intab cannot read this operator. "
-        "Others without an importer: RNN. Export the model without it, or add an importer in intab/formats/onnx."
+        "Others without an importer: RoiAlign. Export the model without it, or add an importer in intab/formats/onnx."
     )
 
 

@@ -248,6 +248,7 @@ MOVE = [
     OpCase("Pad-none", "Pad", {"pads": (0, 0, 0, 0), "value": 1.0}, [floats(3, 6)], ROWS),
     OpCase("Pad-i64", "Pad", {"pads": (1, 0, 0, 2), "value": -7.0}, [whole(3, 4, dtype="int64")], ROWS),
     OpCase("Pad-reflect", "Pad", {"pads": (0, 2, 1, 0, 1, 3), "mode": "reflect"}, [floats(2, 4, 5)], SEQUENCE),
+    OpCase("Pad-wrap", "Pad", {"pads": (0, 2, 5, 0, 4, 3), "mode": "wrap"}, [floats(2, 4, 5)], SEQUENCE),
     OpCase("Pad-edge", "Pad", {"pads": (1, 2, 0, 0, 0, 3), "mode": "edge"}, [floats(2, 3, 4)], SEQUENCE),
     OpCase(
         "Gather-rows", "Gather", {"axis": 0}, [floats(5, 6), whole(2, 3, low=-5, high=5, dtype="int64")], {(1, 0): "N"}

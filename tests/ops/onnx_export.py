@@ -262,7 +262,8 @@ def _local_response(export: Export, node: Node) -> str:
 def _recurrent(export: Export, node: Node) -> list[str]:
     attributes = plain(node)
     hidden = given(node, 2).shape[2]
-    names = attributes.pop("activations", ("Sigmoid", "Tanh", "Tanh")[: 2 if node.op == "GRU" else 3])
+    usual = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}[node.op]
+    names = attributes.pop("activations", usual)
     if attributes.get("direction") == "bidirectional" and "activations" not in plain(node):
         names *= 2
     taken = {"alpha": attributes.pop("alphas", ()), "beta": attributes.pop("betas", ())}
@@ -323,7 +324,7 @@ def _range(export: Export, node: Node) -> str:
     return export.node("Range", *(export.constant(np.array(n, dtype)) for n in (start, start + count * step, step)))
 
 
-FORMS_OF_MANY: dict[str, Callable[[Export, Node], list[str]]] = {"LSTM": _recurrent, "GRU": _recurrent}
+FORMS_OF_MANY: dict[str, Callable[[Export, Node], list[str]]] = dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent)
 
 FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Minimum": _renamed("Min"),

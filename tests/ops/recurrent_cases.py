@@ -21,11 +21,15 @@ def gru(name: str, units: int, *, batch: int = BATCH, given: tuple[str, ...] = (
     return _case(f"GRU-{name}", "GRU", units, batch, given, attributes)
 
 
+def rnn(name: str, units: int, *, batch: int = BATCH, given: tuple[str, ...] = (), **attributes: Attribute) -> OpCase:
+    return _case(f"RNN-{name}", "RNN", units, batch, given, attributes)
+
+
 def _case(
     name: str, op: str, units: int, batch: int, given: tuple[str, ...], attributes: dict[str, Attribute]
 ) -> OpCase:
     directions = 2 if attributes.get("direction") == "bidirectional" else 1
-    gates = 4 if op == "LSTM" else 3
+    gates = {"LSTM": 4, "GRU": 3, "RNN": 1}[op]
     optional: dict[str, Numbers] = {
         "bias": 0.5 * floats(directions, 2 * gates * units, seed=4),
         "lengths": LENGTHS[:batch],
@@ -79,10 +83,16 @@ RECURRENT_CASES = [
         (
             lstm("weights", 8),
             lstm("weights-everything", 13, given=EVERYTHING, direction="bidirectional"),
+            rnn("weights", 5, given=("bias", "state"), direction="bidirectional"),
             gru("weights", 5, given=("bias", "state")),
             gru("weights-linear", 11, given=("bias", "lengths"), direction="bidirectional", linear_before_reset=True),
         ),
     ),
+    rnn("plain", 8),
+    rnn("reverse", 5, given=("bias", "lengths", "state"), direction="reverse"),
+    rnn("bidirectional", 9, given=("bias", "lengths"), direction="bidirectional", clip=0.4),
+    rnn("affine", 4, given=("bias",), activations=("Affine",), alphas=(0.7,), betas=(0.1,)),
+    rnn("scaled-tanh", 4, activations=("ScaledTanh",), alphas=(1.2,), betas=(0.6,)),
     gru("plain", 8),
     gru("bias", 3, given=("bias",)),
     gru("reverse", 5, given=("bias", "lengths", "state"), direction="reverse"),

@@ -1,5 +1,7 @@
 """Borders around tensors."""
 
+from typing import Literal
+
 import numpy as np
 
 from intab.errors import DTypeError, KernelError, ShapeError, UnsupportedOpError
@@ -15,13 +17,15 @@ from intab.ops.strides import dense_strides, offset_of
 
 # Its size, the elements before it, and its size with them and those behind it.
 _Axis = tuple[Dim, Dim, Dim]
+_MODES = ("constant", "reflect", "edge", "wrap")
 
 
 @op("Pad")
 class Pad:
-    """x with a border: `pads` elements (all begins, then all ends) of `value`, reflected, or of the edge's element.
+    """x with a border: `pads` elements (all begins, then all ends) of `value`, reflected, of the edge's element, or of
+    x once more ("wrap").
 
-    Negative pads cut off; only mode "constant" takes them. Source: ONNX Pad-13.
+    Negative pads cut off; only mode "constant" takes them. Source: ONNX Pad-19.
     """
 
     pads: tuple[Dim, ...]
@@ -31,10 +35,8 @@ class Pad:
     def infer(self, x: Value) -> Result:
         if len(self.pads) != 2 * x.rank:
             raise ShapeError(f"Pad of {x} needs {2 * x.rank} pads, not {shape_text(self.pads)}.")
-        if self.mode not in ("constant", "reflect", "edge"):
-            raise UnsupportedOpError(
-                f"Pad with mode {self.mode!r} is not supported; there are constant, reflect, edge."
-            )
+        if self.mode not in _MODES:
+            raise UnsupportedOpError(f"Pad with mode {self.mode!r} is not supported; there are {', '.join(_MODES)}.")
         if x.dtype.kind == "string":
             raise DTypeError(f"Pad takes numbers, not {x}.")
         shape, pairs = [], NO_PAIRS
@@ -43,19 +45,22 @@ class Pad:
             self._check_axis(x, dim, (begin, end))
             shape.append(dim + begin + end)
             for pad in (begin, end):
-                # A reflection has no element beyond the other end; an edge needs one element.
-                needed = {"constant": 0, "reflect": pad + 1, "edge": 1}[self.mode] if pad != 0 else 0
+                needed = self._needed(pad)
                 pairs += at_most(needed, dim) if needed != 0 else ()
         return Result(x.dtype, tuple(shape), equal=tuple(dict.fromkeys(pairs)))
 
+    def _needed(self, pad: Dim) -> Dim:
+        """How many elements there must be for a border: a reflection has none beyond the other end."""
+        if pad == 0:
+            return 0
+        return {"constant": 0, "reflect": pad + 1, "edge": 1, "wrap": pad}[self.mode]
+
     def _check_axis(self, x: Value, dim: Dim, pads: tuple[Dim, Dim]) -> None:
-        # A reflection has no element beyond the other end; an edge needs one element.
-        beyond = {"constant": None, "reflect": dim - 1, "edge": dim}[self.mode]
         size = dim + pads[0] + pads[1]
         bad = isinstance(size, int) and size < 0
         for pad in pads:
-            if beyond is not None and pad != 0:
-                room = beyond - pad if self.mode == "reflect" else beyond - 1
+            if self.mode != "constant":
+                room = dim - self._needed(pad)
                 bad = bad or (isinstance(pad, int) and pad < 0) or (isinstance(room, int) and room < 0)
         if bad:
             raise ShapeError(f"Pad of {x} by {pads[0]} and {pads[1]} with mode {self.mode!r} along an axis of {dim}.")
@@ -65,7 +70,8 @@ class Pad:
         if self.mode == "constant":
             return pad_constant(x, pads, x.dtype.type(self.value))
         widths = list(zip(pads[: x.ndim], pads[x.ndim :], strict=True))
-        return np.asarray(np.pad(x, widths, mode="reflect" if self.mode == "reflect" else "edge"))
+        modes: dict[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
+        return np.asarray(np.pad(x, widths, mode=modes[self.mode]))
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
@@ -83,15 +89,17 @@ class Pad:
         begins = list(self.pads[:rank])
         for axis in range(rank):
             begin, end = self.pads[axis], self.pads[rank + axis]
-            beside = 1 if self.mode == "reflect" else 0
+            last = inner[axis] - 1
+            # Where a border's source begins, seen from the border's own edge, and how it goes on while that runs out.
+            from_edge, along = {"reflect": (1, -1), "edge": (0, 0), "wrap": (last, 1)}[self.mode]
             places = [0 if i <= axis else begins[i] for i in range(rank)]
-            # Each border runs outwards from the picture's edge, its source inwards.
+            # Each border runs outwards from the picture's edge.
             for pad, first, from_, out in (
-                (begin, begin - 1, begin + beside, -strides[axis]),
-                (end, begin + inner[axis], begin + inner[axis] - 1 - beside, strides[axis]),
+                (begin, begin - 1, begin + from_edge, -strides[axis]),
+                (end, begin + inner[axis], begin + last - from_edge, strides[axis]),
             ):
                 sizes = tuple(outer[i] if i < axis else inner[i] if i > axis else pad for i in range(rank))
-                source_strides = tuple(s if i != axis else -out * beside for i, s in enumerate(strides))
+                source_strides = tuple(s if i != axis else out * along for i, s in enumerate(strides))
                 target_strides = tuple(s if i != axis else out for i, s in enumerate(strides))
                 if pad != 0:
                     at = offset_of([from_ if i == axis else p for i, p in enumerate(places)], strides)

@@ -1,4 +1,4 @@
-"""Recurrent layers over whole sequences: LSTM and GRU, with what both share in ops/recurrent_parts.py."""
+"""Recurrent layers over whole sequences: LSTM, GRU, RNN, with what they share in ops/recurrent_parts.py."""
 
 import numpy as np
 
@@ -192,3 +192,69 @@ class Gru:
         kernel = family.gru(gates, linear_before_reset=self.linear_before_reset)
         words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
         lowering.step(kernel, buffers, words, layer.directions * x.shape[1], work=step_work(layer, y))
+
+
+@op("RNN")
+class Rnn:
+    """Plain recurrent units over a whole sequence.
+
+    x [T, B, I]; w [D, H, I], r [D, H, H]; bias [D, 2H] (of w, then of r); lengths i32 [B], the steps of each sequence;
+    first state [D, B, H] -> y [T, D, B, H], last state [D, B, H].
+
+        s' = f(W x + R s)
+
+    `activations` are f of one direction or of each, `alphas` and `betas` their parameters. `clip` above 0 limits what
+    the activations get. Source: ONNX RNN-14.
+    """
+
+    direction: str = "forward"
+    activations: tuple[str, ...] = ("Tanh",)
+    alphas: tuple[float, ...] = ()
+    betas: tuple[float, ...] = ()
+    clip: float = 0.0
+
+    def infer(
+        self,
+        x: Value,
+        w: Value,
+        r: Value,
+        bias: Value | None = None,
+        lengths: Value | None = None,
+        state: Value | None = None,
+    ) -> tuple[Result, ...]:
+        layer = Layer("RNN", self.direction, family.RNN_GATES)
+        activations_of(self.activations, self.alphas, self.betas, 1, layer.directions)
+        return check_operands(layer, x, w, r, bias, lengths, (state,), None)
+
+    def reference(
+        self,
+        x: Numbers,
+        w: Numbers,
+        r: Numbers,
+        bias: Numbers | None = None,
+        lengths: Numbers | None = None,
+        state: Numbers | None = None,
+    ) -> tuple[Numbers, ...]:
+        functions = activations_of(self.activations, self.alphas, self.betas, 1, len(w))
+
+        def step(direction: int, x: Numbers, s: Numbers, nothing: Numbers) -> tuple[Numbers, Numbers]:
+            sums = x @ w[direction].T.astype(np.float64) + s @ r[direction].T.astype(np.float64)
+            if bias is not None:
+                sums = sums + bias[direction].astype(np.float64).reshape(2, -1).sum(axis=0)
+            clipped = np.clip(sums, -self.clip, self.clip) if self.clip else sums
+            return np.asarray(functions[direction].compute(clipped)), nothing
+
+        return run_directions(self.direction, step, x, r.shape[-1], lengths, state, None)[:2]
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
+        x, w, r, bias, lengths, state = all_operands(inputs, 6)
+        y, last = outputs
+        assert x is not None and w is not None and r is not None
+        layer = Layer("RNN", self.direction, family.RNN_GATES)
+        buffers = project(lowering, layer, x, w, r, bias)
+        buffers |= {"y": lowering.place(y), "state": start_state(lowering, last, state)}
+        if lengths is not None:
+            buffers["lengths"] = lowering.place(lengths)
+        gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 1, bool(self.clip), lengths is not None)
+        words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
+        lowering.step(family.rnn(gates), buffers, words, layer.directions * x.shape[1], work=step_work(layer, y))

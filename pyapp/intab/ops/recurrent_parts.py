@@ -19,6 +19,7 @@ from intab.ops.dense import blocking, matmul_words, require_float32
 from intab.ops.elementwise import Elementwise, scalar_function
 from intab.ops.kernel_steps import copy_step, fill_step
 from intab.ops.lowering import Lowering, Place, Work
+from intab.ops.recurrent_activations import OWN_ACTIVATIONS
 from intab.ops.recurrent_packing import Sizes, bias_sums, gate_rows, input_panels, known_size, state_stream
 from intab.ops.registry import Result, operator_of
 from intab.ops.strides import dense_strides
@@ -38,6 +39,8 @@ ACTIVATION_PARAMETERS: dict[str, tuple[str, ...]] = {
     "ThresholdedRelu": ("alpha",),
     "Elu": ("alpha",),
     "HardSigmoid": ("alpha", "beta"),
+    "Affine": ("alpha", "beta"),
+    "ScaledTanh": ("alpha", "beta"),
 }
 
 
@@ -69,11 +72,14 @@ def activations_of(
     one for each name. Raises UnsupportedOpError."""
     if len(names) not in (count, count * directions) or any(len(g) not in (0, len(names)) for g in (alphas, betas)):
         raise UnsupportedOpError(f"{count} activations a direction are needed, and parameters for each, not {names}.")
-    found = []
+    found: list[Activation] = []
     for index, name in enumerate(names):
         if name not in ACTIVATION_PARAMETERS:
             raise UnsupportedOpError(f"Activation {name!r} is not one of {', '.join(ACTIVATION_PARAMETERS)}.")
         numbers = {"alpha": alphas[index] if alphas else 0.0, "beta": betas[index] if betas else 0.0}
+        if name in OWN_ACTIVATIONS:
+            found.append(OWN_ACTIVATIONS[name](**numbers))
+            continue
         operator = operator_of(name, {key: numbers[key] for key in ACTIVATION_PARAMETERS[name]})
         found.append(cast(Activation, operator))
     return found * (count * directions // len(found))

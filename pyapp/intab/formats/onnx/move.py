@@ -5,7 +5,7 @@ from intab.formats.onnx.registry import onnx_op
 from intab.graph.dims import Dim
 from intab.graph.ir import Value
 
-_PAD_MODES = ("constant", "reflect", "edge")
+_PAD_MODES = ("constant", "reflect", "edge", "wrap")
 
 
 @onnx_op("Transpose", since=1)
@@ -61,7 +61,18 @@ def _pad(call: Call, x: Value, axes: tuple[int, ...], amounts: tuple[Dim, ...], 
     pads: list[Dim] = [0] * (2 * x.rank)
     for index, axis in enumerate(axes):
         pads[axis], pads[x.rank + axis] = amounts[index], amounts[len(axes) + index]
+    if mode != "constant" and any(isinstance(pad, int) and pad < 0 for pad in pads):
+        x, pads = _cut(call, x, pads)
     return call.result("Pad", x, pads=tuple(pads), value=value, mode=mode)
+
+
+def _cut(call: Call, x: Value, pads: list[Dim]) -> tuple[Value, list[Dim]]:
+    """x without what negative pads cut off, and the pads that are left."""
+    away = [-pad if isinstance(pad, int) and pad < 0 else 0 for pad in pads]
+    begins, ends = away[: x.rank], away[x.rank :]
+    sizes = tuple(size - begin - end for size, begin, end in zip(x.shape, begins, ends, strict=True))
+    inner = call.part("Slice", x, starts=tuple(begins), sizes=sizes, steps=(1,) * x.rank)
+    return inner, [0 if cut else pad for pad, cut in zip(pads, away, strict=True)]
 
 
 @onnx_op("Gather", since=1)

@@ -33,6 +33,7 @@ F32X4 = F32.wide(LANES)
 
 LSTM_GATES = 4
 GRU_GATES = 3
+RNN_GATES = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +179,20 @@ def lstm(gates: Gates, *, peepholes: bool = False, input_forget: bool = False) -
             squashed = kernel.let("squashed", inline(kernel, gates.activations[2], (after,)))
             writer.store("cell", writer.row, unit, offset, after)
             writer.store("y", y_at, unit, offset, shown_part * squashed)
+    return kernel.kernel()
+
+
+@cache
+def rnn(gates: Gates) -> Kernel:
+    """The plain recurrent cell: y = f(x + state @ weights). Words: clip (f32) where asked for."""
+    writer = _Writer("rnn", gates, RNN_GATES, ())
+    kernel = writer.kernel
+    with writer.each_step() as (x_at, y_at), kernel.loop("block", 0, writer.blocks) as block, kernel.tile("cells"):
+        sums = {0: writer.start(x_at, block, 0)}
+        writer.multiply(sums, "state", writer.row, block)
+        unit = kernel.let("unit", block * UNITS)
+        for vector, value in enumerate(sums[0]):
+            writer.store("y", y_at, unit, LANES * vector, writer.activate(0, value))
     return kernel.kernel()
 
 
