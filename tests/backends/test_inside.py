@@ -91,6 +91,17 @@ def test_growing_concats_are_one_buffer() -> None:
     check(graph)
 
 
+def test_winograd_reads_and_writes_inside() -> None:
+    net = Net()
+    grown = net.conv(net.x, 8, 3)
+    for _ in range(3):
+        grown = net.concat(grown, net.conv(grown, 4, 3))
+    bordered = net.conv(grown, 8, 3)
+    graph = net.graph(net.conv(net.concat(bordered, net.conv(bordered, 8, 3)), 5, 3, stride=2))
+    assert steps_of(graph) == {"winograd_4": 6, "convolution": 1, "frame": 1}
+    check(graph)
+
+
 @pytest.mark.parametrize("group, stride", [(16, 1), (16, 2), (1, 2), (4, 1)])
 def test_a_picture_is_made_within_its_border(group: int, stride: int) -> None:
     net = Net()
@@ -151,5 +162,27 @@ def test_a_concat_along_another_axis_and_slices_of_it() -> None:
 def test_a_result_may_be_the_output_itself() -> None:
     net = Net()
     graph = net.graph(net.concat(net.conv(net.x, 3), net.conv(net.x, 5)))
+    assert not COPIES & set(steps_of(graph))
+    check(graph)
+
+
+@pytest.mark.parametrize("mode", ["nearest", "linear"])
+def test_resized_pictures_are_made_where_their_concat_has_them(mode: str) -> None:
+    net = Net()
+    small = net.emit("MaxPool", net.x, kernel=(1, 1), strides=(2, 2), pads=(0,) * 4, dilations=(1, 1), layout="NHWC")
+    _, height, width, channels = small.shape
+    resized = net.emit(
+        "Resize", small, sizes=(N, 2 * height, 2 * width, channels), scales=(1.0, 2.0, 2.0, 1.0), mode=mode
+    )
+    graph = net.graph(net.conv(net.concat(resized, net.conv(resized, 3)), 16, 5, group=1))
+    assert not COPIES & set(steps_of(graph)) - {"elementwise"}
+    check(graph)
+
+
+@pytest.mark.parametrize("groups", [4, 3])
+def test_shuffled_channels_are_made_within_a_border(groups: int) -> None:
+    net = Net()
+    shuffled = net.emit("Shuffle", net.conv(net.x, 12), axis=3, groups=groups)
+    graph = net.graph(net.conv(shuffled, 12, 5, group=12))
     assert not COPIES & set(steps_of(graph))
     check(graph)

@@ -163,19 +163,21 @@ def reads_inside(
     """Can an input be read where it lies inside a larger tensor? A picture with pads needs its border there."""
     x, w, value = inputs[0], inputs[1], inputs[position]
     assert x is not None and w is not None and value is not None
-    if not _walks(conv, x) or winograd_transform(conv, lowering, w, output) is not None:
+    if not _walks(conv, x):
         return False
     if position != 0:
         return position > 2 and value.shape == output.shape and in_rows(value.shape, layout)
+    if winograd_transform(conv, lowering, w, output) is not None:  # it pads as it reads
+        return True
     border = _border_of(conv, x)
     return border is not None and all(have >= need for have, need in zip(layout.border, border, strict=True))
 
 
 def writes_inside(conv: Convolution, lowering: Lowering, inputs: Sequence[Value | None], output: Value) -> bool:
     """Can the result be made inside a larger tensor?"""
-    x, w = inputs[0], inputs[1]
-    assert x is not None and w is not None
-    return _walks(conv, x) and winograd_transform(conv, lowering, w, output) is None
+    x = inputs[0]
+    assert x is not None
+    return _walks(conv, x)
 
 
 def border_wanted(

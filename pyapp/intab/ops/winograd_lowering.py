@@ -14,6 +14,7 @@ from intab.ops.arrays import Numbers
 from intab.ops.dense import EpilogueOperands, dense_work
 from intab.ops.lowering import Lowering
 from intab.ops.packing import Packing, packing
+from intab.ops.pictures import picture_of
 
 _TRANSFORMS = {transform.outputs: transform for transform in (SMALL, LARGE)}
 # Outputs of a block, were they side by side: 12 large tiles or 24 small ones. More share each panel of weights, fewer
@@ -117,14 +118,15 @@ def lower_winograd(
     assert isinstance(features, int) and isinstance(channels, int)  # as winograd_transform has seen
     down, across = _tiles(conv, transform, output)
     blocks = _blocks(lowering, transform, images * down * across, channels, features)
+    picture, out = picture_of(lowering.place(x), x.shape), picture_of(lowering.place(output), output.shape)
     shape = (transform.positions, -(-features // TILE_COLUMNS), channels, TILE_COLUMNS)
     name = f"winograd of {transform.outputs} outputs"
     lowering.step(
         winograd(transform, operands.epilogue),
         {
-            "x": lowering.place(x),
+            "x": picture.place,
             "b": lowering.weight((w,), name, shape, Packing("winograd filters", (transform.outputs,))),
-            "out": lowering.place(output),
+            "out": out.place,
             "a": lowering.scratch(float32, blocks.room(transform, channels)),
             "products": lowering.scratch(float32, blocks.room(transform, blocks.columns)),
             **operands.buffers,
@@ -140,6 +142,12 @@ def lower_winograd(
             "out_height": out_height,
             "out_width": out_width,
             "columns": features,
+            "pixel_step": picture.pixel,
+            "line_step": picture.line,
+            "image_step": picture.image,
+            "out_pixel": out.pixel,
+            "out_line": out.line,
+            "out_image": out.image,
             "tiles_down": down,
             "tiles_across": across,
             "tiles": images * down * across,

@@ -36,9 +36,10 @@ def winograd(transform: Transform, epilogue: Epilogue = PLAIN) -> Kernel:
     (transformed weights: for each position the panels of channels x columns); bias, e0 ..., out; a (f32, room an
     item for positions * (block_tiles * channels + APART) numbers) and products (the same with block_columns).
     Words: height, width, channels, top, left (lines and columns of zeros before the picture), dilation_y, dilation_x
-    (the pixels of a tile lie so far apart), out_height, out_width, columns; tiles_down, tiles_across (of an image),
-    tiles (in all); block_tiles, block_columns (whole panels), item_tiles (whole blocks); the epilogue's, whose rows
-    are output pixels. Items: ceil(tiles / item_tiles) * ceil(columns / block_columns).
+    (the pixels of a tile lie so far apart), out_height, out_width, columns; pixel_step, line_step, image_step and
+    out_pixel, out_line, out_image (elements between pixels, lines and images of x and of the result); tiles_down,
+    tiles_across (of an image), tiles (in all); block_tiles, block_columns (whole panels), item_tiles (whole blocks);
+    the epilogue's, whose rows are output pixels. Items: ceil(tiles / item_tiles) * ceil(columns / block_columns).
     """
     kernel = KernelWriter(f"winograd_{transform.outputs}")
     kernel.buffer("x", "f32", "read")
@@ -98,6 +99,12 @@ class _Sizes:
     out_height: Word
     out_width: Word
     columns: Word
+    pixel_step: Word
+    line_step: Word
+    image_step: Word
+    out_pixel: Word
+    out_line: Word
+    out_image: Word
     tiles_down: Word
     tiles_across: Word
     tiles: Word
@@ -119,7 +126,7 @@ class _Stages:
         kernel, sizes, inputs = self.kernel, self.sizes, self.transform.inputs
         image, out_y, out_x = self._place(number)
         y, x = kernel.let("y", out_y - sizes.top), kernel.let("x", out_x - sizes.left)
-        source = kernel.let("source", ((image * sizes.height + y) * sizes.width + x) * sizes.channels)
+        source = kernel.let("source", image * sizes.image_step + y * sizes.line_step + x * sizes.pixel_step)
         last_y, last_x = y + sizes.dilation_y * (inputs - 1), x + sizes.dilation_x * (inputs - 1)
         whole = y.ge(0) & x.ge(0) & last_y.lt(sizes.height) & last_x.lt(sizes.width)
         target = kernel.let("entered", target)
@@ -132,8 +139,8 @@ class _Stages:
     def _enter(self, source: Expr, target: Expr, step: Expr, inside: tuple[list[Var], Expr] | None) -> None:
         """Columns of the tile, then its lines: loops, since unrolled they are code that takes long to compile."""
         kernel, channels, inputs = self.kernel, self.sizes.channels, self.transform.inputs
-        line = kernel.let("line", self.sizes.dilation_y * self.sizes.width * channels)
-        pixel_step = kernel.let("pixel_step", self.sizes.dilation_x * channels)
+        line = kernel.let("line", self.sizes.dilation_y * self.sizes.line_step)
+        pixel_gap = kernel.let("pixel_gap", self.sizes.dilation_x * self.sizes.pixel_step)
         reading = [kernel.let(f"reading{i}", at("x", source + line * i)) for i in range(inputs)]
         writing = kernel.let("writing", at("a", target))
 
@@ -157,7 +164,7 @@ class _Stages:
                 for i, value in enumerate(values):
                     kernel.store("products", half, value, i * inputs * LANES)
                 kernel.advance(half, LANES)
-                advance(pixel_step)
+                advance(pixel_gap)
             kernel.advance(half, -inputs * LANES)
             with kernel.loop("down", 0, Const(inputs, I32)):
                 values = [kernel.let("value", load("products", half, F32X4, j * LANES)) for j in range(inputs)]
@@ -165,7 +172,7 @@ class _Stages:
                     kernel.store("a", writing, value)
                     kernel.advance(writing, step)
                 kernel.advance(half, inputs * LANES)
-            advance(LANES - pixel_step * inputs)
+            advance(LANES - pixel_gap * inputs)
             kernel.advance(writing, LANES - step * self.transform.positions)
 
     def multiply(self, left: Expr, position: Expr, column: Expr, count: Expr, target: Expr, target_row: Expr) -> None:
@@ -199,13 +206,13 @@ class _Stages:
             pixels = outputs_within(sizes.out_width - x, sizes.dilation_x)
             starts = self.extras.starts(kernel, Const(0, I32))
             with kernel.loop("out_y", 0, lines) as out_y:
-                line = kernel.let(
-                    "line", (image * sizes.out_height + y + out_y * sizes.dilation_y) * sizes.out_width + x
-                )
+                line = kernel.let("line", y + out_y * sizes.dilation_y)
                 with kernel.loop("out_x", 0, pixels) as out_x:
+                    column = kernel.let("column", x + out_x * sizes.dilation_x)
                     values = kernel.let("values", source + (out_y * outputs + out_x) * step - first_column)
-                    pixel = kernel.let("pixel", line + out_x * sizes.dilation_x)
-                    self._finish(pixel, values, starts, first_column, last_column)
+                    row = kernel.let("row", (image * sizes.out_height + line) * sizes.out_width + column)
+                    target = image * sizes.out_image + line * sizes.out_line + column * sizes.out_pixel
+                    self._finish(row, values, kernel.let("target", target), starts, first_column, last_column)
 
     def _leave(self, source: Expr, step: Expr, columns: Expr) -> None:
         """Columns of the tile, then its lines, whose outputs take the place of the first products."""
@@ -232,9 +239,11 @@ class _Stages:
             kernel.advance(reading, LANES - step * inputs)
             kernel.advance(writing, LANES - step * outputs**2)
 
-    def _finish(self, pixel: Expr, values: Expr, starts: list[Expr], first_column: Expr, last_column: Expr) -> None:
-        """Bias and epilogue of one output pixel; `values` is where its column 0 would lie."""
-        kernel, columns = self.kernel, self.sizes.columns
+    def _finish(
+        self, row: Expr, values: Expr, target: Expr, starts: list[Expr], first_column: Expr, last_column: Expr
+    ) -> None:
+        """Bias and epilogue of output pixel `row`; at `values` and `target` its column 0 would lie and lies."""
+        kernel = self.kernel
         whole = kernel.let("whole", last_column - last_column % LANES)
 
         def run(begin: Expr, end: Expr, type: Type) -> None:
@@ -242,8 +251,8 @@ class _Stages:
                 value: Expr = load("products", values + column, type)
                 if self.extras.epilogue.bias:
                     value = value + load("bias", column, type)
-                value = self.extras.apply(kernel, kernel.let("value", value), starts, pixel, column)
-                kernel.store("out", pixel * columns + column, value)
+                value = self.extras.apply(kernel, kernel.let("value", value), starts, row, column)
+                kernel.store("out", target + column, value)
 
         run(first_column, whole, F32X4)
         run(whole, last_column, F32)
