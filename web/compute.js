@@ -15,7 +15,7 @@
  * @property {Record<Word, number>} words where they are in the control block, in bytes
  * @property {{ away: number, awake: number, asleep: number }} states
  * @property {number} trapped the status of a run that a worker's code has ended
- * @property {number} spins how often to look for a call before going to sleep
+ * @property {number} awake_ms how long to look for a call before going to sleep
  * @property {number} sleep_ms how long to sleep before going back to the event loop
  */
 /** @typedef {{ kind: "add", number: number, module: WebAssembly.Module }} Add */
@@ -84,7 +84,8 @@ function isCalled(call) {
  * @param {number} call
  */
 function isCalledAfter(call) {
-  for (let spin = 0; spin < team.spins; spin++) if (Atomics.load(memory, at.calls) !== call) return isCalled(call);
+  const end = performance.now() + team.awake_ms;
+  while (performance.now() < end) if (Atomics.load(memory, at.calls) !== call) return isCalled(call);
   Atomics.store(memory, at.states, team.states.asleep);
   Atomics.wait(memory, at.calls, call, team.sleep_ms);
   Atomics.store(memory, at.states, team.states.awake);

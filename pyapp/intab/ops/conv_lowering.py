@@ -263,7 +263,7 @@ def _lower_pointwise(
 ) -> None:
     """A window of one pixel: a matmul over all pixels, whose batches are the groups."""
     depth, columns = g.channels // g.group, g.features // g.group
-    blocks = blocking(depth)
+    blocks = blocking(depth).for_threads(lowering.target, g.rows, columns, g.group)
     assert picture.row is not None and out.row is not None
     lowering.step(
         matmul(operands.epilogue),

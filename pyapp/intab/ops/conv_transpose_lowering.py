@@ -196,7 +196,7 @@ def _window_products(
 ) -> Place:
     """[pixels, channels of a group] @ weights -> [pixels, taps, features]."""
     made = lowering.scratch(float32, g.pixels * g.products)
-    blocks = blocking(g.inputs)
+    blocks = blocking(g.inputs).for_threads(lowering.target, g.pixels, g.products)
     source = moved(lowering.place(x), group * g.inputs)
     lowering.step(
         matmul(operands.epilogue),

@@ -7,7 +7,7 @@ import numpy as np
 
 from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim, Shape, ceil_div, product
+from intab.graph.dims import Dim, Shape, ceil_div, floor_div, maximum, minimum, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.matmul import pack_right
 from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, pad_columns
@@ -18,11 +18,14 @@ from intab.ops.layout import row_step
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
 from intab.ops.strides import broadcast_strides, dense_strides
+from intab.target import Target
 
 # Of the second-level cache, what the panels of a block may take, and what its rows may.
 PANELS_NBYTES = 256 * 1024
 ROWS_NBYTES = 128 * 1024
 MOST_TILES_DOWN = 8
+# So many let two threads end within a sixteenth of each other, and eight have two each.
+ITEMS_FOR_THREADS = 16
 
 packing("padded columns")(pad_columns)
 
@@ -31,11 +34,25 @@ packing("padded columns")(pad_columns)
 class Blocking:
     """How a matrix of rows x columns is cut into items."""
 
-    rows: int
-    columns: int
+    rows: Dim
+    columns: Dim
 
     def items(self, rows: Dim, columns: Dim) -> Dim:
         return ceil_div(rows, self.rows) * ceil_div(columns, self.columns)
+
+    def for_threads(self, target: Target, rows: Dim, columns: Dim, batches: Dim = 1) -> "Blocking":
+        """Where threads share the items: blocks of one height, and narrower until there are enough of them.
+
+        What is cut are columns, since a panel in the first-level cache is then still used by as many rows. Two panels
+        are a line of the cache, which two threads had better not write to.
+        """
+        if not target.has("threads"):
+            return self
+        tiles, panels = ceil_div(rows, TILE_ROWS), ceil_div(columns, TILE_COLUMNS)
+        down = maximum(1, ceil_div(tiles, floor_div(self.rows, TILE_ROWS)))
+        pairs = floor_div(panels * down * batches, 2 * ITEMS_FOR_THREADS)
+        across = minimum(floor_div(self.columns, TILE_COLUMNS), 2 * maximum(1, pairs))
+        return Blocking(TILE_ROWS * maximum(1, ceil_div(tiles, down)), TILE_COLUMNS * across)
 
 
 def blocking(depth: Dim, *, tiles_down: int = MOST_TILES_DOWN) -> Blocking:

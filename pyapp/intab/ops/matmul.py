@@ -96,7 +96,7 @@ def lower_matmul(op: MatMul, lowering: Lowering, inputs: Sequence[Value | None],
     operands = epilogue_operands(lowering, out, bias, op.epilogue, extra)
     a_place = _left_side(op, lowering, a, left, out)
     b_place = _right_side(op, lowering, b, right, out)
-    blocks = blocking(depth)
+    blocks = blocking(depth).for_threads(lowering.target, rows, columns, batches)
     a_repeats = bool(out.batch) and all(dim == 1 for dim in left[:-2])
     lowering.step(
         matmul(operands.epilogue, tile_rows=1 if rows == 1 else TILE_ROWS),

@@ -171,7 +171,7 @@ def project(lowering: Lowering, layer: Layer, x: Value, w: Value, r: Value, bias
     sizes, state_sizes = layer.sizes(r, known_size(layer.name, w, 2)), layer.sizes(r, known_size(layer.name, r, 2))
     depth, columns, rows = sizes.depth, layer.sizes(r).count, x.shape[0] * x.shape[1]
     projected = lowering.scratch(float32, rows * columns)
-    blocks = blocking(depth)
+    blocks = blocking(depth).for_threads(lowering.target, rows, columns)
     buffers = {
         "a": lowering.place(x),
         "b": input_panels(lowering, w, sizes, layer.name),

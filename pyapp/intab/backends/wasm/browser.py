@@ -71,6 +71,8 @@ class SharedMachine:
         return self._team
 
     async def instantiate(self, module: bytes, threads: int = 1) -> Instance:
+        if threads == 1:
+            return await instantiate(module, self.memory)
         team = self.team(threads - 1)  # its workers start while the module is compiled
         alone = await instantiate(module, self.memory)
         self._numbers_given += 1

@@ -5,11 +5,13 @@ Between runs at the same sizes nothing is allocated and nothing but feeds and fe
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from statistics import median
 
 import numpy as np
 
 from intab.backends.engine import Instance, MemoryUse, StepTime
+from intab.backends.wasm.pace import Paces
 from intab.backends.wasm.packer import Packer, packing_module
 from intab.backends.wasm.pool import Pool, Region
 from intab.backends.wasm.sharing import Shares, Sharing
@@ -42,6 +44,8 @@ class WasmExecutable:
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._sharing = Sharing(program, instance.team_size)
         self._shares: dict[Plan, Shares] = {}
+        self._paces: dict[Plan, tuple[Paces | None, ...]] = {}
+        self._ended = -inf  # when the last run did, in seconds of perf_counter
         self._loaded: Plan | None = None
         self._finished: Mapping[str, int] | None = None  # the sizes of the last run, once it has ended well
         self._guessed = {s: 0 for part in program.segments for reading in part.readings for s in reading.symbols}
@@ -74,8 +78,7 @@ class WasmExecutable:
                 plan = self._start(known, feeds)
                 number = 0
                 continue
-            first = self._table.address + STEP_NBYTES * segment.first_step
-            self._instance.run(first, segment.step_count, together=self._shares[plan].together[number])
+            self._run_segment(plan, number)
             number += 1
         self._binder.check_late(known)
         self._finished = known
@@ -117,6 +120,7 @@ class WasmExecutable:
                 self._regions[number] = None
         self._plans.clear()
         self._shares.clear()
+        self._paces.clear()
 
     def write_weights(self, packing: Instance, progress: Callable[[float, float], None]) -> None:
         """Pack the weights one by one into their region; `progress` hears the bytes done and in all."""
@@ -137,6 +141,19 @@ class WasmExecutable:
         region = self._regions[WEIGHTS]
         assert region is not None
         return self._binder.fixed_places(WEIGHTS)[0], region
+
+    def _run_segment(self, plan: Plan, number: int) -> None:
+        """Run a segment on one thread or on all, whichever is faster."""
+        segment, paces = self.program.segments[number], self._paces[plan][number]
+        first = self._table.address + STEP_NBYTES * segment.first_step
+        if paces is None or self._instance.threads == 1:
+            self._instance.run(first, segment.step_count, together=self._shares[plan].together[number])
+            return
+        begin = time.perf_counter()
+        pace = paces.after(begin - self._ended)
+        self._instance.run(first, segment.step_count, together=pace.together)
+        self._ended = time.perf_counter()
+        pace.note(self._ended - begin)
 
     def _timed(self, first_step: int, step_count: int) -> float:
         """Run some steps of the table; how many ms that took."""
@@ -168,9 +185,12 @@ class WasmExecutable:
         plan = self._plans.pop(key, None) or self._binder.bind(sizes)
         self._plans[key] = plan  # the newest is last
         if plan not in self._shares:
-            self._shares[plan] = self._sharing.shares(plan, sizes)
+            shares = self._shares[plan] = self._sharing.shares(plan, sizes)
+            guesses = zip(shares.together, shares.certain, strict=True)
+            self._paces[plan] = tuple(None if certain else Paces(together) for together, certain in guesses)
         if len(self._plans) > PLANS_KEPT:
-            del self._shares[self._plans.pop(next(iter(self._plans)))]
+            oldest = self._plans.pop(next(iter(self._plans)))
+            del self._shares[oldest], self._paces[oldest]
         return plan
 
     def _load(self, plan: Plan) -> None:

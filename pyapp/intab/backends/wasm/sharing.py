@@ -11,24 +11,31 @@ from intab.graph.dims import Dim, Shape, evaluate
 from intab.program.bind import Plan
 from intab.program.ir import Program, Step
 
-# Nanoseconds of one thread, roughly. A meeting between two steps costs about a microsecond, more when a thread has
-# gone to sleep, and the data of a step that is shared out come from other cores' caches; workers join a run 100 us
-# after they are called. Measured on two cores with steps of 10, 40 and 100 us and runs of 1 to 60 ms.
-SMALL_STEP_NS = 40_000
-SMALL_CHUNK_NS = 5_000
-SMALL_RUN_NS = 2_000_000
-FLOPS_PER_NS = 20
-NBYTES_PER_NS = 10
+# Nanoseconds of one thread, roughly. A meeting between two steps costs half a microsecond, a claim a tenth, and the
+# data of a step that is shared out come from other cores' caches. Measured on two cores with steps of 3 to 100 us.
+SMALL_STEP_NS = 10_000
+SMALL_CHUNK_NS = 2_000
+FLOPS_PER_NS = 40
+NBYTES_PER_NS = 20
+# Waking workers takes 30 us where they sleep lightly and a millisecond where they do not. Runs shorter than the first
+# are one thread's, longer than the last all threads'; those between are timed both ways, and begin with the likely one.
+SMALL_RUN_NS = 200_000
+LIKELY_RUN_NS = 3_000_000
+LARGE_RUN_NS = 30_000_000
 # Many, so that a thread on a busy core leaves its part to the others; a claim costs a tenth of a microsecond.
 CHUNKS_PER_THREAD = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Shares:
-    """Items of a chunk of each step, 0 for one thread's; and whether a segment is worth calling the workers."""
+    """Items of a chunk of each step, 0 for one thread's; and whether a segment is worth calling the workers.
+
+    Where that is not `certain`, time has to tell (`intab.backends.wasm.pace`).
+    """
 
     chunks: NDArray[np.int64]
     together: tuple[bool, ...]
+    certain: tuple[bool, ...]
 
 
 class Sharing:
@@ -42,15 +49,20 @@ class Sharing:
         """The shares of a plan at these sizes; all of it one thread's when there is but one."""
         segments = self._program.segments
         if self._threads == 1:
-            return Shares(np.zeros(len(self._program.steps), np.int64), (False,) * len(segments))
+            none = (False,) * len(segments)
+            return Shares(np.zeros(len(self._program.steps), np.int64), none, (True,) * len(segments))
         times = self._times(plan, sizes)
         items = plan.items.astype(np.int64)
         smallest = np.ceil(SMALL_CHUNK_NS * items / times).astype(np.int64)
         chunks = np.maximum(-(-items // (self._threads * CHUNKS_PER_THREAD)), smallest)
         chunks[(times < SMALL_STEP_NS) | (chunks >= items)] = 0
         shared = np.where(chunks > 0, times, 0)
-        together = tuple(bool(shared[s.first_step : s.end_step].sum() >= SMALL_RUN_NS) for s in segments)
-        return Shares(chunks, together)
+        sums = [float(shared[s.first_step : s.end_step].sum()) for s in segments]
+        return Shares(
+            chunks,
+            tuple(ns >= LIKELY_RUN_NS for ns in sums),
+            tuple(not SMALL_RUN_NS <= ns <= LARGE_RUN_NS for ns in sums),
+        )
 
     def _times(self, plan: Plan, sizes: Mapping[str, int]) -> NDArray[np.float64]:
         """Roughly how long each step takes one thread, in ns; from the bytes of its buffers where nobody counted."""

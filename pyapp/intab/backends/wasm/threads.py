@@ -37,8 +37,8 @@ DEADLINE_MS = 10_000
 READY_SECONDS = 5.0
 # Long enough for the next frame of a camera or the next sentence; then the browser has the worker to itself.
 SLEEP_MS = 2_000
-# About 20 us, within which the next of many short runs begins. Longer would keep others from this processor.
-SPINS_BETWEEN_RUNS = 20_000
+# Within this the next of many short runs begins. Longer would keep others from this processor.
+AWAKE_MS = 0.1
 MOST_THREADS = MOST_WORKERS + 1
 # A worker that lives follows a call within a millisecond, on a machine that has other things to do within some.
 ANSWER_SECONDS = 0.5
@@ -198,6 +198,6 @@ _JOINING: dict[str, object] = {
     },
     "states": {state.name.lower(): state.value for state in State},
     "trapped": Status.TRAPPED.value,
-    "spins": SPINS_BETWEEN_RUNS,
+    "awake_ms": AWAKE_MS,
     "sleep_ms": SLEEP_MS,
 }

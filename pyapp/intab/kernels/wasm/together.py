@@ -72,6 +72,9 @@ SLICE_MS = 20
 # About 20 us of looking at a word in the first-level cache: most waits between steps are shorter, and waking a
 # sleeper takes 20 to 50 us.
 SPINS = 20_000
+# A claim's lower half counts chunks taken from the front and, above these bits, from the back.
+_BACK_BITS = 16
+_FROM_BACK = 1 << _BACK_BITS
 _NOT_YET = -1
 _ALL = -1
 _TIMED_OUT = 2
@@ -141,7 +144,7 @@ NOTIFY, WAIT, LOAD, LOAD_64, STORE, STORE_64, ADD, SUBTRACT, SWAP_IF_64 = (
     0x49,
 )
 _WIDE = (LOAD_64, STORE_64, SWAP_IF_64)
-_PLUS, _MINUS, _TIMES, _DIVIDED, _EQUAL, _UNEQUAL, _BELOW, _IS_ZERO, _OR, _SELECT, _DROP = (
+_PLUS, _MINUS, _TIMES, _DIVIDED, _EQUAL, _UNEQUAL, _BELOW, _IS_ZERO, _AND, _OR, _UP_BY, _SELECT, _DROP = (
     0x6A,
     0x6B,
     0x6C,
@@ -150,7 +153,9 @@ _PLUS, _MINUS, _TIMES, _DIVIDED, _EQUAL, _UNEQUAL, _BELOW, _IS_ZERO, _OR, _SELEC
     0x47,
     0x49,
     0x45,
+    0x71,
     0x72,
+    0x76,
     0x1B,
     0x1A,
 )
@@ -240,9 +245,15 @@ def _walk(publish: int, alone: int, step_nbytes: int) -> Function:
     code.get(chunk).when()  # shared out
     code.get(record).load(8).set(items).get(state).raw(_WRAP).set(number)
     code.get(items, chunk).raw(_PLUS).i32(1).raw(_MINUS).get(chunk).raw(_DIVIDED).set(count)
-    code.get(number, count).raw(_BELOW).when()
-    code.get(control, state, state).i64(1).raw(_PLUS_64).atomic(SWAP_IF_64, Control.CLAIM)
+    code.get(number).i32(_FROM_BACK - 1).raw(_AND).get(number).i32(_BACK_BITS).raw(_UP_BY, _PLUS)
+    code.get(count).raw(_BELOW).when()
+    code.get(control, state, state).i64(_FROM_BACK).i64(1).get(thread).i32(1).raw(_AND, _SELECT, _PLUS_64)
+    code.atomic(SWAP_IF_64, Control.CLAIM)
     code.get(state).raw(_EQUAL_64).when()
+    # The number of the chunk, from the front or from the back.
+    code.get(count).i32(1).raw(_MINUS).get(number).i32(_BACK_BITS).raw(_UP_BY, _MINUS)
+    code.get(number).i32(_FROM_BACK - 1).raw(_AND)
+    code.get(thread).i32(1).raw(_AND, _SELECT).set(number)
     _one_chunk(code, record, chunk, items, number, mine)
     code.get(control).i32(1).atomic(ADD, Control.DONE).i32(1).raw(_PLUS).get(count).raw(_EQUAL).when()
     code.get(control).i32(0).atomic(STORE, Control.DONE)
