@@ -231,11 +231,13 @@ def moves() -> Iterator[KernelCase]:
     ):
         x = normal(batch, rows, columns)
         items = ceil_div(batch, together) * ceil_div(rows, down) * ceil_div(columns, across)
-        words = {"batches": batch, "rows": rows, "columns": columns}
+        words = {"batches": batch, "lines": 1, "rows": rows, "columns": columns}
+        words |= {"y_batch": rows * columns, "y_line": 0, "y_image": 0}
         words |= {"block_rows": down, "block_columns": across, "together": together}
         name = f"transpose-{batch}x{rows}x{columns}"
         yield case(name, move.transpose("f32", lanes=LANES), {"x": x}, words, items, x.transpose(0, 2, 1))
     m = integers("int64", 1, 5, 6)
     kernel = move.transpose("i64", lanes=LANES)
-    words = {"batches": 1, "rows": 5, "columns": 6, "block_rows": 8, "block_columns": 8, "together": 1}
+    words = {"batches": 1, "lines": 1, "rows": 5, "columns": 6, "y_batch": 30, "y_line": 0, "y_image": 0}
+    words |= {"block_rows": 8, "block_columns": 8, "together": 1}
     yield case("transpose-i64", kernel, {"x": m}, words, 1, m.transpose(0, 2, 1))

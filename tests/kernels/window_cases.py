@@ -77,6 +77,7 @@ def resizes() -> Iterator[KernelCase]:
                 words: dict[str, float] = dict(
                     zip(("height", "width", "channels", "out_height", "out_width"), (4, 5, 6, *out), strict=True)
                 )
+                words |= {"out_pixel": 6, "out_line": out[1] * 6, "out_image": out[0] * out[1] * 6}
                 if given:
                     words.update({"scale_y": scales[0], "scale_x": scales[1]})
                 at = [
@@ -99,6 +100,7 @@ def resizes() -> Iterator[KernelCase]:
     m = integers("uint8", 1, 2, 2, 3)
     kernel = resize.resize_nearest("u8", "asymmetric", "floor", given_scales=False, lanes=LANES)
     words = {"height": 2, "width": 2, "channels": 3, "out_height": 4, "out_width": 4}
+    words |= {"out_pixel": 3, "out_line": 12, "out_image": 48}
     yield case("nearest-u8", kernel, {"x": m}, words, 4, m.repeat(2, axis=1).repeat(2, axis=2))
 
 

@@ -1,7 +1,7 @@
 """Steps that several operators are made of: a scalar function over a walk, a copy, a fill."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 
 from intab.dtypes import DType, float32
@@ -76,16 +76,27 @@ def transpose_step(lowering: Lowering, source: Place, shape: Shape, perm: tuple[
     path = collapse(sizes, (permuted, dense))
     batch, columns, rows = ((1,) * (3 - path.rank) + path.sizes)[-3:]
     if path.rank in (2, 3) and path.strides[0] == (columns * rows, 1, columns)[-path.rank :]:
-        words, items = _blocks_to_turn(batch, rows, columns)
-        kernel = move.transpose(checked(source.dtype).name, lanes=lowering.target.lanes)
-        work = tensor_work((0,), (source, sizes), (target, sizes))
-        lowering.step(kernel, {"x": source, "y": target}, words, items, work=work)
+        turn_step(lowering, source, target, Turned(batch, rows, columns, (rows * columns, 0, 0)))
         return
     copy_step(lowering, source, permuted, target, dense, sizes)
 
 
-def _blocks_to_turn(batches: Dim, rows: Dim, columns: Dim) -> tuple[dict[str, Dim | float], Dim]:
-    """The words and items of `move.transpose`: whole cache lines on both sides, and enough elements an item."""
+@dataclass(frozen=True, slots=True)
+class Turned:
+    """Matrices to transpose: of `rows` x `columns`, `batches` a line, `lines` an image. They lie side by side; what
+    is made of them is `steps` apart: between batches, lines and images."""
+
+    batches: Dim
+    rows: Dim
+    columns: Dim
+    steps: tuple[Dim, Dim, Dim]
+    lines: Dim = 1
+    images: Dim = 1
+
+
+def turn_step(lowering: Lowering, source: Place, target: Place, turned: Turned) -> None:
+    """Every matrix of `source` transposed, in `target`: whole cache lines on both sides, enough elements an item."""
+    batches, rows, columns = turned.batches, turned.rows, turned.columns
     down, across = TURNED_LINES, TURNED_LINES
     if isinstance(rows, int) and rows <= TURNED_LINES:
         down, across = max(1, rows), 16 * TURNED_LINES
@@ -94,9 +105,15 @@ def _blocks_to_turn(batches: Dim, rows: Dim, columns: Dim) -> tuple[dict[str, Di
     together = 1
     if isinstance(rows, int) and isinstance(columns, int) and rows <= down and columns <= across:
         together = max(1, family.FLAT_BLOCK // max(1, rows * columns))
-    words: dict[str, Dim | float] = {"batches": batches, "rows": rows, "columns": columns}
+    words: dict[str, Dim | float] = {"batches": batches, "lines": turned.lines, "rows": rows, "columns": columns}
+    words |= dict(zip(("y_batch", "y_line", "y_image"), turned.steps, strict=True))
     words |= {"block_rows": down, "block_columns": across, "together": together}
-    return words, ceil_div(batches, together) * ceil_div(rows, down) * ceil_div(columns, across)
+    lines = turned.images * turned.lines
+    items = lines * ceil_div(batches, together) * ceil_div(rows, down) * ceil_div(columns, across)
+    kernel = move.transpose(checked(source.dtype).name, lanes=lowering.target.lanes)
+    shape = (lines, batches, rows, columns)
+    work = tensor_work((0,), (source, shape), (target, shape))
+    lowering.step(kernel, {"x": source, "y": target}, words, items, work=work)
 
 
 def fill_step(lowering: Lowering, target: Place, count: Dim, value: float) -> None:

@@ -19,9 +19,19 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.builder import KNOWN_ELEMENTS
-from intab.ops.kernel_steps import checked, copy_step, moved, size_step, tensor_work, transpose_step
+from intab.ops.kernel_steps import (
+    Turned,
+    checked,
+    copy_step,
+    moved,
+    size_step,
+    tensor_work,
+    transpose_step,
+    turn_step,
+)
 from intab.ops.layout import Anywhere, broadcast_walk, strides_of
-from intab.ops.lowering import Lowering
+from intab.ops.lowering import Layout, Lowering
+from intab.ops.pictures import picture_of
 from intab.ops.registry import Result, op
 from intab.ops.strides import collapse, dense_strides, offset_of
 
@@ -96,9 +106,26 @@ class Shuffle:
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
-        axis = normal_axis(self.axis, x.rank)
-        swapped = (*range(axis), axis + 1, axis, *range(axis + 2, x.rank + 1))
-        transpose_step(lowering, lowering.place(x), self._split(x.shape), swapped, lowering.place(y))
+        axis, split, target = normal_axis(self.axis, x.rank), self._split(x.shape), lowering.place(y)
+        if target.layout is None:
+            swapped = (*range(axis), axis + 1, axis, *range(axis + 2, x.rank + 1))
+            transpose_step(lowering, lowering.place(x), split, swapped, target)
+            return
+        images, *lines, pixels, rows, columns = split
+        picture = picture_of(target, y.shape)
+        steps = (picture.pixel, picture.line, picture.image)
+        turned = Turned(pixels, rows, columns, steps, lines=product(lines), images=images)
+        turn_step(lowering, lowering.place(x), target, turned)
+
+    def reads_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, position: int, layout: Layout
+    ) -> bool:
+        return False
+
+    def writes_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout
+    ) -> bool:
+        return output.rank in (3, 4) and normal_axis(self.axis, output.rank) == output.rank - 1
 
     def _split(self, shape: Shape) -> Shape:
         """The shape with the groups as an axis of their own."""

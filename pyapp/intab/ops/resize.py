@@ -13,7 +13,8 @@ from intab.ops.arrays import Numbers, convert
 from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
 from intab.ops.elementwise import NUMBERS
 from intab.ops.kernel_steps import checked, need_floats, tensor_work
-from intab.ops.lowering import Lowering, Place
+from intab.ops.lowering import Layout, Lowering, Place
+from intab.ops.pictures import picture_of
 from intab.ops.registry import Result, op
 
 
@@ -110,6 +111,17 @@ class Resize:
             self._resize_step(lowering, source, before, axes, target)
             source = target
 
+    def reads_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, position: int, layout: Layout
+    ) -> bool:
+        return False
+
+    def writes_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout
+    ) -> bool:
+        x = inputs[0]
+        return x is not None and output.rank == 4 and self.stages(x.shape) == [(1, 2)]
+
     def stages(self, shape: Shape) -> list[tuple[int, ...]]:
         """The axes that change, two at once where they are neighbours."""
         changed = [i for i, size in enumerate(shape) if size != self.sizes[i] or (self.scales and self.scales[i] != 1)]
@@ -131,6 +143,8 @@ class Resize:
         channels = product(shape[end:])
         words: dict[str, Dim | float] = {"height": height, "width": width, "channels": channels}
         words |= {"out_height": out_height, "out_width": out_width}
+        made = picture_of(target, (pictures, out_height, out_width, channels))
+        words |= {"out_pixel": made.pixel, "out_line": made.line, "out_image": made.image}
         if self.scales:
             scales = self.scales[first:end]
             words |= {"scale_y": scales[0], "scale_x": scales[1] if len(scales) > 1 else 1.0}

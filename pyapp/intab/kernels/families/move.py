@@ -164,20 +164,25 @@ def gather(dtype: str, *, indices: str = "i64", lanes: int) -> Kernel:
 
 @cache
 def transpose(dtype: str, *, lanes: int) -> Kernel:
-    """y[batch, column, row] = x[batch, row, column], block by block.
+    """y[image, line, batch, column, row] = x[image, line, batch, row, column], block by block.
 
-    Buffers: x [batches, rows, columns], y [batches, columns, rows], contiguous. Words: batches, rows, columns;
-    block_rows, block_columns; together (how many batches an item does one after the other).
-    Items: ceil(batches / together) * ceil(rows / block_rows) * ceil(columns / block_columns).
+    Buffers: x, contiguous, and y, of which matrices are contiguous. Words: batches (of a line), lines (of an image),
+    rows, columns; y_batch, y_line, y_image (elements of y between batches, lines and images); block_rows,
+    block_columns; together (how many batches an item does one after the other).
+    Items: images * lines * ceil(batches / together) * ceil(rows / block_rows) * ceil(columns / block_columns).
     """
     kernel = KernelWriter("transpose")
     kernel.buffer("x", dtype, "read")
     kernel.buffer("y", dtype, "write")
-    batches, rows, columns = (kernel.word(name) for name in ("batches", "rows", "columns"))
+    batches, lines, rows, columns = (kernel.word(name) for name in ("batches", "lines", "rows", "columns"))
+    y_batch, y_line, y_image = (kernel.word(name) for name in ("y_batch", "y_line", "y_image"))
     block_rows, block_columns, together = (kernel.word(n) for n in ("block_rows", "block_columns", "together"))
     down = kernel.let("down", (rows + block_rows - 1) // block_rows)
     across = kernel.let("across", (columns + block_columns - 1) // block_columns)
-    first_batch = kernel.let("first_batch", kernel.item // (down * across) * together)
+    runs = kernel.let("runs", (batches + together - 1) // together)
+    run = kernel.let("run", kernel.item // (down * across))
+    line = kernel.let("line", run // runs)
+    first_batch = kernel.let("first_batch", run % runs * together)
     block = kernel.let("block", kernel.item % (down * across))
     row = kernel.let("row", block // across * block_rows)
     column = kernel.let("column", block % across * block_columns)
@@ -186,9 +191,10 @@ def transpose(dtype: str, *, lanes: int) -> Kernel:
         kernel.let("width", block_columns.minimum(columns - column)),
     )
     with kernel.tile("blocks"), kernel.loop("batch", first_batch, batches.minimum(first_batch + together)) as batch:
-        start = kernel.let("start", batch * rows * columns)
-        reading = kernel.let("reading", at("x", start + row * columns + column))
-        writing = kernel.let("writing", at("y", start + column * rows + row))
+        source = kernel.let("source", (line * batches + batch) * rows * columns)
+        target = kernel.let("target", line // lines * y_image + line % lines * y_line + batch * y_batch)
+        reading = kernel.let("reading", at("x", source + row * columns + column))
+        writing = kernel.let("writing", at("y", target + column * rows + row))
         _turn_block(kernel, dtype, (reading, writing), sizes, (rows, columns), lanes_for(lanes, dtype))
     return kernel.kernel()
 

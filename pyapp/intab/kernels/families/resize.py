@@ -16,9 +16,10 @@ ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 def resize_nearest(dtype: str, coordinates: str, rounding: str, *, given_scales: bool, lanes: int) -> Kernel:
     """Each place of y gets the element of x nearest to it. The modes are ONNX's.
 
-    Buffers: x [N, height, width, channels], y [N, out_height, out_width, channels], contiguous.
-    Words: height, width, channels, out_height, out_width, and with `given_scales` scale_y, scale_x (f32, output over
-    input; without them the ratio of the sizes counts). Items: N * out_height.
+    Buffers: x [N, height, width, channels], contiguous, y [N, out_height, out_width, channels].
+    Words: height, width, channels, out_height, out_width; out_pixel, out_line, out_image (elements of y between pixels,
+    lines and pictures); with `given_scales` scale_y, scale_x (f32, output over input; without them the ratio of the
+    sizes counts). Items: N * out_height.
     """
     if rounding not in ROUNDINGS:
         raise KernelError(f"Resizing rounds by one of {', '.join(ROUNDINGS)}, not {rounding}.")
@@ -39,7 +40,7 @@ def resize_nearest(dtype: str, coordinates: str, rounding: str, *, given_scales:
         picture = kernel.let("picture", kernel.item // sizes.out_height)
         y = index(sizes.source_y(kernel, kernel.item % sizes.out_height), sizes.height)
         row = kernel.let("row", (picture * sizes.height + y) * sizes.width)
-        writing = kernel.let("writing", at("y", kernel.item * sizes.out_width * sizes.channels))
+        writing = kernel.let("writing", at("y", sizes.line_of_result(kernel, picture)))
         with kernel.loop("out_x", 0, sizes.out_width) as out_x:
             x = index(sizes.source_x(kernel, out_x), sizes.width)
             reading = kernel.let("reading", at("x", (row + x) * sizes.channels))
@@ -48,6 +49,7 @@ def resize_nearest(dtype: str, coordinates: str, rounding: str, *, given_scales:
                 kernel.store("y", writing, load("x", reading, register.wide(width)))
 
             stream(kernel, sizes.channels, lanes_for(lanes, dtype), [reading, writing], body)
+            kernel.advance(writing, sizes.out_pixel - sizes.channels)
     return kernel.kernel()
 
 
@@ -63,7 +65,7 @@ def resize_linear(coordinates: str, *, given_scales: bool, lanes: int) -> Kernel
         picture = kernel.let("picture", kernel.item // sizes.out_height)
         top, bottom, down = _neighbours(kernel, sizes.source_y(kernel, kernel.item % sizes.out_height), sizes.height)
         rows = [kernel.let("row", (picture * sizes.height + y) * sizes.width) for y in (top, bottom)]
-        writing = kernel.let("writing", at("y", kernel.item * sizes.out_width * sizes.channels))
+        writing = kernel.let("writing", at("y", sizes.line_of_result(kernel, picture)))
         with kernel.loop("out_x", 0, sizes.out_width) as out_x:
             left, right, along = _neighbours(kernel, sizes.source_x(kernel, out_x), sizes.width)
             corners = [kernel.let("corner", at("x", (row + x) * sizes.channels)) for row in rows for x in (left, right)]
@@ -75,6 +77,7 @@ def resize_linear(coordinates: str, *, given_scales: bool, lanes: int) -> Kernel
                 kernel.store("y", writing, _between(kernel, upper, lower, widened(down, width)))
 
             stream(kernel, sizes.channels, lanes_for(lanes, "f32"), [*corners, writing], body)
+            kernel.advance(writing, sizes.out_pixel - sizes.channels)
     return kernel.kernel()
 
 
@@ -104,8 +107,15 @@ class _Sizes:
         self.height, self.width, self.channels, self.out_height, self.out_width = (
             kernel.word(name) for name in ("height", "width", "channels", "out_height", "out_width")
         )
+        self.out_pixel, self._out_line, self._out_image = (
+            kernel.word(name) for name in ("out_pixel", "out_line", "out_image")
+        )
         self._scale_y = kernel.word("scale_y", F32) if given_scales else None
         self._scale_x = kernel.word("scale_x", F32) if given_scales else None
+
+    def line_of_result(self, kernel: KernelWriter, picture: Expr) -> Expr:
+        """Where the item's line of the result starts."""
+        return picture * self._out_image + kernel.item % self.out_height * self._out_line
 
     def source_y(self, kernel: KernelWriter, place: Expr) -> Var:
         return self._source(kernel, place, self.height, self.out_height, self._scale_y)
