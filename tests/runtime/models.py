@@ -37,3 +37,22 @@ def split(*, location: str = "added.bin") -> tuple[bytes, bytes]:
     tensor.data_location = TensorProto.EXTERNAL
     data: bytes = model.SerializeToString()
     return data, WEIGHT.tobytes()
+
+
+def wide() -> bytes:
+    """y [N, 1] = max(softmax(a + softmax(a))) of each row of a = x [N, 1] @ ones [1, 4096], which is 1 / 4096.
+
+    Three tensors of 16 KB a row are alive at once, where input and output have 4 bytes.
+    """
+    nodes = [
+        helper.make_node("MatMul", ["x", "ones"], ["a"]),
+        helper.make_node("Softmax", ["a"], ["b"], axis=1),
+        helper.make_node("Add", ["a", "b"], ["c"]),
+        helper.make_node("Softmax", ["c"], ["d"], axis=1),
+        helper.make_node("ReduceMax", ["d"], ["y"], axes=[1]),
+    ]
+    ones = numpy_helper.from_array(np.ones((1, 4096), np.float32), "ones")
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1])]
+    outputs = [onnx.ValueInfoProto(name="y")]
+    data: bytes = model_of(helper.make_graph(nodes, "wide", inputs, outputs, [ones]), 13).SerializeToString()
+    return data

@@ -6,7 +6,7 @@ from typing import Any
 
 from intab.browser._js import describe, door
 from intab.browser.proxies import closed, opened
-from intab.errors import DownloadError, ModelFormatError
+from intab.errors import DownloadError, ModelFormatError, OutOfMemoryError
 
 Progress = Callable[[str, float, float], None]
 """progress(stage, done, total); here the stage is "download" and the unit bytes. A total of 0 is unknown."""
@@ -137,11 +137,21 @@ def _announced_nbytes(response: Any) -> int | None:
     return int(length) if isinstance(length, str) and length.isdigit() and not packed else None
 
 
+def _room(address: str, nbytes: int) -> Any:
+    """A Uint8Array of so many bytes. Raises OutOfMemoryError when JavaScript has no room for it."""
+    try:
+        return door().js.Uint8Array.new(nbytes)
+    except door().exception as error:
+        raise OutOfMemoryError(
+            f"{address}: no memory for its {nbytes:,} bytes ({describe(error)}). "
+            "Use a smaller model, or close other tabs."
+        ) from error
+
+
 async def _receive(address: str, response: Any, progress: Progress | None) -> Any:
     """The body as one Uint8Array, written once where its length was announced."""
     announced_nbytes = _announced_nbytes(response)
-    make = door().js.Uint8Array.new
-    array = make(announced_nbytes if announced_nbytes is not None else FIRST_NBYTES)
+    array = _room(address, announced_nbytes if announced_nbytes is not None else FIRST_NBYTES)
     room_nbytes, received_nbytes = int(array.byteLength), 0
     reader = response.body.getReader()
     try:
@@ -152,7 +162,7 @@ async def _receive(address: str, response: Any, progress: Progress | None) -> An
             end = received_nbytes + int(piece.value.byteLength)
             if end > room_nbytes:
                 room_nbytes = max(end, 2 * room_nbytes)
-                wider = make(room_nbytes)
+                wider = _room(address, room_nbytes)
                 wider.set(array.subarray(0, received_nbytes), 0)
                 array = wider
             array.set(piece.value, received_nbytes)

@@ -32,6 +32,7 @@ class WasmMemory:
     def __init__(self, initial_nbytes: int, maximum_nbytes: int, *, shared: bool = False) -> None:
         """`shared`: workers can be sent it. Raises OutOfMemoryError when the browser cannot give `initial_nbytes`."""
         maximum = min(max(pages_for(maximum_nbytes), pages_for(initial_nbytes)), MAXIMUM_PAGES)
+        self._maximum_nbytes = maximum * PAGE_NBYTES
         descriptor = door().to_js({"initial": pages_for(initial_nbytes), "maximum": maximum, "shared": shared})
         try:
             self._memory: Any = door().js.WebAssembly.Memory.new(descriptor)
@@ -63,8 +64,9 @@ class WasmMemory:
             self._memory.grow(pages_for(missing_nbytes))
         except door().exception as error:
             raise OutOfMemoryError(
-                f"browser: WebAssembly memory could not grow from {self.nbytes:,} to {nbytes:,} bytes "
-                f"({describe(error)}). Close other tabs, use smaller input, or a smaller model."
+                f"browser: WebAssembly memory could not grow from {self.nbytes:,} to {nbytes:,} bytes; it may have "
+                f"{self._maximum_nbytes:,} ({describe(error)}). Use smaller input or a smaller model, dispose of "
+                "sessions that are not needed, or close other tabs."
             ) from error
         self._look()
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from intab.errors import ShapeError
+from intab.errors import OutOfMemoryError, ShapeError
 from intab.graph.dims import Atom, Dim, Shape, Symbol, evaluate, symbols_of
 from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program
 from intab.program.memory import Lifetime, Placement, place_apart, place_reused
@@ -87,6 +87,10 @@ class Binder:
             words.astype(np.int32), dims[self._item_dims].astype(np.int32), offsets, nbytes, region_nbytes, dims
         )
 
+    def forget_places(self) -> None:
+        """Place buffers anew at the next binding: those of the last one could not be had."""
+        self._placement = None
+
     def work(self, sizes: Mapping[str, int]) -> list[tuple[int, int] | None]:
         """Floating-point operations and bytes of each step at these sizes; None where they are not counted."""
 
@@ -126,6 +130,13 @@ class Binder:
         if (dims[self._nbytes_dims] < 0).any() or (dims[self._item_dims] < 0).any():
             given = ", ".join(f"{s}={sizes[s]}" for s in self.symbols)
             raise ShapeError(f"{self.program.name}: with {given} a size comes out negative: the input is too small.")
+        largest = int(dims[self._nbytes_dims].max(initial=0))
+        if largest > np.iinfo(np.int32).max:
+            given = ", ".join(f"{s}={sizes[s]}" for s in self.symbols)
+            raise OutOfMemoryError(
+                f"{self.program.name}: with {given} a tensor takes {largest:,} bytes; the most that one can have is "
+                f"{np.iinfo(np.int32).max:,}. Use smaller input, or a part of it at a time."
+            )
         if (abs(dims) > np.iinfo(np.int32).max).any():
             given = ", ".join(f"{s}={sizes[s]}" for s in self.symbols)
             raise ShapeError(f"{self.program.name}: with {given} a tensor passes 2 GiB, which WebAssembly cannot hold.")

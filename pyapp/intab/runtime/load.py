@@ -20,6 +20,7 @@ from intab.program.serialize import StoredProgram
 from intab.runtime.beside import read_with_files_beside
 from intab.runtime.cache import ProgramCache, ProgramStore
 from intab.runtime.device import Choice, choose, wasm_pool
+from intab.runtime.python_memory import python_memory
 from intab.runtime.session import LoadTimes, Session
 from intab.runtime.source import Progress, Source, close_source, no_progress, open_source
 
@@ -49,8 +50,9 @@ async def load(
     if precision not in PRECISIONS:
         raise UnsupportedOpError(f"precision={precision!r} is not one of {', '.join(PRECISIONS)}.")
     begin = time.perf_counter()
-    storage = await open_source(source, progress)
-    ready = await _make_ready(storage, source, choice, progress, programs)
+    with python_memory(source if isinstance(source, str) else "model"):
+        storage = await open_source(source, progress)
+        ready = await _make_ready(storage, source, choice, progress, programs)
     times = LoadTimes((ready.loaded - begin) * 1e3, (time.perf_counter() - ready.loaded) * 1e3)
     for note in ready.notes:
         choice = choice.noted(note)

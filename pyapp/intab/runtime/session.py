@@ -16,6 +16,7 @@ from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
 from intab.runtime.device import Choice
 from intab.runtime.profile import PROFILE_REPEATS, Profile
+from intab.runtime.python_memory import python_memory
 
 # Compilations for exact sizes that a session keeps: each holds its own weights.
 EXACT_KEPT = 4
@@ -83,6 +84,10 @@ class Session:
         """
         if self._disposed:
             raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
+        with python_memory(self._graph.name):
+            return await self._run(feeds, fetches)
+
+    async def _run(self, feeds: Feeds, fetches: Sequence[str] | None) -> dict[str, Array]:
         arrays = checked_feeds(self._graph, feeds)
         names = fetch_names(self._graph, fetches)
         sizes = bindings_of(self._graph.inputs, {name: array.shape for name, array in arrays.items()})

@@ -49,8 +49,9 @@ class WasmtimeMemory:
             self.raw.grow(self._store, missing_pages)
         except _wasmtime().WasmtimeError as error:
             raise OutOfMemoryError(
-                f"wasmtime: the memory could not grow from {self.nbytes:,} to {nbytes:,} bytes. "
-                "Use smaller input or a smaller model."
+                f"wasmtime: the memory could not grow from {self.nbytes:,} to {nbytes:,} bytes; it may have "
+                f"{MAXIMUM_PAGES * PAGE_NBYTES:,}. Use smaller input or a smaller model, or dispose of sessions that "
+                "are not needed."
             ) from error
         self._look()
 

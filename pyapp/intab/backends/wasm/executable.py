@@ -12,10 +12,10 @@ import numpy as np
 
 from intab.backends.engine import Instance, MemoryUse, StepTime
 from intab.backends.wasm.pace import Paces
-from intab.backends.wasm.packer import Packer, packing_module
+from intab.backends.wasm.packer import Packer, packing_instance
 from intab.backends.wasm.pool import Pool, Region
 from intab.backends.wasm.sharing import Shares, Sharing
-from intab.errors import IntabError
+from intab.errors import IntabError, OutOfMemoryError
 from intab.graph.ir import Array
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.program.bind import Binder, Plan
@@ -40,7 +40,7 @@ class WasmExecutable:
         self._binder = Binder(program)
         self._regions: list[Region | None] = [None] * len(REGIONS)
         words_nbytes = 4 * int(self._binder.word_starts[-1])
-        self._table = pool.allocate(STEP_NBYTES * len(program.steps) + words_nbytes)
+        self._table = pool.allocate(STEP_NBYTES * len(program.steps) + words_nbytes, f"{program.name}: its steps")
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._sharing = Sharing(program, instance.team_size)
         self._shares: dict[Plan, Shares] = {}
@@ -125,8 +125,9 @@ class WasmExecutable:
     def write_weights(self, packing: Instance, progress: Callable[[float, float], None]) -> None:
         """Pack the weights one by one into their region; `progress` hears the bytes done and in all."""
         offsets, nbytes = self._binder.fixed_places(WEIGHTS)
-        region = self._regions[WEIGHTS] = self._pool.allocate(nbytes)
-        packer = Packer(self._pool, packing, self.program.weights)
+        self._make_room(WEIGHTS, nbytes)
+        _, region = self.weight_places()
+        packer = Packer(self._pool, packing, self.program)
         try:
             for weight in self.program.weights:
                 packer.write(weight, region.address + offsets[weight.buffer])
@@ -220,7 +221,11 @@ class WasmExecutable:
         if region is not None:
             self._pool.free(region)
             self._regions[number] = None
-        self._regions[number] = self._pool.allocate(nbytes)
+        try:
+            self._regions[number] = self._pool.allocate(nbytes, f"{self.program.name}: its {REGIONS[number]}")
+        except OutOfMemoryError:
+            self._binder.forget_places()  # or smaller input would be given the places that could not be had
+            raise
 
     def _address(self, plan: Plan, buffer: int) -> int:
         region = self._regions[self.program.buffers[buffer].region]
@@ -251,14 +256,14 @@ async def prepare(
     What was made is given back when one of them fails.
     """
     module = module_of(program) if module is None else module
-    if pool.packing is None:
-        pool.packing = await pool.machine.instantiate(packing_module(pool.machine.target))
+    packing = await packing_instance(pool)
     instance = await pool.machine.instantiate(module, threads)
-    executable = WasmExecutable(program, pool, module, instance)
+    holder: WasmExecutable | Instance = instance
     try:
-        executable.write_weights(pool.packing, progress)
+        holder = executable = WasmExecutable(program, pool, module, instance)
+        executable.write_weights(packing, progress)
     except BaseException:
-        executable.dispose()
+        holder.dispose()
         raise
     return executable
 

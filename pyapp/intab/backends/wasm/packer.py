@@ -22,8 +22,7 @@ from intab.kernels.families.pack_panels import pack_panels_of
 from intab.kernels.families.register_tile import TILE_COLUMNS
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.ops.panels import IN_ORDER, Panels
-from intab.program.ir import Weight
-from intab.target import Target
+from intab.program.ir import Program, Weight
 
 # A step costs about as much as numpy takes for so many bytes.
 LEAST_NBYTES = 16 << 10
@@ -44,9 +43,18 @@ _CHOICE = {
 }
 
 
-def packing_module(target: Target) -> bytes:
-    """The module whose steps a Packer makes."""
-    return generate(KERNELS, target)
+async def packing_instance(pool: Pool) -> Instance:
+    """The instance whose steps a Packer makes, one for all sessions of a pool."""
+    known = pool.packing
+    if known is not None:
+        return known
+    made = await pool.machine.instantiate(generate(KERNELS, pool.machine.target))
+    known = pool.packing
+    if known is not None:  # another model, loaded at the same time, was sooner
+        made.dispose()
+        return known
+    pool.packing = made
+    return made
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,6 +78,11 @@ class _Work:
         """Room for the smallest piece."""
         return self.panels.least_count() * self.itemsize + self.factor_nbytes + 2 * ALIGNMENT
 
+    @property
+    def whole_nbytes(self) -> int:
+        """Room for all of it at once."""
+        return self.view.source.nbytes + self.factor_nbytes + 2 * ALIGNMENT
+
 
 @dataclass(frozen=True, slots=True)
 class _Step:
@@ -81,14 +94,18 @@ class _Step:
 class Packer:
     """Writes the weights of one program: `write` each, then `finish`; `dispose` in any case."""
 
-    def __init__(self, pool: Pool, instance: Instance, weights: tuple[Weight, ...]) -> None:
-        """`instance` is one of `packing_module`. Raises OutOfMemoryError when there is no room to work in."""
+    def __init__(self, pool: Pool, instance: Instance, program: Program) -> None:
+        """`instance` is the pool's `packing_instance`. Raises OutOfMemoryError when there is no room to work in."""
         self._memory = pool.machine.memory
         self._pool = pool
         self._instance = instance
-        self._works = {weight.buffer: work for weight in weights if (work := _work(weight)) is not None}
-        self._capacity = max([STAGING_NBYTES, *(work.least_nbytes for work in self._works.values())])
-        self._staging: Region | None = pool.allocate(TABLE_NBYTES + self._capacity) if self._works else None
+        self._works = {weight.buffer: work for weight in program.weights if (work := _work(weight)) is not None}
+        works = self._works.values()
+        wanted = min(STAGING_NBYTES, sum(work.whole_nbytes for work in works))
+        self._capacity = max([wanted, *(work.least_nbytes for work in works)])
+        self._staging: Region | None = None
+        if self._works:
+            self._staging = pool.allocate(TABLE_NBYTES + self._capacity, f"{program.name}: room to pack its weights")
         self._filled_nbytes = 0
         self._steps: list[_Step] = []
 

@@ -8,7 +8,7 @@ from bisect import insort
 from dataclasses import dataclass
 
 from intab.backends.engine import Instance, Machine
-from intab.errors import KernelError
+from intab.errors import KernelError, OutOfMemoryError
 
 ALIGNMENT = 64
 
@@ -40,8 +40,11 @@ class Pool:
         """Bytes in regions now handed out."""
         return sum(region.nbytes for region in self._used[1:])
 
-    def allocate(self, nbytes: int) -> Region:
-        """A region of at least `nbytes`, its contents arbitrary. Raises OutOfMemoryError when there is no room."""
+    def allocate(self, nbytes: int, purpose: str = "a region") -> Region:
+        """A region of at least `nbytes`, its contents arbitrary.
+
+        Raises OutOfMemoryError, with the purpose, when there is no room; what is handed out is not touched.
+        """
         # A vector may be read past a buffer's end by less than a line, so each region ends with a spare one.
         wanted = -(-nbytes // ALIGNMENT) * ALIGNMENT + ALIGNMENT
         address = self._used[0].end
@@ -50,7 +53,12 @@ class Pool:
                 break
             address = region.end
         found = Region(address, wanted)
-        self.machine.memory.grow_to(found.end)
+        try:
+            self.machine.memory.grow_to(found.end)
+        except OutOfMemoryError as error:
+            raise OutOfMemoryError(
+                f"{purpose}: {wanted:,} bytes cannot be had, beside {self.used_nbytes:,} that sessions hold. {error}"
+            ) from error
         insort(self._used, found)
         return found
 
