@@ -63,6 +63,8 @@ def finishes() -> Iterator[Finish]:
     yield Finish("u8", bias=True, scale_a_column=True)
     yield Finish("i8", bias=True)
     yield Finish("u8", function=relu)
+    yield Finish("u8", bias=True, scale_a_column=True, near=True)
+    yield Finish("i8", near=True)
 
 
 def finished(finish: Finish, sums: Array) -> tuple[dict[str, Array], Array]:
@@ -98,7 +100,7 @@ def integer_matmuls() -> Iterator[KernelCase]:
             words.update({"block_rows": block_rows, "block_columns": block_columns})
             items = 2 * ceil_div(rows, block_rows) * ceil_div(columns, block_columns)
             name = f"integer-matmul-{rows}x{depth}x{columns}-{finish.out}-{finish.bias}-{finish.scale_a_column}"
-            name += "-relu" if finish.function else ""
+            name += "-relu" if finish.function else "-near" if finish.near else ""
             kernel, inputs = integer_matmul(finish), {"a": left, "b": pack_pairs(b), **operands}
             yield case(name, kernel, inputs, words, items, wanted, output="out")
 
@@ -122,7 +124,7 @@ def integer_convolutions() -> Iterator[KernelCase]:
         words |= {"tap_y_skip": dilation * (line - taps_x * pixel), "out_row": features}
         words |= {"block_rows": 8, "block_columns": 8}
         items = ceil_div(rows, 8) * ceil_div(features, 8)
-        for finish in (Finish(), Finish("u8", bias=True, scale_a_column=True)):
+        for finish in (Finish(), Finish("u8", bias=True, scale_a_column=True), Finish("i8", near=True)):
             operands, wanted = finished(finish, sums)
             inputs = {"a": pairs_of(x), "b": pack_pairs(w.reshape(-1, features)), **operands}
             name = f"integer-convolution-{taps_y}x{taps_x}-{stride}-{dilation}-{finish.out}"

@@ -3,10 +3,24 @@
 import numpy as np
 import pytest
 
+from intab.dtypes import DTYPES
 from intab.errors import KernelError, UnsupportedOpError
 from intab.kernels import interpret
 from intab.kernels.block import KernelWriter, load
-from intab.kernels.ir import I16X8, I32, Bitcast, Const, DotPairs, Expr, Kernel, Load, Type, Unary
+from intab.kernels.ir import (
+    I16X8,
+    I32,
+    Bitcast,
+    Const,
+    DotPairs,
+    Expr,
+    Kernel,
+    Load,
+    Narrow,
+    Type,
+    Unary,
+    Widen,
+)
 from intab.kernels.text import kernel_text
 from intab.kernels.verify import verify
 from intab.kernels.wgsl import generate
@@ -45,6 +59,24 @@ def test_sums_wrap_and_bits_are_shared() -> None:
     assert run(writing(Bitcast(HALVES + HALVES, I32.wide(4))), x) == doubled
 
 
+def test_eight_numbers_of_four_and_four() -> None:
+    x = np.array([1, -2, 40000, -40000, 32767, -32768, 7, 300], np.int32)
+    first, second = (load("x", 4 * i, I32.wide(4)) for i in range(2))
+    narrow = Narrow(first, second)
+    assert run(writing(Widen(narrow, last=False), "i32"), x) == [1, -2, 32767, -32768]
+    assert run(writing(Widen(narrow, last=True), "i32"), x) == [32767, -32768, 7, 300]
+
+
+@pytest.mark.parametrize(("dtype", "numbers"), [("u8", [0, 255, 3, 0, 255]), ("i8", [-128, 127, 3, -5, 127])])
+def test_bytes_saturate_when_stored(dtype: str, numbers: list[int]) -> None:
+    k = KernelWriter("bytes")
+    k.buffer("x", "i16", "read")
+    k.store(k.buffer("y", dtype, "write"), 0, HALVES)
+    y = np.zeros(8, DTYPES[dtype].numpy)
+    interpret.run(k.kernel(), {"x": np.array([-700, 700, 3, -5, 256, 0, 0, 0], np.int16), "y": y}, {}, {}, 0, 1)
+    assert y[:5].tolist() == numbers
+
+
 def test_text() -> None:
     assert "y[0] = dot_pairs(x[0]:i16x8, x[0]:i16x8)" in kernel_text(writing(DotPairs(HALVES, HALVES)))
 
@@ -60,6 +92,8 @@ def test_text() -> None:
         (Bitcast(HALVES * HALVES, I32.wide(4)), "i16", "mul of i16x8"),
         (Bitcast(Load("x", Const(0, I32), 0, Type("i16")), I32), "i16", "used with i16"),
         (HALVES, "i16", "buffer y of i32 used with i16x8"),
+        (Widen(load("x", 0, I32.wide(4)), last=False), "i32", "what is widened: i32x4"),
+        (Bitcast(Narrow(HALVES, Const(0, I32.wide(4))), I32.wide(4)), "i16", "the left side of narrow: i16x8"),
     ],
 )
 def test_what_halves_cannot_do_is_refused(value: Expr, dtype: str, message: str) -> None:

@@ -333,6 +333,11 @@ def rounded_between(block: Block, x: Expr, low: Expr, high: Expr) -> Expr:
     return shifted - _TO_WHOLE_BITS
 
 
+def rounded(x: Expr) -> Expr:
+    """x of f32 as the nearest i32, halves to even, for x within 2^22."""
+    return Bitcast(x + _TO_WHOLE, _integer(x)) - _TO_WHOLE_BITS
+
+
 def _first_bits(x: Expr) -> Expr:
     """x cut to its first 12 bits."""
     return Bitcast(Bitcast(x, _integer(x)) & -(2**12), x.type)

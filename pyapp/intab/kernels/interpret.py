@@ -15,6 +15,7 @@ from intab.dtypes import DTYPES
 from intab.errors import KernelError
 from intab.kernels.ir import (
     COMPARISONS,
+    I16X8,
     Assign,
     At,
     Binary,
@@ -31,6 +32,7 @@ from intab.kernels.ir import (
     Load,
     Loop,
     Moved,
+    Narrow,
     Pick,
     Select,
     Splat,
@@ -40,6 +42,7 @@ from intab.kernels.ir import (
     Type,
     Unary,
     Var,
+    Widen,
     Word,
 )
 from intab.kernels.scalar import ScalarFunction
@@ -156,6 +159,8 @@ class _Machine:
                 value = self.value(stmt.value, known)
                 place = self._place(stmt.buffer, stmt.index, stmt.offset, stmt.value.type.lanes, known)
                 array = self._arrays[stmt.buffer]
+                if stmt.value.type == I16X8:
+                    value = np.clip(value, *_limits(array))
                 array[place] = np.atleast_1d(value).astype(array.dtype)
             case Loop():
                 begin, end = (int(self.value(bound, known)) for bound in (stmt.begin, stmt.end))
@@ -188,6 +193,11 @@ class _Machine:
                 left, right = self.value(expr.left, known), self.value(expr.right, known)
                 products = left.astype(np.int32) * right.astype(np.int32)
                 return products.reshape(-1, 2).sum(1, dtype=np.int32)
+            case Narrow():
+                both = np.concatenate((self.value(expr.left, known), self.value(expr.right, known)))
+                return np.clip(both, -(2**15), 2**15 - 1).astype(np.int16)
+            case Widen():
+                return self.value(expr.operand, known)[4 * expr.last :][:4].astype(np.int32)
             case Select():
                 condition, then = self.value(expr.condition, known), self.value(expr.then, known)
                 otherwise = self.value(expr.otherwise, known)
@@ -222,6 +232,11 @@ class _Machine:
                 f"Kernel {self._kernel.name} touches elements {first}..{first + lanes} of {name}, which has {size}."
             )
         return slice(first, first + lanes)
+
+
+def _limits(array: Array) -> tuple[int, int]:
+    limits = np.iinfo(array.dtype.name)
+    return int(limits.min), int(limits.max)
 
 
 def _constant(const: Const) -> Value:

@@ -6,7 +6,7 @@ arrive at run time, so that one kernel serves every size. Generators print a ker
 or GLSL; `kernels.interpret` runs it slowly in numpy, which is its meaning.
 
     types        i32, u32, f32, bool and, for WebAssembly, i64 and f64; each scalar or `lanes` wide; and i16x8
-    expressions  Const Word Var Unary Binary Fma DotPairs Select Cast Bitcast Splat Lane Pick Load
+    expressions  Const Word Var Unary Binary Fma DotPairs Narrow Widen Select Cast Bitcast Splat Lane Pick Load
     statements   Let Assign Store Loop If Tile
 
 A *pointer* is a Var of type pointer: a place in one buffer, counted in elements. It is set by
@@ -19,7 +19,9 @@ loops must lie in functions called many times. Shading languages print it inline
 variables from outside itself; what it makes leaves by stores.
 
 Eight i16 in a vector are for integer products alone: loaded from 8- or 16-bit integers, made of four i32 by
-Bitcast, added and subtracted lane by lane (wrapping), and multiplied by `DotPairs`. They exist on WebAssembly only.
+Bitcast, added and subtracted lane by lane (wrapping), and multiplied by `DotPairs`.
+`Narrow` makes them of eight i32 and `Widen` gives four of those back; stored to bytes they saturate. They exist on
+WebAssembly only.
 
 Writers of kernels use `kernels.block.Block`, which checks types as it goes.
 """
@@ -228,6 +230,30 @@ class DotPairs(Operators):
 
 
 @dataclass(frozen=True, slots=True)
+class Narrow(Operators):
+    """Eight i16 of the i32x4 `left`, then the i32x4 `right`, saturated."""
+
+    left: "Expr"
+    right: "Expr"
+
+    @property
+    def type(self) -> Type:
+        return I16X8
+
+
+@dataclass(frozen=True, slots=True)
+class Widen(Operators):
+    """Four i32 of the first four lanes of an i16x8, or of the last four."""
+
+    operand: "Expr"
+    last: bool
+
+    @property
+    def type(self) -> Type:
+        return Type("i32", 4)
+
+
+@dataclass(frozen=True, slots=True)
 class Select(Operators):
     """`then` where the condition holds, else `otherwise`; both are computed."""
 
@@ -338,6 +364,8 @@ Expr = (
     | Binary
     | Fma
     | DotPairs
+    | Narrow
+    | Widen
     | Select
     | Cast
     | Bitcast
@@ -478,6 +506,8 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
     Binary: ("left", "right"),
     Fma: ("factor", "other", "addend"),
     DotPairs: ("left", "right"),
+    Narrow: ("left", "right"),
+    Widen: ("operand",),
     Select: ("condition", "then", "otherwise"),
     Cast: ("operand",),
     Bitcast: ("operand",),

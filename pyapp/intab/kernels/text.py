@@ -30,6 +30,7 @@ from intab.kernels.ir import (
     Load,
     Loop,
     Moved,
+    Narrow,
     Pick,
     Select,
     Splat,
@@ -39,6 +40,7 @@ from intab.kernels.ir import (
     Type,
     Unary,
     Var,
+    Widen,
     Word,
 )
 
@@ -98,6 +100,10 @@ def expr_text(expr: Expr) -> str:
             return f"fma({expr_text(expr.factor)}, {expr_text(expr.other)}, {expr_text(expr.addend)})"
         case DotPairs():
             return f"dot_pairs({expr_text(expr.left)}, {expr_text(expr.right)})"
+        case Narrow():
+            return f"narrow({expr_text(expr.left)}, {expr_text(expr.right)})"
+        case Widen():
+            return f"widen_{'last' if expr.last else 'first'}({expr_text(expr.operand)})"
         case Load():
             return f"{_place(expr.buffer, expr.index, expr.offset)}:{expr.type!r}"
         case Word():

@@ -4,7 +4,7 @@
 - Types match everywhere; conditions have as many lanes as what they choose between.
 - A pointer is set from `At`, `Moved` or another pointer, stays in its buffer, and is used only to load, store and move.
 - Loads need a readable buffer, stores a writable one; registers are of the type that the buffer's elements load as.
-- i16 comes as i16x8 only: loaded from 8- or 16-bit integers, and stored nowhere.
+- i16 comes as i16x8 only: loaded from 8- or 16-bit integers, and stored to 8-bit ones.
 - Loop variables and the item are never assigned; a tile assigns nothing from outside itself.
 """
 
@@ -33,6 +33,7 @@ from intab.kernels.ir import (
     Load,
     Loop,
     Moved,
+    Narrow,
     Pick,
     Select,
     Splat,
@@ -42,6 +43,7 @@ from intab.kernels.ir import (
     Type,
     Unary,
     Var,
+    Widen,
     Word,
 )
 from intab.kernels.text import expr_text
@@ -62,6 +64,7 @@ REGISTER_OF = {
 }
 # What i16x8 is loaded from.
 _HALVES = frozenset({"i16", "i8", "u8"})
+_BYTES = frozenset({"i8", "u8"})
 _FLOATS = frozenset({"f32", "f64"})
 _INTEGERS = frozenset({"i32", "u32", "i64"})
 _NUMBERS = _FLOATS | _INTEGERS
@@ -196,7 +199,7 @@ class _Checker:
             raise KernelError(f"there is no buffer {name!r}.")
         if access not in buffer.access:
             raise KernelError(f"buffer {name} is declared {buffer.access} and used to {access}.")
-        halves = register == I16X8 and access == "read" and buffer.dtype in _HALVES
+        halves = register == I16X8 and buffer.dtype in (_HALVES if access == "read" else _BYTES)
         if register.scalar != REGISTER_OF[buffer.dtype] and not halves:
             raise KernelError(
                 f"buffer {name} of {buffer.dtype} used with {register}; needs {REGISTER_OF[buffer.dtype]}."
@@ -231,6 +234,11 @@ class _Checker:
             case DotPairs():
                 self._same(self._type(expr.left), I16X8, "the left side of dot_pairs")
                 self._same(self._type(expr.right), I16X8, "the right side of dot_pairs")
+            case Narrow():
+                self._same(self._type(expr.left), I32.wide(4), "the left side of narrow")
+                self._same(self._type(expr.right), I32.wide(4), "the right side of narrow")
+            case Widen():
+                self._same(self._type(expr.operand), I16X8, "what is widened")
             case Select():
                 then, condition = self._number_or_bool(expr.then), self._type(expr.condition)
                 self._same(self._type(expr.otherwise), then, "select")

@@ -70,7 +70,7 @@ def lower_integer_conv(
     lines = Lines(g.images * g.height, g.height - top - bottom, runs, run)
     border = Border(g.height, g.width * pixel, top, left * pixel)
     picture = widened(lowering, lowering.place(operands.left), operands.left_zero, lines, border)
-    finish = finish_operands(lowering, operands, to)
+    finish = finish_operands(lowering, operands, to, math.prod(g.kernel) * inputs)
     out = lowering.place(output)
     for group in range(g.group):
         _lower_group(

@@ -24,6 +24,8 @@ from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
 
 BYTES = (uint8, int8)
+# A little less than 2^22, since scaling rounds.
+NEAR = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +141,8 @@ class FinishOperands:
         return FinishOperands(self.finish, moved)
 
 
-def finish_operands(lowering: Lowering, operands: Operands, to: DType) -> FinishOperands:
-    """How a kernel reads bias, scale and zero point."""
+def finish_operands(lowering: Lowering, operands: Operands, to: DType, depth: Dim) -> FinishOperands:
+    """How a kernel reads bias, scale and zero point, for sums of `depth` products."""
     buffers: dict[str, Place] = {}
     scale = operands.scale
     a_column = scale is not None and not is_single(scale)
@@ -150,7 +152,17 @@ def finish_operands(lowering: Lowering, operands: Operands, to: DType) -> Finish
         buffers["scale"] = _padded(lowering, scale) if a_column else lowering.place(scale)
     if operands.zero is not None:
         buffers["zero"] = lowering.place(operands.zero)
-    return FinishOperands(Finish(to.name, operands.bias is not None, a_column), buffers)
+    near = to in BYTES and _stays_near(lowering, operands, depth)
+    return FinishOperands(Finish(to.name, operands.bias is not None, a_column, near=near), buffers)
+
+
+def _stays_near(lowering: Lowering, operands: Operands, depth: Dim) -> bool:
+    """Are scaled sums sure to lie within NEAR, whatever bytes come?"""
+    scale, bias = lowering.constant(operands.scale), lowering.constant(operands.bias)
+    if not isinstance(depth, int) or scale is None or (bias is None and operands.bias is not None):
+        return False
+    largest = 0 if bias is None else np.abs(bias.numpy().astype(np.int64)).max(initial=0)
+    return bool((depth * 255 * 255 + largest) * np.abs(scale.numpy()).max(initial=0) < NEAR)
 
 
 def _padded(lowering: Lowering, value: Value) -> Place:

@@ -84,7 +84,7 @@ class IntegerMatMul:
         depth, columns = left[-1], right[-1]
         a, a_batch = _left_side(lowering, operands, left, batch)
         blocks = integer_blocking(depth)
-        finish = finish_operands(lowering, operands, self.to)
+        finish = finish_operands(lowering, operands, self.to, depth)
         pairs = (depth + 1) // 2
         words: dict[str, Dim | float] = {"rows": rows, "pairs": pairs, "columns": columns, "a_row": pairs}
         words |= {"out_row": columns, "a_batch": a_batch, "b_batch": panels_size(depth, columns)}

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, load
-from intab.kernels.functions import rounded_between
+from intab.kernels.functions import rounded, rounded_between
 from intab.kernels.ir import (
     F32,
     I16X8,
@@ -27,6 +27,7 @@ from intab.kernels.ir import (
     DotPairs,
     Expr,
     Lane,
+    Narrow,
     Splat,
     Var,
     Word,
@@ -48,13 +49,15 @@ class Finish:
     """What happens to a sum before it is stored in `out`, "i32", "f32", "u8" or "i8".
 
     An i32 bias a column is where the sums start. The sum times the scale (f32, for each column or one for all) is
-    put through `function` and, for bytes, rounded half to even, moved by the zero point and saturated.
+    put through `function` and, for bytes, rounded half to even, moved by the zero point and saturated. `near` says that
+    what is rounded is sure to lie within 2^22, where saturation comes with the narrowing.
     """
 
     out: str = "i32"
     bias: bool = False
     scale_a_column: bool = False
     function: ScalarFunction | None = None
+    near: bool = False
 
     @property
     def is_scaled(self) -> bool:
@@ -105,32 +108,45 @@ class Finisher:
         return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(TILE_ROWS)]
 
     def finished(self, block: Block, sums: list[list[Var]], column: Expr) -> list[list[Expr]]:
-        """The numbers to store, [vector][row], as registers of the output's elements."""
+        """The numbers to store, [vector][row]: bytes as i32 that may still be too large where the finish is near."""
         if not self.finish.is_scaled:
             return [[sums[i][j] for i in range(TILE_ROWS)] for j in range(VECTORS)]
-        bounds: tuple[Expr, ...] = ()
+        limits: tuple[Expr, ...] = ()
         if self.finish.has_zero:
             zero = block.let("zero_point", load("zero", 0, I32))
             # Saturated while it is a float: adding the zero point to the largest integer would wrap.
-            limits = [Splat(Cast(Const(limit, I32) - zero, F32), LANES) for limit in LIMITS[self.finish.out]]
-            bounds = (*(block.let("limit", limit) for limit in limits), block.let("zeros", Splat(zero, LANES)))
+            limits = (Splat(zero, LANES), *(Splat(Cast(Const(n, I32) - zero, F32), LANES) for n in self.limits))
+            limits = tuple(block.let("limit", limit) for limit in limits[: 1 if self.finish.near else 3])
         values: list[list[Expr]] = []
         for j in range(VECTORS):
             if self.finish.scale_a_column:
                 scale = block.let("factor", load("scale", column, F32X4, LANES * j))
             else:
                 scale = block.let("factor", Splat(load("scale", 0, F32), LANES))
-            values.append([self._scaled(block, sums[i][j], scale, bounds) for i in range(TILE_ROWS)])
+            values.append([self._scaled(block, sums[i][j], scale, limits) for i in range(TILE_ROWS)])
         return values
 
-    def _scaled(self, block: Block, total: Expr, scale: Expr, bounds: tuple[Expr, ...]) -> Expr:
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The least and the largest byte."""
+        return LIMITS[self.finish.out]
+
+    def byte(self, value: Expr) -> Expr:
+        """One of the finished numbers as it is stored."""
+        if not self.finish.near or not self.finish.has_zero:
+            return value
+        low, high = self.limits
+        return value.maximum(low).minimum(high)
+
+    def _scaled(self, block: Block, total: Expr, scale: Expr, limits: tuple[Expr, ...]) -> Expr:
         value: Expr = block.let("scaled", Cast(total, F32X4) * scale)
         if self.finish.function is not None:
             value = block.let("value", inline(block, self.finish.function, (value,)))
-        if not bounds:
+        if not limits:
             return value
-        low, high, zeros = bounds
-        return block.let("rounded", rounded_between(block, value, low, high) + zeros)
+        zeros, *bounds = limits
+        whole = rounded_between(block, value, *bounds) if bounds else rounded(value)
+        return block.let("rounded", whole + zeros)
 
 
 def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var, pairs: Expr) -> None:
@@ -180,13 +196,28 @@ def store_sums(
     places = [
         block.let(f"place{i}", out_start + (first_row + i).minimum(last) * out_row + column) for i in range(TILE_ROWS)
     ]
-    for j, values in enumerate(finisher.finished(block, sums, column)):
-        at = LANES * j
-        with block.when((column + (at + LANES)).le(columns)):
-            for place, value in zip(places, values, strict=True):
-                block.store("out", place, value, at)
+    finished = finisher.finished(block, sums, column)
+
+    def vector(j: int) -> None:
+        for place, value in zip(places, finished[j], strict=True):
+            block.store("out", place, value, LANES * j)
+
+    def single_columns(j: int) -> None:
+        for lane in range(LANES):
+            with block.when((column + (LANES * j + lane)).lt(columns)):
+                for place, value in zip(places, finished[j], strict=True):
+                    block.store("out", place, finisher.byte(Lane(value, lane)), LANES * j + lane)
+
+    if finisher.finish.has_zero:
+        with block.when((column + TILE_COLUMNS).le(columns)):
+            for i, place in enumerate(places):
+                block.store("out", place, Narrow(finished[0][i], finished[1][i]))
         with block.otherwise():
-            for lane in range(LANES):
-                with block.when((column + (at + lane)).lt(columns)):
-                    for place, value in zip(places, values, strict=True):
-                        block.store("out", place, Lane(value, lane), at + lane)
+            for j in range(VECTORS):
+                single_columns(j)
+        return
+    for j in range(VECTORS):
+        with block.when((column + LANES * (j + 1)).le(columns)):
+            vector(j)
+        with block.otherwise():
+            single_columns(j)

@@ -256,6 +256,9 @@ class _Writer:
         elif type_.lanes == 1:
             _, instruction, align = code.SCALAR_MEMORY[dtype]
             self.out += instruction + unsigned(align) + immediate
+        elif type_ == ir.I16X8:
+            self.out += code.V128_ZERO + code.SATURATE_TO_BYTES[dtype]
+            self.out += code.V128_STORE64_LANE + b"\x00" + immediate + b"\x00"
         elif dtype in code.WIDEN_BYTES:
             mask = 1 if type_.scalar == "bool" else 0xFF
             self.constant(ir.Const(mask, Type("i32", VECTOR_LANES)))
@@ -308,6 +311,13 @@ class _Writer:
                 self.expr(left)
                 self.expr(right)
                 self.out += code.I32X4_DOT_I16X8_S
+            case ir.Narrow(left=left, right=right):
+                self.expr(left)
+                self.expr(right)
+                self.out += code.I16X8_NARROW_I32X4_S
+            case ir.Widen(operand=operand, last=last):
+                self.expr(operand)
+                self.out += code.EXTEND_HALF[last]
             case ir.Select():
                 self.select(expr)
             case ir.Cast():

@@ -136,6 +136,12 @@ WIDEN_BYTES = {
 # Eight elements as i16 lanes: load8x8_s, load8x8_u, load.
 LOAD_HALVES = {"i8": simd(0x01), "u8": simd(0x02), "i16": simd(0x00)}
 I32X4_DOT_I16X8_S = simd(0xBA)
+I16X8_NARROW_I32X4_S = simd(0x85)
+# i32x4.extend_low_i16x8_s, i32x4.extend_high_i16x8_s.
+EXTEND_HALF = (simd(0xA7), simd(0xA8))
+# i8x16.narrow_i16x8_s, i8x16.narrow_i16x8_u.
+SATURATE_TO_BYTES = {"i8": simd(0x65), "u8": simd(0x66)}
+V128_ZERO = simd(0x0C) + bytes(16)
 I8X16_SHUFFLE = simd(0x0D)
 # Four 16-bit numbers to and from i32 lanes: i32x4.extend_low_i16x8_u, i16x8.narrow_i32x4_u with a vector of zeros.
 WIDEN_HALVES, NARROW_TO_HALVES = simd(0xA9), simd(0x0C) + bytes(16) + simd(0x86)

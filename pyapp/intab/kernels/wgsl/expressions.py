@@ -20,12 +20,14 @@ from intab.kernels.ir import (
     Lane,
     Load,
     Moved,
+    Narrow,
     Pick,
     Select,
     Splat,
     Type,
     Unary,
     Var,
+    Widen,
     Word,
 )
 
@@ -88,6 +90,8 @@ def expr_text(expr: Expr) -> str:
             return f"fma({expr_text(expr.factor)}, {expr_text(expr.other)}, {expr_text(expr.addend)})"
         case DotPairs():
             raise UnsupportedOpError("WGSL has no products of 16-bit pairs. Use the wasm back end, or i32 products.")
+        case Narrow() | Widen():
+            raise UnsupportedOpError("WGSL has no 16-bit numbers. Use the wasm back end, or i32.")
         case Select():
             otherwise, then = expr_text(expr.otherwise), expr_text(expr.then)
             return f"select({otherwise}, {then}, {expr_text(expr.condition)})"
