@@ -6,7 +6,7 @@ import numpy as np
 
 from intab.kernels import functions
 from intab.kernels.families import matmul, pool, resize
-from intab.kernels.families.register_tile import Epilogue, pack_panels, pad_columns
+from intab.kernels.families.register_tile import Epilogue, Tiles, pack_panels, pad_columns
 from intab.kernels.ir import F32
 from intab.ops.resize import COORDINATES, ROUNDINGS
 from tests.kernels.case import (
@@ -114,14 +114,27 @@ def _linear(x: Array, at: Array, axis: int) -> Array:
 
 def matmuls() -> Iterator[KernelCase]:
     relu = functions.scalar_function(lambda _, v: functions.at_least(v, 0.0), F32)
-    for rows, depth, columns, block_rows, block_columns in ((13, 29, 19, 6, 16), (5, 7, 40, 12, 8)):
+    epilogue = Epilogue(bias=True, function=relu)
+    problems = [
+        # rows, depth, columns, rows and columns of a block, tiles
+        (13, 29, 19, 6, 16, Tiles()),
+        (5, 7, 40, 12, 8, Tiles()),
+        (13, 29, 19, 6, 16, Tiles(rest_rows=1, narrow=True)),
+        (14, 9, 28, 6, 8, Tiles(rest_rows=1, narrow=True)),
+        (15, 9, 33, 12, 24, Tiles(rest_rows=3, narrow=True)),
+        (12, 5, 31, 6, 16, Tiles(rest_rows=4, narrow=True)),
+        (1, 30, 4, 6, 8, Tiles(rest_rows=1, narrow=True)),
+        *((rows, 4 * rows + 3, 21, 6, 16, Tiles(rows=rows)) for rows in range(1, 6)),
+        *((rows, 4 * rows + 3, 11, 6, 16, Tiles(rows=rows, narrow=True)) for rows in range(1, 6)),
+    ]
+    for rows, depth, columns, block_rows, block_columns, tiles in problems:
         a, b, bias = normal(2, rows, depth), normal(depth, columns), normal(columns)
-        kernel = matmul.matmul(Epilogue(bias=True, function=relu))
+        kernel = matmul.matmul(epilogue, tiles)
         inputs = {"a": a, "b": pack_panels(b), "bias": pad_columns(bias)}
         words = {"rows": rows, "depth": depth, "columns": columns, "a_row": depth, "out_row": columns}
         words.update({"a_batch": rows * depth, "b_batch": 0, "bias_batch": 0, "out_batch": rows * columns})
         words.update({"block_rows": block_rows, "block_columns": block_columns})
         items = 2 * ceil_div(rows, block_rows) * ceil_div(columns, block_columns)
         wanted = np.maximum(a.astype(np.float64) @ b + bias, 0).astype(np.float32)
-        name = f"matmul-{rows}x{depth}x{columns}"
+        name = f"matmul-{rows}x{depth}x{columns}-by-{tiles.rows}-{tiles.rest_rows}{'-narrow' * tiles.narrow}"
         yield case(name, kernel, inputs, words, items, wanted, tolerance=1e-5, output="out")

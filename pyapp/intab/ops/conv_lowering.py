@@ -32,6 +32,7 @@ from intab.ops.dense import (
     packed_batch,
     panels_shape,
     require_float32,
+    tiles_for,
 )
 from intab.ops.kernel_steps import moved, tensor_work
 from intab.ops.layout import in_rows
@@ -266,7 +267,7 @@ def _lower_pointwise(
     blocks = blocking(depth).for_threads(lowering.target, g.rows, columns, g.group)
     assert picture.row is not None and out.row is not None
     lowering.step(
-        matmul(operands.epilogue),
+        matmul(operands.epilogue, tiles_for(g.rows, columns, many_rows=True)),
         {"a": picture.place, "b": weights, "out": out.place, **operands.buffers},
         {
             **matmul_words(g.rows, depth, columns, blocks),
@@ -294,7 +295,7 @@ def _lower_windows(
         dilation_x == 1 and g.group == 1 and picture.pixel == g.channels
     ):  # neighbouring taps lie side by side: one run a line
         taps_x, run = 1, taps_x * run
-    blocks = blocking(depth, tiles_down=1)
+    blocks = blocking(depth, tiles_down=4)
     grouped: dict[str, int] = {}
     items = blocks.items(g.rows, columns)
     if g.group > 1:
@@ -314,7 +315,13 @@ def _lower_windows(
         }
     spaced = {} if out.row is not None else {"out_line": out.line, "out_image": out.image}
     lowering.step(
-        convolution(operands.epilogue, volume=bool(deep), grouped=bool(grouped), spaced=bool(spaced)),
+        convolution(
+            operands.epilogue,
+            tiles_for(g.rows, columns, many_rows=True),
+            volume=bool(deep),
+            grouped=bool(grouped),
+            spaced=bool(spaced),
+        ),
         {"a": picture.place, "b": weights, "out": out.place, **operands.buffers},
         {
             "rows": g.rows,

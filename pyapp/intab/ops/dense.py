@@ -10,7 +10,7 @@ from intab.errors import UnsupportedOpError
 from intab.graph.dims import Dim, Shape, ceil_div, floor_div, maximum, minimum, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.matmul import pack_right
-from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilogue, pad_columns
+from intab.kernels.families.register_tile import LANES, TILE_COLUMNS, TILE_ROWS, Epilogue, Tiles, pad_columns
 from intab.ops.arrays import Numbers
 from intab.ops.epilogue import body_function
 from intab.ops.kernel_steps import copy_step
@@ -26,6 +26,8 @@ ROWS_NBYTES = 128 * 1024
 MOST_TILES_DOWN = 8
 # So many let two threads end within a sixteenth of each other, and eight have two each.
 ITEMS_FOR_THREADS = 16
+MOST_REST_ROWS = 4
+WORTH_A_TILE = 25  # a smaller tile for the last rows must save more than one of so many rows
 
 packing("padded columns")(pad_columns)
 
@@ -61,6 +63,22 @@ def blocking(depth: Dim, *, tiles_down: int = MOST_TILES_DOWN) -> Blocking:
     down = min(tiles_down, max(1, ROWS_NBYTES // (row_nbytes * TILE_ROWS)))
     across = max(1, PANELS_NBYTES // (row_nbytes * TILE_COLUMNS))
     return Blocking(down * TILE_ROWS, across * TILE_COLUMNS)
+
+
+def tiles_for(rows: Dim, columns: Dim, *, many_rows: bool = False) -> Tiles:
+    """The tiles for a matrix of these sizes. Of rows not known yet there may be one, as where a text grows, unless
+    they are `many_rows`, as those of pictures.
+
+    A further kind of tile is more code to generate and compile: it must save some percent of the work.
+    """
+    narrow = isinstance(columns, int) and 0 < columns % TILE_COLUMNS <= LANES
+    if not isinstance(rows, int):
+        return Tiles(rest_rows=0 if many_rows else 1, narrow=narrow)
+    if rows < TILE_ROWS:
+        return Tiles(rows=max(1, rows), narrow=narrow)
+    rest = rows % TILE_ROWS
+    worth = 0 < rest <= MOST_REST_ROWS and (TILE_ROWS - rest) * WORTH_A_TILE > rows
+    return Tiles(rest_rows=rest if worth else 0, narrow=narrow)
 
 
 @dataclass(frozen=True, slots=True)

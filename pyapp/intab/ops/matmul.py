@@ -9,7 +9,7 @@ from intab.graph.derived import View, reshaped_view
 from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.matmul import matmul
-from intab.kernels.families.register_tile import TILE_ROWS, pack_panels
+from intab.kernels.families.register_tile import pack_panels
 from intab.ops.arrays import Numbers, accumulator
 from intab.ops.broadcast import Pairs, agree, broadcast, need_rank, shape_text
 from intab.ops.dense import (
@@ -24,6 +24,7 @@ from intab.ops.dense import (
     packed_batch,
     panels_shape,
     require_float32,
+    tiles_for,
 )
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
 from intab.ops.kernel_steps import transpose_step
@@ -99,7 +100,7 @@ def lower_matmul(op: MatMul, lowering: Lowering, inputs: Sequence[Value | None],
     blocks = blocking(depth).for_threads(lowering.target, rows, columns, batches)
     a_repeats = bool(out.batch) and all(dim == 1 for dim in left[:-2])
     lowering.step(
-        matmul(operands.epilogue, tile_rows=1 if rows == 1 else TILE_ROWS),
+        matmul(operands.epilogue, tiles_for(rows, columns)),
         {"a": a_place, "b": b_place, "out": lowering.place(output), **operands.buffers},
         {
             **matmul_words(rows, depth, columns, blocks),

@@ -15,7 +15,7 @@ from intab.kernels.families.matmul import matmul
 from intab.kernels.families.register_tile import Epilogue
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import NO_PAIRS, agree, shape_text
-from intab.ops.dense import blocking, matmul_words, require_float32
+from intab.ops.dense import blocking, matmul_words, require_float32, tiles_for
 from intab.ops.elementwise import Elementwise, scalar_function
 from intab.ops.kernel_steps import copy_step, fill_step
 from intab.ops.lowering import Lowering, Place, Work
@@ -181,7 +181,8 @@ def project(lowering: Lowering, layer: Layer, x: Value, w: Value, r: Value, bias
         buffers["bias"] = bias_sums(lowering, bias, layer.sizes(r), layer.apart, layer.name)
     words = matmul_words(rows, depth, columns, blocks)
     work = Work((2, rows, depth, columns), ((4, rows, depth), (4, depth, columns), (4, rows, columns)))
-    lowering.step(matmul(Epilogue(bias is not None)), buffers, words, blocks.items(rows, columns), work=work)
+    kernel = matmul(Epilogue(bias is not None), tiles_for(rows, columns))
+    lowering.step(kernel, buffers, words, blocks.items(rows, columns), work=work)
     return {"x": projected, "weights": state_stream(lowering, r, state_sizes, layer.name)}
 
 

@@ -4,13 +4,28 @@ from functools import cache
 
 from intab.kernels.block import KernelWriter, at
 from intab.kernels.families import register_tile as tile
-from intab.kernels.families.register_tile import PLAIN, TILE_ROWS, Epilogue, ExtraOperands
+from intab.kernels.families.pixel_walk import PixelWalk, place_of
+from intab.kernels.families.register_tile import (
+    LANES,
+    PLAIN,
+    VECTORS,
+    WHOLE_TILES,
+    Epilogue,
+    ExtraOperands,
+    Tiles,
+)
+from intab.kernels.families.warm import warm
 from intab.kernels.ir import I32, Const, Expr, Kernel, Var
 
 
 @cache
 def convolution(
-    epilogue: Epilogue = PLAIN, *, volume: bool = False, grouped: bool = False, spaced: bool = False
+    epilogue: Epilogue = PLAIN,
+    tiles: Tiles = WHOLE_TILES,
+    *,
+    volume: bool = False,
+    grouped: bool = False,
+    spaced: bool = False,
 ) -> Kernel:
     """Padded picture [images, height, width, channels] * weights -> [images, out_height, out_width, columns].
 
@@ -53,47 +68,41 @@ def convolution(
     tap_x_skip, tap_y_skip = kernel.word("tap_x_skip"), kernel.word("tap_y_skip")
     out_row = kernel.word("out_row")
     out_line, out_image = [kernel.word(n) for n in ("out_line", "out_image")] if spaced else [Const(0, I32)] * 2
-    blocks = tile.Blocks(kernel, rows, columns)
+    blocks = tile.Blocks(kernel, rows, columns, tile_rows=tiles.rows)
     depth = kernel.let("depth", taps_y * taps_x * run if deep is None else deep[0] * taps_y * taps_x * run)
     only_group = Const(0, I32)
 
-    def pixel_start(row: Expr) -> tuple[Expr, Expr]:
-        """Where a pixel's window starts, and with `spaced` where its result lies."""
-        image = kernel.let("image", row // out_pixels)
-        if deep is None:
-            start = image * image_step
-        else:
-            _, _, plane_step, out_voxels = deep
-            start = row // out_voxels * image_step + row % out_voxels // out_pixels * plane_step
-        inside = kernel.let("inside", row % out_pixels)
-        y, x = kernel.let("y", inside // out_width), kernel.let("x", inside % out_width)
-        window = kernel.let("window", start + y * line_step + x * pixel_step)
-        result = image * out_image + y * out_line + x * out_row
-        return window, kernel.let("result", result) if spaced else result
+    counts: list[Expr] = [out_width, out_pixels]
+    steps: list[Expr] = [pixel_step, line_step, image_step]
+    if deep is not None:
+        counts, steps = [*counts, deep[3]], [pixel_step, line_step, deep[2], image_step]
+    buffers: list[list[Expr]] = [steps, [out_row, out_line, out_image]] if spaced else [steps]
 
-    def window_plane(sums: list[list[Var]], pointers: list[Var], panel: Var) -> None:
+    def window_plane(sums: list[list[Var]], more: list[list[list[Var]]], pointers: list[Var], panel: Var) -> None:
         with kernel.loop("tap_y", 0, taps_y):
             with kernel.loop("tap_x", 0, taps_x):
-                tile.accumulate(kernel, sums, pointers, panel, run)
+                tile.accumulate(kernel, sums, pointers, panel, run, more)
                 for pointer in pointers:
                     kernel.advance(pointer, tap_x_skip)
             for pointer in pointers:
                 kernel.advance(pointer, tap_y_skip)
 
-    def one_tile(first_row: Expr, column: Expr, pixels: list[tuple[Expr, Expr]], group: Expr) -> None:
+    def one_tile(first_row: Expr, column: Expr, pixels: list[list[Var]], group: Expr, vectors: int) -> None:
         with kernel.tile("tile"):
             first_column = kernel.let("group_column", group * columns)
             starts = extras.starts(kernel, group)
-            sums = tile.start_sums(kernel, epilogue, first_column + column)
-            pointers = [kernel.let(f"a{i}", at("a", pixel + group * run)) for i, (pixel, _) in enumerate(pixels)]
+            sums = tile.start_sums(kernel, epilogue, first_column + column, len(pixels), vectors)
+            more = tile.more_sums(kernel, sums)
+            pointers = [kernel.let(f"a{i}", at("a", places[0] + group * run)) for i, places in enumerate(pixels)]
             panel = kernel.let("panel", at("b", group * b_group + column * depth))
             if deep is None:
-                window_plane(sums, pointers, panel)
+                window_plane(sums, more, pointers, panel)
             else:
                 with kernel.loop("tap_z", 0, deep[0]):
-                    window_plane(sums, pointers, panel)
+                    window_plane(sums, more, pointers, panel)
                     for pointer in pointers:
                         kernel.advance(pointer, deep[1])
+            tile.add_up(kernel, sums, more)
             tile.store_sums(
                 kernel,
                 sums,
@@ -105,22 +114,44 @@ def convolution(
                 columns=columns,
                 out_start=first_column,
                 out_row=out_row,
-                row_places=[place for _, place in pixels] if spaced else None,
+                row_places=[places[1] for places in pixels] if spaced else None,
             )
 
-    def pixels_of(first_row: Expr) -> list[tuple[Expr, Expr]]:
-        last = rows - 1
-        return [pixel_start(kernel.let("row", (first_row + i).minimum(last))) for i in range(TILE_ROWS)]
+    walk = PixelWalk(kernel, blocks.first_row, rows - 1, counts, buffers)
+    if deep is None:
+        last = kernel.let("last_pixel", place_of(blocks.last_row - 1, counts, steps))
+        _warm_lines(kernel, walk.places[0], last, taps_y, taps_x, run, tap_x_skip, tap_y_skip)
+    rest_column = blocks.rest_column(kernel, LANES) if tiles.narrow else None
 
-    # Where pixels lie takes divisions, so they are found once for all columns of the block.
-    with blocks.rows_of_tiles(kernel) as first_row:
-        pixels = pixels_of(first_row)
-        if grouped:
-            first_group = kernel.let("first_group", blocks.batch * block_groups)
-            last_group = groups.minimum(first_group + block_groups)
-            with kernel.loop("group", first_group, last_group) as group, blocks.columns_of_tiles(kernel) as column:
-                one_tile(first_row, column, pixels, group)
-        else:
-            with blocks.columns_of_tiles(kernel) as column:
-                one_tile(first_row, column, pixels, only_group)
+    def all_columns(first_row: Expr, pixels: list[list[Var]], group: Expr) -> None:
+        with blocks.columns_of_tiles(kernel, rest_column) as column:
+            one_tile(first_row, column, pixels, group, VECTORS)
+        if rest_column is not None:
+            with kernel.when(rest_column.lt(blocks.last_column)):
+                one_tile(first_row, rest_column, pixels, group, 1)
+
+    def all_groups(first_row: Expr, height: int) -> None:
+        pixels = walk.take(height)  # found once for all columns of the block
+        if not grouped:
+            all_columns(first_row, pixels, only_group)
+            return
+        first_group = kernel.let("first_group", blocks.batch * block_groups)
+        last_group = groups.minimum(first_group + block_groups)
+        with kernel.loop("group", first_group, last_group) as group:
+            all_columns(first_row, pixels, group)
+
+    rest_row = blocks.rest_row(kernel, tiles.rest_rows) if tiles.rest_rows else None
+    with blocks.rows_of_tiles(kernel, rest_row) as first_row:
+        all_groups(first_row, tiles.rows)
+    if rest_row is not None:
+        with kernel.when(rest_row.lt(blocks.last_row)):
+            all_groups(rest_row, tiles.rest_rows)
     return kernel.kernel()
+
+
+def _warm_lines(
+    kernel: KernelWriter, first: Expr, last: Expr, taps_y: Expr, taps_x: Expr, run: Expr, x_skip: Expr, y_skip: Expr
+) -> None:
+    """Bring the lines near that lie under the windows of a block, whose first and last pixels' windows start there."""
+    line = kernel.let("window_line", taps_x * (run + x_skip))
+    warm(kernel, "a", first, rows=taps_y, row_step=line + y_skip, length=last - first + line - x_skip)

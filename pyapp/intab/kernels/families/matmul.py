@@ -2,27 +2,32 @@
 
 from functools import cache
 
-from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families import register_tile as tile
-from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, TILE_ROWS, Epilogue, ExtraOperands
+from intab.kernels.families.register_tile import (
+    LANES,
+    PLAIN,
+    TILE_COLUMNS,
+    VECTORS,
+    WHOLE_TILES,
+    Epilogue,
+    ExtraOperands,
+    Tiles,
+)
 from intab.kernels.families.warm import warm
 from intab.kernels.ir import F32, Const, Expr, Kernel, Select
 
 
 @cache
-def matmul(epilogue: Epilogue = PLAIN, *, tile_rows: int = TILE_ROWS) -> Kernel:
+def matmul(epilogue: Epilogue = PLAIN, tiles: Tiles = WHOLE_TILES) -> Kernel:
     """[batches, rows, depth] @ [batches, depth, columns] -> [batches, rows, columns] in f32.
 
     Buffers: a, b (panels), bias when the epilogue has one, e0 ..., out. Words: rows, depth, columns; a_row,
     out_row (elements between rows); a_batch, b_batch, bias_batch, out_batch (between batches; 0 repeats one);
-    block_rows, block_columns (whole tiles); the epilogue's.
-    `tile_rows` is TILE_ROWS, or 1 for a vector: where there is one row, five more of the same are only work.
+    block_rows, block_columns (whole tiles; all rows where tiles are smaller than TILE_ROWS); the epilogue's.
     Items: batches * ceil(rows / block_rows) * ceil(columns / block_columns).
     """
-    if tile_rows not in (1, TILE_ROWS):
-        raise KernelError(f"A tile has {TILE_ROWS} rows or one, not {tile_rows}.")
-    kernel = KernelWriter("matmul" if tile_rows > 1 else "vector_matmul")
+    kernel = KernelWriter("matmul" if tiles.rows > 1 else "vector_matmul")
     kernel.buffer("a", "f32", "read")
     kernel.buffer("b", "f32", "read")
     if epilogue.bias:
@@ -35,7 +40,7 @@ def matmul(epilogue: Epilogue = PLAIN, *, tile_rows: int = TILE_ROWS) -> Kernel:
         kernel.word(n) for n in ("a_batch", "b_batch", "bias_batch", "out_batch")
     )
 
-    blocks = tile.Blocks(kernel, rows, columns)
+    blocks = tile.Blocks(kernel, rows, columns, tile_rows=tiles.rows)
     batch = blocks.batch
     a_start = kernel.let("a_start", batch * a_batch)
     b_start = kernel.let("b_start", batch * b_batch)
@@ -43,15 +48,16 @@ def matmul(epilogue: Epilogue = PLAIN, *, tile_rows: int = TILE_ROWS) -> Kernel:
     out_start = kernel.let("out_start", batch * out_batch)
     starts = extras.starts(kernel, batch)
 
-    def one_tile(first_row: Expr, column: Expr) -> None:
+    def one_tile(first_row: Expr, column: Expr, height: int, vectors: int) -> None:
         with kernel.tile("tile"):
-            sums = tile.start_sums(kernel, epilogue, bias_start + column, tile_rows)
+            sums = tile.start_sums(kernel, epilogue, bias_start + column, height, vectors)
+            more = tile.more_sums(kernel, sums)
             pointers = [
-                kernel.let(f"a{i}", at("a", a_start + (first_row + i).minimum(rows - 1) * a_row))
-                for i in range(tile_rows)
+                kernel.let(f"a{i}", at("a", a_start + (first_row + i).minimum(rows - 1) * a_row)) for i in range(height)
             ]
             panel = kernel.let("panel", at("b", b_start + column * depth))
-            tile.accumulate(kernel, sums, pointers, panel, depth)
+            tile.accumulate(kernel, sums, pointers, panel, depth, more)
+            tile.add_up(kernel, sums, more)
             tile.store_sums(
                 kernel,
                 sums,
@@ -65,11 +71,25 @@ def matmul(epilogue: Epilogue = PLAIN, *, tile_rows: int = TILE_ROWS) -> Kernel:
                 out_row=out_row,
             )
 
-    if tile_rows > 1:
+    if tiles.rows > 1:
         _warm_block(kernel, blocks, extras, a_start=a_start, a_row=a_row, depth=depth, starts=starts)
+
+    rest_row = blocks.rest_row(kernel, tiles.rest_rows) if tiles.rest_rows else None
+    rest_column = blocks.rest_column(kernel, LANES) if tiles.narrow else None
+
+    def one_panel(column: Expr, vectors: int) -> None:
+        with blocks.rows_of_tiles(kernel, rest_row) as first_row:
+            one_tile(first_row, column, tiles.rows, vectors)
+        if rest_row is not None:
+            with kernel.when(rest_row.lt(blocks.last_row)):
+                one_tile(rest_row, column, tiles.rest_rows, vectors)
+
     # A panel serves all rows of the block before the next: it stays in the first-level cache.
-    with blocks.columns_of_tiles(kernel) as column, blocks.rows_of_tiles(kernel) as first_row:
-        one_tile(first_row, column)
+    with blocks.columns_of_tiles(kernel, rest_column) as column:
+        one_panel(column, VECTORS)
+    if rest_column is not None:
+        with kernel.when(rest_column.lt(blocks.last_column)):
+            one_panel(rest_column, 1)
     return kernel.kernel()
 
 

@@ -8,14 +8,16 @@ for the operands; measured best of 4x8, 6x8, 8x8 and 4x12 on WebAssembly.
 Rows past the last repeat the last: the same numbers are computed and stored again, so that no tile is partial.
 """
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, load
-from intab.kernels.ir import F32, Const, Expr, Fma, Lane, Splat, Var, Word
+from intab.kernels.ir import F32, I32, Const, Expr, Fma, Lane, Select, Splat, Var, Word
 from intab.kernels.scalar import ScalarFunction, inline
 
 TILE_ROWS = 6
@@ -23,6 +25,7 @@ TILE_COLUMNS = 8
 LANES = 4
 VECTORS = TILE_COLUMNS // LANES
 UNROLL = 4
+CHAINS = 8  # x86 starts two multiply-adds a cycle, each of which takes four
 F32X4 = F32.wide(LANES)
 
 
@@ -61,7 +64,26 @@ class Epilogue:
             raise ValueError("An epilogue's function takes the sum and the extra operands.")
 
 
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Which tiles a product is made of.
+
+    They have `rows` rows. Where `rest_rows` or fewer are left over from whole tiles, a tile of so many does them; else
+    a whole one that repeats the last row. `narrow`: where half a panel or less is left over from whole panels, only
+    half of it is computed.
+    """
+
+    rows: int = TILE_ROWS
+    rest_rows: int = 0
+    narrow: bool = False
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.rest_rows < self.rows <= TILE_ROWS:
+            raise KernelError(f"A tile has 1 to {TILE_ROWS} rows, not {self.rows}; {self.rest_rows} are no rest of it.")
+
+
 PLAIN = Epilogue()  # the sum as it is
+WHOLE_TILES = Tiles()
 
 
 class ExtraOperands:
@@ -95,26 +117,62 @@ class ExtraOperands:
         return inline(block, self.epilogue.function, (value, *operands))
 
 
-def start_sums(block: Block, epilogue: Epilogue, column: Expr, rows: int = TILE_ROWS) -> list[list[Var]]:
+def start_sums(
+    block: Block, epilogue: Epilogue, column: Expr, rows: int = TILE_ROWS, vectors: int = VECTORS
+) -> list[list[Var]]:
     """The sums' registers, [row][vector], holding the bias or zero."""
-    first: list[Expr] = [Const(0.0, F32X4)] * VECTORS
+    first: list[Expr] = [Const(0.0, F32X4)] * vectors
     if epilogue.bias:
-        first = [block.let(f"bias{j}", load("bias", column, F32X4, LANES * j)) for j in range(VECTORS)]
-    return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(rows)]
+        first = [block.let(f"bias{j}", load("bias", column, F32X4, LANES * j)) for j in range(vectors)]
+    return [[block.let(f"sum{i}{j}", first[j]) for j in range(vectors)] for i in range(rows)]
 
 
-def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var, depth: Expr) -> None:
-    """sums += rows[i][k] * panel[k] for k in 0 .. depth; the row and panel pointers move on by as much."""
+def more_sums(block: Block, sums: list[list[Var]]) -> list[list[list[Var]]]:
+    """Further sets of sums for a small tile: a multiply-add waits for the last one to the same sum, so that it takes
+    some CHAINS of them to keep the multipliers busy. `accumulate` lets depths take turns, `add_up` ends it."""
+    turns = 1
+    while turns < UNROLL and turns * len(sums) * len(sums[0]) < CHAINS:
+        turns *= 2
+    zero = Const(0.0, F32X4)
+    return [[[block.let("turn", zero) for _ in row] for row in sums] for _ in range(turns - 1)]
+
+
+def add_up(block: Block, sums: list[list[Var]], more: list[list[list[Var]]]) -> None:
+    """Add the further sets to the sums, pair by pair."""
+    sets = [sums, *more]
+    while len(sets) > 1:
+        half = len(sets) // 2
+        for first, second in zip(sets[:half], sets[half:], strict=True):
+            for row, other in zip(first, second, strict=True):
+                for total, part in zip(row, other, strict=True):
+                    block.assign(total, total + part)
+        sets = sets[:half]
+
+
+def accumulate(
+    block: Block,
+    sums: list[list[Var]],
+    rows: list[Var],
+    panel: Var,
+    depth: Expr,
+    more: Sequence[list[list[Var]]] = (),
+) -> None:
+    """sums += rows[i][k] * panel[k] for k in 0 .. depth; the row and panel pointers move on by as much.
+
+    Sums of one vector see the first half of the panel. `more` are sets that take turns with the sums.
+    """
+    sets = [sums, *more]
 
     def products(k: int) -> None:
+        into = sets[k % len(sets)]
         right = [
             block.let(f"right{j}", load(panel.buffer, panel, F32X4, TILE_COLUMNS * k + LANES * j))
-            for j in range(VECTORS)
+            for j in range(len(into[0]))
         ]
-        for row, pointer in enumerate(rows):
+        for row, pointer in zip(into, rows, strict=True):
             left = block.let("left", Splat(load(pointer.buffer, pointer, F32, k), LANES))
-            for j in range(VECTORS):
-                block.assign(sums[row][j], Fma(left, right[j], sums[row][j]))
+            for total, numbers in zip(row, right, strict=True):
+                block.assign(total, Fma(left, numbers, total))
 
     def run(name: str, begin: Expr | int, end: Expr, step: int) -> None:
         with block.loop(name, begin, end, step):
@@ -151,7 +209,7 @@ def store_sums(
     row_numbers = [block.let(f"row{i}", (first_row + i).minimum(rows - 1)) for i in range(len(sums))]
     lines = row_places or [row * out_row for row in row_numbers]
     places = [block.let(f"place{i}", out_start + line + column) for i, line in enumerate(lines)]
-    for j in range(VECTORS):
+    for j in range(len(sums[0])):
         at = LANES * j
         with block.when((column + (at + LANES)).le(columns)):
             for i in range(len(sums)):
@@ -200,13 +258,26 @@ class Blocks:
         self.first_column = kernel.let("block_column", block // down * self._block_columns)
         self.row_count = kernel.let("block_rows_here", self.block_rows.minimum(rows - self.first_row))
         self.column_count = kernel.let("block_columns_here", self._block_columns.minimum(columns - self.first_column))
+        self.last_row = self.first_row + self.row_count
+        self.last_column = self.first_column + self.column_count
 
-    def rows_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
-        """A loop over the first rows of the item's tiles."""
-        end = self._rows.minimum(self.first_row + self.block_rows)
-        return block.loop("first_row", self.first_row, end, self._tile_rows)
+    def rows_of_tiles(self, block: Block, end: Expr | None = None) -> AbstractContextManager[Var]:
+        """A loop over the first rows of the item's tiles, up to the item's last row or to `end`."""
+        return block.loop("first_row", self.first_row, self.last_row if end is None else end, self._tile_rows)
 
-    def columns_of_tiles(self, block: Block) -> AbstractContextManager[Var]:
-        """A loop over the first columns of the item's tiles."""
-        end = self._columns.minimum(self.first_column + self._block_columns)
-        return block.loop("column", self.first_column, end, TILE_COLUMNS)
+    def columns_of_tiles(self, block: Block, end: Expr | None = None) -> AbstractContextManager[Var]:
+        """A loop over the first columns of the item's tiles, up to the item's last column or to `end`."""
+        return block.loop("column", self.first_column, self.last_column if end is None else end, TILE_COLUMNS)
+
+    def rest_row(self, block: Block, most: int) -> Expr:
+        """Where the item's rows start that are left over from whole tiles; its end if they are more than `most`."""
+        return _without_rest(block, self.last_row, self.row_count % self._tile_rows, most)
+
+    def rest_column(self, block: Block, most: int) -> Expr:
+        """The same of columns and whole panels."""
+        return _without_rest(block, self.last_column, self.column_count % TILE_COLUMNS, most)
+
+
+def _without_rest(block: Block, end: Expr, rest: Expr, most: int) -> Expr:
+    left = block.let("left_over", rest)
+    return block.let("whole_tiles", end - Select(left.le(most), left, Const(0, I32)))
