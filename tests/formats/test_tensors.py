@@ -130,7 +130,24 @@ def test_varints_that_are_too_long() -> None:
         constant.numpy()
 
 
-@pytest.mark.parametrize(("kind", "name"), [(8, "string"), (16, "bfloat16"), (14, "complex64"), (22, "int4")])
+@pytest.mark.parametrize("raw", [True, False])
+@pytest.mark.parametrize(("kind", "low"), [(TensorProto.INT4, -8), (TensorProto.UINT4, 0)])
+def test_numbers_of_four_bits_become_bytes(kind: int, low: int, raw: bool) -> None:
+    numbers = np.arange(low, low + 15).reshape(3, 5)
+    packed = np.append(numbers.reshape(-1), 0).astype(np.uint8) & 15
+    data = packed[0::2] | packed[1::2] << 4
+    made = helper.make_tensor("w", kind, (3, 5), data.tobytes() if raw else numbers.reshape(-1), raw=raw)
+    constant = constant_of(made.SerializeToString())
+    assert constant.numpy().dtype == (np.int8 if low else np.uint8)
+    np.testing.assert_array_equal(constant.numpy(), numbers)
+
+
+def test_numbers_of_four_bits_that_are_not_all_there() -> None:
+    with pytest.raises(ModelFormatError, match="take 2 bytes, but 8 are given"):
+        constant_of(tensor(dims=(3,), kind=TensorProto.INT4))
+
+
+@pytest.mark.parametrize(("kind", "name"), [(8, "string"), (16, "bfloat16"), (14, "complex64"), (23, "float4e2m1")])
 def test_element_types_that_are_not_supported(kind: int, name: str) -> None:
     with pytest.raises(DTypeError, match=f"element type {name} is not supported"):
         constant_of(tensor(kind=kind))

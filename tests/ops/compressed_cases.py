@@ -21,6 +21,27 @@ QUANTIZED = [
     OpCase("Dequantize-last", "DequantizeLinear", {"axis": 1}, [BYTES[0].T, SCALES], {(0, 0): "W"}, constants=(1,)),
     OpCase("Dequantize-u8", "DequantizeLinear", {}, [BYTES.view(np.uint8), ONE_SCALE, ONE_ZERO], ROWS),
     OpCase("Dequantize-i32", "DequantizeLinear", {}, [whole(3, 5, low=-(10**6), high=10**6), ONE_SCALE], ROWS),
+    OpCase(
+        "Dequantize-blocks",
+        "DequantizeLinear",
+        {"axis": 1, "block_size": 2},
+        [BYTES, np.abs(floats(3, 2, 5)) + 0.1, whole(3, 2, 5, low=-5, high=6, dtype="int8")],
+        {(0, 0): "N", (1, 0): "N", (2, 0): "N"},
+    ),
+    OpCase(
+        "Dequantize-blocks-of-bytes",
+        "DequantizeLinear",
+        {"axis": 2, "block_size": 5},
+        [BYTES.view(np.uint8), np.abs(floats(3, 4, 1)) + 0.1, floats(3, 4, 1)],
+        {(0, 1): "H", (1, 1): "H", (2, 1): "H"},
+    ),
+    OpCase(
+        "Dequantize-parts-of-blocks",
+        "DequantizeLinear",
+        {"axis": 1, "block_size": 3},
+        [BYTES, np.abs(floats(3, 2, 5)) + 0.1],
+        kernel=False,
+    ),
     OpCase("Quantize-u8", "QuantizeLinear", {}, [9 * floats(3, 5), ONE_SCALE, ONE_ZERO], ROWS),
     OpCase(
         "Quantize-i8-edges",
@@ -41,6 +62,7 @@ QUANTIZED = [
 
 MATRIX = whole(21, 19, low=-128, high=128, dtype="int8")
 DEEP = whole(19, 900, low=-128, high=128, dtype="int8")
+BLOCK_SCALES = np.abs(floats(3, 19)) + 0.1
 COLUMN_SCALES = (np.abs(floats(19, seed=5)) + 0.1) / 64
 COMPRESSED = [
     OpCase(
@@ -56,9 +78,9 @@ COMPRESSED = [
         "CompressedMatMul-epilogue",
         "CompressedMatMul",
         {"epilogue": epilogue(), "transpose_b": True},
-        [floats(2, 5, 21), MATRIX.T.copy(), COLUMN_SCALES, floats(19, seed=3), floats(2, 5, 19, seed=4)],
-        {(0, 0): "N", (0, 1): "T", (4, 0): "N", (4, 1): "T"},
-        constants=(1, 2, 3),
+        [floats(2, 5, 21), MATRIX.T.copy(), COLUMN_SCALES, None, floats(19, seed=3), floats(2, 5, 19, seed=4)],
+        {(0, 0): "N", (0, 1): "T", (5, 0): "N", (5, 1): "T"},
+        constants=(1, 2, 4),
         tolerance=1e-5,
     ),
     OpCase(
@@ -74,8 +96,8 @@ COMPRESSED = [
         "CompressedMatMul-vector",
         "CompressedMatMul",
         {},
-        [floats(1, 21), MATRIX, COLUMN_SCALES, floats(19, seed=3)],
-        constants=(1, 2, 3),
+        [floats(1, 21), MATRIX, COLUMN_SCALES, None, floats(19, seed=3)],
+        constants=(1, 2, 4),
         tolerance=1e-5,
     ),
     OpCase(
@@ -90,8 +112,41 @@ COMPRESSED = [
         "CompressedMatMul-deep-rows",
         "CompressedMatMul",
         {"epilogue": epilogue()},
-        [floats(8, 901), DEEP.reshape(900, 19)[[*range(900), 0]], COLUMN_SCALES, floats(19, seed=3), floats(8, 19)],
-        {**ROWS, (4, 0): "N"},
+        [
+            floats(8, 901),
+            DEEP.reshape(900, 19)[[*range(900), 0]],
+            COLUMN_SCALES,
+            None,
+            floats(19, seed=3),
+            floats(8, 19),
+        ],
+        {**ROWS, (5, 0): "N"},
+        constants=(1, 2, 4),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "CompressedMatMul-zero",
+        "CompressedMatMul",
+        {},
+        [floats(7, 21), MATRIX.view(np.uint8), COLUMN_SCALES, whole(19, low=0, high=256, dtype="uint8")],
+        constants=(1, 2, 3),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "CompressedMatMul-blocks",
+        "CompressedMatMul",
+        {"block_size": 8},
+        [floats(9, 21), MATRIX, BLOCK_SCALES, whole(3, 19, low=-100, high=100, dtype="int8"), floats(19, seed=3)],
+        ROWS,
+        constants=(1, 2, 3, 4),
+        tolerance=1e-5,
+    ),
+    OpCase(
+        "CompressedMatMul-blocks-turned",
+        "CompressedMatMul",
+        {"block_size": 16, "transpose_b": True, "epilogue": epilogue()},
+        [floats(2, 21), MATRIX.T.copy(), BLOCK_SCALES[:2].T.copy(), 9 * floats(19, 2), None, floats(2, 19)],
+        {**ROWS, (5, 0): "N"},
         constants=(1, 2, 3),
         tolerance=1e-5,
     ),

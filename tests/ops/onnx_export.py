@@ -297,7 +297,24 @@ def _shuffle(export: Export, node: Node) -> str:
 
 
 def _dequantize(export: Export, node: Node) -> str:
-    return export.node("DequantizeLinear", *export.inputs_of(node), axis=plain(node).get("axis", 1))
+    names = export.inputs_of(node)
+    attributes, size = plain(node), given(node, 0).shape
+    if attributes.get("block_size"):
+        axis = attributes["axis"]
+        names[1:] = [_repeated(export, name, attributes["block_size"], axis, size[axis]) for name in names[1:]]
+        return _dequantized(export, names)
+    return export.node("DequantizeLinear", *names, axis=attributes.get("axis", 1))
+
+
+def _repeated(export: Export, name: str, times: int, axis: int, size: Any) -> str:
+    """Each place along an axis so many times."""
+    return export.node("Gather", name, export.whole(np.arange(size) // times), axis=axis)
+
+
+def _dequantized(export: Export, names: list[str]) -> str:
+    """(x - zero) * scale of tensors that broadcast."""
+    x, scale, *zeros = (export.node("Cast", name, to=TensorProto.FLOAT) for name in names)
+    return export.node("Mul", export.node("Sub", x, zeros[0]) if zeros else x, scale)
 
 
 def _quantize(export: Export, node: Node) -> str:
@@ -309,13 +326,19 @@ def _quantize(export: Export, node: Node) -> str:
 
 def _compressed_matmul(export: Export, node: Node) -> str:
     left, right, scale, *others = export.inputs_of(node)
-    right = export.node("Cast", right, to=TensorProto.FLOAT)
-    if plain(node).get("transpose_b"):
+    zero, bias = (*others, "", "")[:2]
+    sides = [name for name in (scale, zero) if name]
+    turned, size = plain(node).get("transpose_b"), plain(node).get("block_size")
+    if turned:
         right = export.node("Transpose", right, perm=[1, 0])
-    result = export.node("MatMul", left, export.node("Mul", right, scale))
-    if others and others[0]:
-        result = export.node("Add", result, others[0])
-    return _after(export, node, result, others[1:])
+    if size:
+        sides = [export.node("Transpose", name, perm=[1, 0]) if turned else name for name in sides]
+        depth = given(node, 0).shape[-1]
+        sides = [_repeated(export, name, size, 0, depth) for name in sides]
+    result = export.node("MatMul", left, _dequantized(export, [right, *sides]))
+    if bias:
+        result = export.node("Add", result, bias)
+    return _after(export, node, result, others[2:])
 
 
 def _range(export: Export, node: Node) -> str:

@@ -85,6 +85,37 @@ def test_zero_points_that_need_no_arithmetic(middle: int, scale: np.ndarray, axi
     assert constants_nbytes(graph) <= BYTES.nbytes + 8 * COLUMNS
 
 
+@pytest.mark.parametrize(("scale", "axis"), [(BY_COLUMN[0], 1), (ONE, 0)])
+def test_zero_points_stay_with_the_bytes(scale: np.ndarray, axis: int) -> None:
+    zero = np.resize(np.arange(7, 90, dtype=np.uint8), scale.shape)
+    graph = apply(dequantized(zero, scale, axis), *DEFAULT_PASSES, sizes={"N": 5}, tolerance=1e-4)
+    assert operators(graph) == ["CompressedMatMul"]
+    assert len(graph.nodes[0].inputs) == 4
+
+
+def of_blocks(axis: int, *, turned: bool) -> Graph:
+    """x @ dequantized blocks of 50 along an axis, or x @ their transpose."""
+    builder = Builder("blocks")
+    x = builder.input("x", dtypes.float32, (symbol("N"), COLUMNS if turned else DEPTH))
+    counts = [size // 50 if i == axis else size for i, size in enumerate(BYTES.shape)]
+    sides = builder.constant(random.random(counts).astype(np.float32)), builder.constant(np.ones(counts, np.int8))
+    weights = builder.emit("DequantizeLinear", builder.constant(BYTES), *sides, axis=axis, block_size=50)
+    return builder.graph([("y", builder.emit("MatMul", x, weights, transpose_b=turned))])
+
+
+@pytest.mark.parametrize(("axis", "turned"), [(0, False), (1, True)])
+def test_blocks_along_the_depth_stay(axis: int, turned: bool) -> None:
+    graph = apply(of_blocks(axis, turned=turned), *DEFAULT_PASSES, sizes={"N": 5}, tolerance=1e-4)
+    assert operators(graph) == ["CompressedMatMul"]
+    assert graph.nodes[0].attributes["block_size"] == 50
+
+
+@pytest.mark.parametrize(("axis", "turned"), [(1, False), (0, True)])
+def test_blocks_across_columns_become_floats(axis: int, turned: bool) -> None:
+    graph = apply(of_blocks(axis, turned=turned), *DEFAULT_PASSES, sizes={"N": 5}, tolerance=1e-4)
+    assert operators(graph) == ["MatMul"]
+
+
 def test_a_transpose_between_is_taken_along() -> None:
     along_columns = BY_ROW[:, 0]  # of the transposed matrix
     graph = apply(dequantized(None, along_columns, 0, "Transpose"), *DEFAULT_PASSES, sizes={"N": 5}, tolerance=1e-4)
@@ -95,7 +126,6 @@ def test_a_transpose_between_is_taken_along() -> None:
 @pytest.mark.parametrize(
     ("zero", "scale", "axis", "op"),
     [
-        (np.array(7, np.uint8), ONE, 0, "MatMul"),
         (None, BY_ROW[:, 0], 0, "MatMul"),
         (None, BY_COLUMN[0], 1, "Transpose"),
     ],

@@ -13,8 +13,9 @@ from intab import formats
 from intab.backends.wasm.desktop import WasmtimeMachine
 from intab.backends.wasm.executable import WasmExecutable, module_of, prepare
 from intab.backends.wasm.pool import Pool
-from intab.dtypes import float16, float32
+from intab.dtypes import float16, float32, int8, uint8
 from intab.errors import CacheError, IntegrityError, ModelFormatError
+from intab.graph.derived import Unpacked, unpacked
 from intab.graph.dims import Dim, ceil_div, maximum, minimum, symbol
 from intab.graph.ir import Array, Constant, Graph
 from intab.graph.storage import MemoryStorage
@@ -158,3 +159,18 @@ def test_widened_weights_are_kept_as_a_rule() -> None:
     np.testing.assert_array_equal(back.numpy(), numbers.astype(np.float32).transpose(2, 0, 1))
     with pytest.raises(ModelFormatError, match="cut short"):
         back.storage.read(0, 2 * model.nbytes + 1)
+
+
+def test_weights_of_four_bits_are_kept_as_a_rule() -> None:
+    data = np.random.default_rng(2).integers(0, 256, 3 * 8).astype(np.uint8)
+    model = MemoryStorage("model", data.tobytes())
+    made = unpacked(Unpacked(Constant(uint8, data.shape, model, 0, model.nbytes), (3, 13), 4, width=16, middle=8))
+    blobs = [b"module"]
+    row = json.loads(json.dumps(ConstantWriter(model, blobs).row(made)))
+    assert blobs == [b"module"]
+    back = ConstantReader(model, []).constant(row)
+    assert back.dtype == int8
+    expected = np.stack([data & 15, data >> 4], 1).reshape(3, 16)[:, :13].astype(np.int8) - 8
+    np.testing.assert_array_equal(back.numpy(), expected)
+    with pytest.raises(ModelFormatError, match="cut short"):
+        back.storage.read(0, 3 * 13 + 1)

@@ -6,10 +6,12 @@ packed for a device, and optimising copies none.
 
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from intab.dtypes import float32
+from intab.dtypes import float32, int8, uint8
 from intab.graph.ir import Array, Constant
 from intab.graph.storage import check_range
 
@@ -88,7 +90,50 @@ class Widened:
         return bytes_of(self.source.numpy().astype(np.float32))[offset : offset + nbytes]
 
 
-Rule = Transposed | Scaled | Widened
+@dataclass(frozen=True, slots=True, eq=False)
+class Unpacked:
+    """Whole numbers of four or eight bits of the source's bytes, the first in the low half, as a byte each.
+
+    Every row along the last axis takes `width` of them in the source, or, if that is 0, they follow one another.
+    Numbers of four bits are from -8 if `signed`; `middle` is taken off all. Bytes with a sign come of these two only.
+    """
+
+    source: Constant
+    shape: tuple[int, ...]
+    bits: int
+    width: int = 0
+    signed: bool = False
+    middle: int = 0
+
+    @property
+    def name(self) -> str:
+        return self.source.storage.name
+
+    @property
+    def nbytes(self) -> int:
+        return prod(self.shape)
+
+    def read(self, offset: int, nbytes: int) -> memoryview:
+        check_range(self.name, self.nbytes, offset, nbytes)
+        numbers: NDArray[Any] = self.source.numpy().reshape(-1).view(np.uint8)
+        if self.bits == 4:
+            numbers = np.stack([numbers & 15, numbers >> 4], axis=1).reshape(-1)
+        if self.width:
+            numbers = numbers.reshape(-1, self.width)[:, : self.shape[-1]]
+        numbers = numbers.reshape(-1)[: self.nbytes]
+        if self.signed:
+            numbers = (numbers ^ 8).view(np.int8) - np.int8(8) if self.bits == 4 else numbers.view(np.int8)
+        if self.middle:
+            numbers = (numbers.astype(np.int16) - self.middle).astype(np.int8)
+        return bytes_of(numbers)[offset : offset + nbytes]
+
+
+def unpacked(rule: Unpacked) -> Constant:
+    """The constant of a rule."""
+    return Constant(int8 if rule.signed or rule.middle else uint8, rule.shape, rule, 0, rule.nbytes)
+
+
+Rule = Transposed | Scaled | Widened | Unpacked
 
 
 @dataclass(frozen=True, slots=True, eq=False)

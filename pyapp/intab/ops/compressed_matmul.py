@@ -6,12 +6,12 @@ import numpy as np
 
 from intab.dtypes import dtype_of, float32
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.derived import View
-from intab.graph.dims import Dim, product
-from intab.graph.ir import Graph, Value
+from intab.graph.derived import Unpacked, View
+from intab.graph.dims import Dim, ceil_div, product
+from intab.graph.ir import Constant, Graph, Value
 from intab.kernels.families.compressed_matmul import compressed_matmul
 from intab.kernels.families.narrow_panel import TURNS, narrow_shape, pack_narrow
-from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, pad_columns
+from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import agree, need_rank, shape_text
 from intab.ops.dense import Blocking, OutputShape, dense_work, epilogue_operands, require_float32
@@ -33,68 +33,101 @@ FEW_ROWS = (1, 2, 4, TILE_ROWS)
 
 @op("CompressedMatMul")
 class CompressedMatMul:
-    """a @ (b * scale) + bias, then the epilogue, in f32. a [..., M, K], b i8 or u8 [K, N], scale [] or [N], bias [N].
+    """a @ ((b - zero) * scale) + bias, then the epilogue, in f32. a [..., M, K], b i8 or u8 [K, N], bias [N].
 
-    What MatMul is of a DequantizeLinear without a zero point, with `transpose_b` for b [N, K]. Further inputs are
-    the epilogue's.
+    scale f32 [] or [N] or, with `block_size`, [ceil(K / block_size), N]: one for each so many depths; zero, of b's
+    dtype or f32, as many. With `transpose_b` b, and scale of blocks, are [N, ...]. What MatMul is of a
+    DequantizeLinear. Further inputs are the epilogue's.
     """
 
     transpose_b: bool = False
+    block_size: int = 0
     epilogue: Graph | None = None
 
-    def infer(self, a: Value, b: Value, scale: Value, bias: Value | None = None, *extra: Value) -> Result:
+    def infer(
+        self,
+        a: Value,
+        b: Value,
+        scale: Value,
+        zero: Value | None = None,
+        bias: Value | None = None,
+        *extra: Value,
+    ) -> Result:
         if b.dtype.name not in ("i8", "u8") or any(v is not None and v.dtype != float32 for v in (a, scale, bias)):
             raise DTypeError(f"CompressedMatMul takes f32 and bytes on the right, not {a}, {b}, {scale} and {bias}.")
+        if zero is not None and zero.dtype not in (b.dtype, float32):
+            raise DTypeError(f"CompressedMatMul's zero points are of {b.dtype} or f32, not {zero}.")
         need_rank(a, 2, "CompressedMatMul")
-        if b.rank != 2 or scale.rank > 1:
-            raise ShapeError(f"CompressedMatMul takes a matrix and a scale a column, not {b} and {scale}.")
-        shape, pairs = matmul_shape(a.shape, b.shape[::-1] if self.transpose_b else b.shape)
-        for value in (scale, bias):
+        if b.rank != 2 or scale.rank not in ((2,) if self.block_size else (0, 1)):
+            raise ShapeError(f"CompressedMatMul takes a matrix and a scale a column or block, not {b} and {scale}.")
+        if zero is not None and zero.rank != scale.rank:
+            raise ShapeError(f"CompressedMatMul needs as many zero points as scales, not {zero} and {scale}.")
+        depth, columns = b.shape[::-1] if self.transpose_b else b.shape
+        shape, pairs = matmul_shape(a.shape, (depth, columns))
+        blocks = (ceil_div(depth, self.block_size),) if self.block_size else ()
+        for value, wanted in ((scale, (*blocks, columns)), (zero, (*blocks, columns)), (bias, (columns,))):
             if value is not None and value.rank:
-                what = f"Columns of CompressedMatMul {shape_text(shape)}"
-                pairs += agree(value.shape[0], shape[-1], what)[1]
+                given = value.shape[::-1] if self.transpose_b else value.shape
+                for size, expected in zip(given, wanted, strict=True):
+                    pairs += agree(size, expected, f"{value} of CompressedMatMul {shape_text(shape)}")[1]
         return infer_epilogue(float32, shape, self.epilogue, extra, pairs)
 
     def reference(
-        self, a: Numbers, b: Numbers, scale: Numbers, bias: Numbers | None = None, *extra: Numbers
+        self,
+        a: Numbers,
+        b: Numbers,
+        scale: Numbers,
+        zero: Numbers | None = None,
+        bias: Numbers | None = None,
+        *extra: Numbers,
     ) -> Numbers:
-        right = (b.T if self.transpose_b else b).astype(np.float32) * scale
+        right = (b.T if self.transpose_b else b).astype(np.float32)
+        if zero is not None:
+            right = right - self._by_depth(zero, len(right)).astype(np.float32)
         with np.errstate(all="ignore"):
-            result = np.asarray(a @ right)
+            result = np.asarray(a @ (right * self._by_depth(scale, len(right))))
             return apply_epilogue(result if bias is None else result + bias, self.epilogue, extra)
 
+    def _by_depth(self, values: Numbers, depth: int) -> Numbers:
+        """Scales or zero points so that they broadcast over [depth, columns]."""
+        if not self.block_size:
+            return values
+        turned = values.T if self.transpose_b else values
+        return np.asarray(np.repeat(turned, self.block_size, axis=0)[:depth])
+
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        a, b, scale, *others = inputs
+        given = [*inputs, None, None]
+        (a, b, scale), (zero, bias) = given[:3], given[3:5]
         assert a is not None and b is not None and scale is not None
-        bias = others[0] if others else None
-        extra = tuple(value for value in others[1:] if value is not None)
+        extra = tuple(value for value in given[5:] if value is not None)
         require_float32("CompressedMatMul", a, bias)
         rows, (depth, columns) = product(a.shape[:-1]), self._sizes(b)
         out = OutputShape((), a.shape[:-1], columns)
         operands = epilogue_operands(lowering, out, bias, self.epilogue, extra)
-        shape = _Schedule.of(rows, depth, columns)
-        items = shape.blocks.items(rows, columns)
-        buffers = {
-            "a": lowering.place(a),
-            "packed": self._panels(lowering, b),
-            "scale": _scales(lowering, scale, columns),
-            "out": lowering.place(outputs[0]),
-        }
-        if shape.rest is not None:
-            buffers["b"] = lowering.scratch(float32, items * (shape.chunk * TILE_COLUMNS))
-            if shape.chunk < depth:
+        cut = _Schedule.of(rows, depth, columns)
+        items = cut.blocks.items(rows, columns)
+        weights = self._weights(lowering, b, scale, zero)
+        buffers = {"a": lowering.place(a), "out": lowering.place(outputs[0]), **weights.buffers}
+        if cut.rest is not None:
+            buffers["b"] = lowering.scratch(float32, items * (cut.chunk * TILE_COLUMNS))
+            if cut.chunk < depth:
                 buffers["partial"] = lowering.scratch(float32, rows * padded_columns(columns))
         words = {
             "rows": rows,
             "depth": depth,
             "columns": columns,
-            "scale_depth": depth,
-            "chunk": shape.chunk,
-            "block_rows": shape.blocks.rows,
-            "block_columns": shape.blocks.columns,
+            "scale_depth": min(self.block_size or depth, depth),
+            "chunk": cut.chunk,
+            "block_rows": cut.blocks.rows,
+            "block_columns": cut.blocks.columns,
         }
         kernel = compressed_matmul(
-            b.dtype.name, operands.epilogue, chunked=shape.chunk < depth, few=shape.few, rest=shape.rest
+            weights.dtype,
+            operands.epilogue,
+            zero="zero" in weights.buffers,
+            chunked=cut.chunk < depth,
+            few=cut.few,
+            rest=cut.rest,
         )
         lowering.step(
             kernel,
@@ -111,14 +144,44 @@ class CompressedMatMul:
             raise UnsupportedOpError(f"There is a kernel for weights of known sizes, not for {b}.")
         return (second, first) if self.transpose_b else (first, second)
 
-    def _panels(self, lowering: Lowering, b: Value) -> Place:
-        """The bytes in panels, as they lie at load."""
-        if lowering.constant(b) is None:
+    def _weights(self, lowering: Lowering, b: Value, scale: Value, zero: Value | None) -> "_Weights":
+        """The right side as it lies at load: numbers of four bits two to a byte, where blocks are of whole bytes."""
+        constant = lowering.constant(b)
+        if constant is None or any(v is not None and lowering.constant(v) is None for v in (scale, zero)):
             raise UnsupportedOpError(f'There is a kernel for weights fixed at load, not for {b}. Use "reference".')
         depth, columns = self._sizes(b)
-        pack = Packing("bytes in panels", (int(self.transpose_b),))
-        name = "panels of the transpose" if self.transpose_b else "panels"
-        return lowering.weight((b,), name, narrow_shape(b.dtype.name, depth, columns), pack)
+        is_narrow = has_four_bits(constant) and self.block_size % 2 == 0
+        dtype = "i4" if is_narrow else b.dtype.name
+        # The kernel's numbers of four bits are from -8.
+        shift = 8 if is_narrow and b.dtype.name == "u8" else 0
+        turned = int(self.transpose_b)
+        name = f"{dtype} panels{' of the transpose' * turned}"
+        packed = Packing(f"{'four bits' if is_narrow else 'bytes'} in panels", (turned, shift)[: 1 + is_narrow])
+        buffers = {"packed": lowering.weight((b,), name, narrow_shape(dtype, depth, columns), packed)}
+        blocks = -(-depth // self.block_size) if self.block_size else 1
+        shape = (padded_columns(columns) // TILE_COLUMNS, blocks, TILE_COLUMNS)
+        sizes = (columns, blocks, turned if self.block_size else 0)
+        pack = Packing("numbers of blocks in panels", (*sizes, 0, 1))
+        buffers["scale"] = lowering.weight((scale,), f"scales of {sizes}", shape, pack)
+        if zero is not None or shift:
+            # Where there is no zero point, 0 less the shift; the scales stand in for it.
+            pack = Packing("numbers of blocks in panels", (*sizes, shift, int(zero is not None)))
+            name = f"zero points of {sizes} less {shift}"
+            buffers["zero"] = lowering.weight((zero or scale,), name, shape, pack, float32)
+        return _Weights(dtype, buffers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weights:
+    """How the kernel reads the right side."""
+
+    dtype: str
+    buffers: dict[str, Place]
+
+
+def has_four_bits(constant: Constant) -> bool:
+    """Does a constant hold numbers of four bits, a byte each?"""
+    return isinstance(constant.storage, Unpacked) and constant.storage.bits == 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,9 +232,19 @@ def _bytes_in_panels(array: Numbers, transposed: int) -> Numbers:
     return pack_narrow(matrix, dtype_of(matrix).name)
 
 
-@packing("scale for each column")
-def _scale_for_each_column(array: Numbers, columns: int) -> Numbers:
-    return pad_columns(np.broadcast_to(array, (columns,)))
+@packing("four bits in panels")
+def _four_bits_in_panels(array: Numbers, transposed: int, shift: int) -> Numbers:
+    matrix = (array.T if transposed else array).view(np.int8) - np.int8(shift)
+    return pack_narrow(matrix, "i4").view(array.dtype)
+
+
+@packing("numbers of blocks in panels")
+def _numbers_of_blocks(array: Numbers, columns: int, blocks: int, transposed: int, shift: int, given: int) -> Numbers:
+    """[blocks, columns], or fewer that broadcast, or 0 unless given, less a shift -> [panels, blocks, TILE_COLUMNS]."""
+    numbers = (array.T if transposed else array) if given else np.zeros((), np.float32)
+    matrix = np.broadcast_to(numbers, (blocks, columns)).astype(np.float32) - np.float32(shift)
+    padded = np.pad(matrix, ((0, 0), (0, -columns % TILE_COLUMNS)))
+    return np.ascontiguousarray(padded.reshape(blocks, -1, TILE_COLUMNS).transpose(1, 0, 2))
 
 
 def padded_columns(columns: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from intab.dtypes import DType, float32, uint8
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape
+from intab.graph.dims import Dim, Shape, ceil_div
 from intab.graph.ir import Value
 from intab.kernels import functions
 from intab.kernels.block import Block
@@ -25,28 +25,61 @@ QUANTIZED = ("i8", "u8", "i16", "u16", "i32")
 class DequantizeLinear:
     """(x - zero point) * scale, with one scale and zero point for all or one for each place along `axis`.
 
-    x of 8, 16 or 32 bits; scale f32 [] or [C]; zero point of x's dtype, as many as scales -> f32, x's shape.
-    Source: ONNX DequantizeLinear-19.
+    x of 8, 16 or 32 bits; scale f32 [] or [C]; zero point of x's dtype or f32, as many as scales -> f32, x's shape.
+    With `block_size`, scale and zero point have x's axes, and along `axis` one for each so many neighbours.
+    Source: ONNX DequantizeLinear-21.
     """
 
     axis: int = 1
+    block_size: int = 0
 
     def infer(self, x: Value, scale: Value, zero: Value | None = None) -> Result:
         _check_quantized("DequantizeLinear", x.dtype)
-        return Result(float32, x.shape, equal=_check_scale("DequantizeLinear", x, x.dtype, scale, zero, self.axis))
+        dtype = x.dtype if zero is None or zero.dtype != float32 else float32
+        if self.block_size:
+            return Result(float32, x.shape, equal=self._check_blocks(x, dtype, scale, zero))
+        return Result(float32, x.shape, equal=_check_scale("DequantizeLinear", x, dtype, scale, zero, self.axis))
+
+    def _check_blocks(self, x: Value, dtype: DType, scale: Value, zero: Value | None) -> Pairs:
+        if scale.dtype != float32 or (zero is not None and zero.dtype != dtype):
+            raise DTypeError(
+                f"DequantizeLinear needs scales of f32 and zero points of {dtype}, not {scale} and {zero}."
+            )
+        axis, pairs = normal_axis(self.axis, x.rank), NO_PAIRS
+        wanted = (*x.shape[:axis], ceil_div(x.shape[axis], self.block_size), *x.shape[axis + 1 :])
+        for value in (scale, zero):
+            if value is not None and value.rank != x.rank:
+                raise ShapeError(f"Blocks of {x} have scales of as many axes, not {value}.")
+            for given, expected in zip(value.shape if value is not None else (), wanted, strict=False):
+                pairs += agree(given, expected, f"DequantizeLinear: {value} for blocks of {self.block_size} of {x}")[1]
+        return pairs
 
     def reference(self, x: Numbers, scale: Numbers, zero: Numbers | None = None) -> Numbers:
-        numbers = x.astype(np.int64)
+        numbers: Numbers = x.astype(np.int64)
         if zero is not None:
-            numbers = numbers - _along(zero, x.ndim, self.axis).astype(np.int64)
+            points = self._spread(zero, x)
+            numbers = numbers - (points if zero.dtype == np.float32 else points.astype(np.int64))
         with np.errstate(all="ignore"):
-            return np.asarray(numbers.astype(np.float32) * _along(scale, x.ndim, self.axis))
+            return np.asarray(numbers.astype(np.float32) * self._spread(scale, x))
+
+    def _spread(self, values: Numbers, x: Numbers) -> Numbers:
+        """Scales or zero points so that they broadcast over x."""
+        if not self.block_size:
+            return _along(values, x.ndim, self.axis)
+        axis = normal_axis(self.axis, x.ndim)
+        each: Numbers = np.repeat(values, self.block_size, axis=axis)
+        return np.take(each, range(x.shape[axis]), axis=axis)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        def number(block: Block, x: Expr, scale: Expr, *zero: Expr) -> Expr:
-            return Cast(x - zero[0] if zero else x, F32) * scale
+        is_float = len(inputs) > 2 and inputs[2] is not None and inputs[2].dtype == float32
 
-        _lower(self.axis, number, (I32, F32, I32), lowering, inputs, outputs[0])
+        def number(block: Block, x: Expr, scale: Expr, *zero: Expr) -> Expr:
+            if not is_float:
+                return Cast(x - zero[0] if zero else x, F32) * scale
+            return (Cast(x, F32) - zero[0]) * scale
+
+        types = (I32, F32, F32 if is_float else I32)
+        _lower(self.axis, number, types, lowering, inputs, outputs[0], block_size=self.block_size)
 
 
 @op("QuantizeLinear")
@@ -95,15 +128,33 @@ def _lower(
     lowering: Lowering,
     inputs: tuple[Value | None, ...],
     y: Value,
+    *,
+    block_size: int = 0,
 ) -> None:
     """One elementwise step, scale and zero point repeated along the other axes."""
     given = [value for value in inputs if value is not None]
     for value in (*given, y):
         checked(value.dtype)
     function = functions.scalar_function(number, *types[: len(given)])
-    strides = [dense_strides(y.shape), *(_along_strides(value, y.shape, axis) for value in given[1:])]
-    path = collapse(y.shape, [*strides, dense_strides(y.shape)])
+    if block_size:
+        sizes, apart = _blocks_apart(y.shape, normal_axis(axis, y.rank), block_size)
+        strides = [dense_strides(sizes), *(broadcast_strides(apart, sizes) for _ in given[1:])]
+    else:
+        sizes = y.shape
+        strides = [dense_strides(sizes), *(_along_strides(value, sizes, axis) for value in given[1:])]
+    path = collapse(sizes, [*strides, dense_strides(sizes)])
     compute_step(lowering, function, [lowering.place(value) for value in given], lowering.place(y), path)
+
+
+def _blocks_apart(shape: Shape, axis: int, block_size: int) -> tuple[Shape, Shape]:
+    """A shape with blocks along an axis as an axis of their own, and the same for one number each."""
+    size = shape[axis]
+    if not isinstance(size, int) or size % block_size:
+        raise UnsupportedOpError(
+            f"There is a kernel for whole blocks of {block_size}, not for {shape_text(shape)}. Use backend='reference'."
+        )
+    before, after = (*shape[:axis], size // block_size), shape[axis + 1 :]
+    return (*before, block_size, *after), (*before, 1, *after)
 
 
 def _along_strides(value: Value, shape: Shape, axis: int) -> Shape:

@@ -84,9 +84,9 @@ def _float_weights(editor: Editor, node: Node) -> Value | None:
 
 
 def dequantized(editor: Editor, value: Value | None) -> Node | None:
-    """The DequantizeLinear of bytes that makes a value."""
+    """The DequantizeLinear of bytes that makes a value, with scales of channels at most."""
     node = editor.producer(value)
-    if node is None or node.op != "DequantizeLinear" or node.inputs[0] is None:
+    if node is None or node.op != "DequantizeLinear" or node.inputs[0] is None or node.attributes.get("block_size"):
         return None
     return node if node.inputs[0].dtype.name in BYTES else None
 

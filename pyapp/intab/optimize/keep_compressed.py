@@ -1,12 +1,15 @@
 """Weights that a file stores as bytes stay bytes in memory."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from intab.dtypes import float32, int8, uint8
+from intab.dtypes import float32, uint8
+from intab.graph.derived import Unpacked, unpacked
 from intab.graph.dims import product
 from intab.graph.ir import Constant, Graph, Node, Value, consumers
+from intab.ops.compressed_matmul import has_four_bits
 from intab.ops.registry import operator_of_node
 from intab.optimize.constants import derive, reshaped
 from intab.optimize.editor import Editor, peephole
@@ -53,61 +56,84 @@ def _without_zero(editor: Editor, node: Node) -> Value | None:
     numbers, middle = editor.constant(stored), editor.constant(zero)
     if numbers is None or middle is None or stored is None:
         return None
-    if not np.any(middle.numpy()):
+    points = middle.numpy()
+    if not np.any(points):
         return editor.again(node, stored, scale, like=node)
-    if stored.dtype != uint8 or not np.all(middle.numpy() == MIDDLE):
+    lowest = MIDDLE // 16 if has_four_bits(numbers) else MIDDLE
+    if stored.dtype != uint8 or not np.all(points == lowest):
         return None
-    signed = derive(lambda q: (q ^ np.uint8(MIDDLE)).view(np.int8), int8, numbers.shape, stored.name, numbers)
-    return editor.again(node, editor.add_constant(signed, stored.name), scale, like=node)
+    return editor.again(node, editor.add_constant(_signed(numbers, lowest), stored.name), scale, like=node)
+
+
+def _signed(numbers: Constant, middle: int) -> Constant:
+    """Unsigned bytes, or numbers of four bits, less their middle."""
+    rule = numbers.storage
+    if isinstance(rule, Unpacked) and not rule.middle and rule.shape == numbers.shape:
+        return unpacked(replace(rule, middle=middle))
+    return unpacked(Unpacked(numbers, numbers.shape, 8, middle=middle))
 
 
 def _gather(editor: Editor, node: Node) -> Value | None:
     table, indices = node.inputs
     producer = editor.producer(table)
-    if producer is None or producer.op != "DequantizeLinear" or len(producer.inputs) != 2 or indices is None:
+    if producer is None or producer.op != "DequantizeLinear" or indices is None:
         return None
-    stored, scale = producer.inputs
+    stored, scale, zero = (*producer.inputs, None)[:3]
     axis, along = node.attributes["axis"], producer.attributes["axis"]
     if stored is None or scale is None or not isinstance(axis, int) or not isinstance(along, int):
         return None
-    by_row = bool(scale.rank) and along == axis
-    if by_row and axis != 0:
+    blocks = producer.attributes.get("block_size", 0)
+    by_row = bool(scale.rank) and (bool(blocks) or along == axis)
+    if (by_row and axis != 0) or (blocks and along == 0):
         return None
     rows = editor.emit("Gather", stored, indices, like=node, axis=axis)
-    if by_row:
-        count = product(indices.shape)
-        factors = editor.emit("Gather", scale, indices, like=node, axis=0)
-        flat = editor.emit("Reshape", rows, like=node, shape=(count, *stored.shape[1:]))
-        row_scale = editor.emit("Reshape", factors, like=node, shape=(count,))
-        numbers = editor.emit("DequantizeLinear", flat, row_scale, like=node, axis=0)
-        return editor.emit("Reshape", numbers, like=node, shape=node.output.shape)
-    moved = along + indices.rank - 1 if along > axis else along
-    return editor.emit("DequantizeLinear", rows, scale, like=node, axis=moved)
+    if not by_row:
+        moved = along + indices.rank - 1 if along > axis else along
+        return editor.again(producer, rows, scale, *([zero] if zero else []), like=node, axis=moved)
+    count = product(indices.shape)
+    flat = editor.emit("Reshape", rows, like=node, shape=(count, *stored.shape[1:]))
+    given = [scale, zero] if zero is not None else [scale]
+    taken = [editor.emit("Gather", value, indices, like=node, axis=0) for value in given]
+    sides = [
+        editor.emit("Reshape", side, like=node, shape=(count, *value.shape[1:]))
+        for side, value in zip(taken, given, strict=True)
+    ]
+    numbers = editor.again(producer, flat, *sides, like=node, axis=along)
+    return editor.emit("Reshape", numbers, like=node, shape=node.output.shape)
 
 
 def _matmul(editor: Editor, node: Node) -> Value | None:
-    a, right, *others = node.inputs
+    a, right, bias, *extra = (*node.inputs, None)[: max(3, len(node.inputs))]
     producer = editor.producer(right)
-    if producer is None or a is None or editor.constant(producer.inputs[0]) is None:
+    if producer is None or a is None or any(v is not None and editor.constant(v) is None for v in producer.inputs):
         return None
-    if not _fits(producer, node, transposed=False) or any(editor.constant(v) is None for v in producer.inputs[1:]):
+    if not _fits(producer, node, transposed=False):
         return None
-    stored, scale = producer.inputs
-    attributes = {"transpose_b": bool(node.attributes.get("transpose_b")), "epilogue": node.attributes.get("epilogue")}
+    stored, scale, zero = (*producer.inputs, None)[:3]
+    others = [zero, bias, *extra]
+    while others and others[-1] is None:
+        others.pop()
+    attributes = {
+        "transpose_b": bool(node.attributes.get("transpose_b")),
+        "block_size": producer.attributes.get("block_size", 0),
+        "epilogue": node.attributes.get("epilogue"),
+    }
     return editor.emit("CompressedMatMul", a, stored, scale, *others, like=node, **attributes)
 
 
 def _fits(made: Node, reader: Node, *, transposed: bool) -> bool:
     """Can a MatMul take what a DequantizeLinear makes, or its transpose, as bytes on its right side?"""
-    if reader.op != "MatMul" or made.op != "DequantizeLinear" or len(made.inputs) != 2:
+    if reader.op != "MatMul" or made.op != "DequantizeLinear":
         return False
-    (stored, scale), (a, right) = made.inputs, reader.inputs[:2]
+    (stored, scale), (a, right) = made.inputs[:2], reader.inputs[:2]
     if stored is None or scale is None or a is None or right is None or a is right:
         return False
     if stored.dtype.name not in ("i8", "u8") or stored.rank != 2 or right.rank != 2 or a.rank < 2:
         return False
-    columns = 1 if bool(reader.attributes.get("transpose_b")) == transposed else 0
-    return not reader.attributes.get("transpose_a") and (not scale.rank or made.attributes["axis"] == columns)
+    turned = bool(reader.attributes.get("transpose_b")) != transposed
+    depth, columns = (1, 0) if turned else (0, 1)
+    along = depth if made.attributes.get("block_size") else columns
+    return not reader.attributes.get("transpose_a") and (not scale.rank or made.attributes["axis"] == along)
 
 
 def _expand(graph: Graph, _target: Target) -> Graph:
@@ -151,10 +177,10 @@ RECOGNISE_DEQUANTIZED = peephole(
     "recognise_dequantized", {"Mul": [_scaled_cast], "Gather": [_gather], "DequantizeLinear": [_without_zero]}
 )
 """mul(cast(bytes), scale)              ->   dequantize(bytes, scale)
-dequantize(bytes, scale, 0)           ->   dequantize(bytes, scale), and bytes - 128 for a zero point of 128
+dequantize(bytes, scale, 0)           ->   dequantize(bytes, scale), and bytes - 128 for a zero of 128 (four bits: 8)
 gather(dequantize(bytes, scale), i)   ->   dequantize(gather(bytes, i), scale), or with gather(scale, i)
 
-For constants, and scales that are one number or lie along one axis. Exact.
+For constants, and scales that are one number or lie along one axis, or one for each block of a row. Exact.
 """
 
 EXPAND_DEQUANTIZED = Pass("expand_dequantized", _expand)
@@ -165,8 +191,8 @@ packed, not in every run. Those that only matrix products read stay. Exact.
 """
 
 COMPRESS_MATMUL = peephole("compress_matmul", {"MatMul": [_matmul]})
-"""matmul(a, dequantize(bytes, scale), bias)   ->   compressed_matmul(a, bytes, scale, bias)
+"""matmul(a, dequantize(bytes, scale, zero), bias)   ->   compressed_matmul(a, bytes, scale, zero, bias)
 
-For a constant matrix with one scale, or one a column, and no zero point. After fusion, so that the epilogue comes
-along. Exact: each weight becomes the same float, in the kernel.
+For a constant matrix with one scale, one a column, or one for each block of a column's depths. After fusion, so that
+the epilogue comes along. Exact: each weight becomes the same float, in the kernel.
 """

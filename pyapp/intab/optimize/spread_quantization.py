@@ -13,6 +13,8 @@ from intab.optimize.editor import Editor, peephole
 
 def _dequantize(editor: Editor, node: Node) -> Value | None:
     x = node.inputs[0]
+    if node.attributes.get("block_size"):
+        return None
     rounded = editor.single(x, "Quantize")
     if rounded is not None and editor.uses(node.output) == 1 and _same_levels(editor, rounded.inputs[1:], node):
         return editor.emit("FakeQuantize", *rounded.inputs, like=node, to=rounded.output.dtype)

@@ -4,13 +4,14 @@
 [dtype, shape, ["transposed", perm], constant]
 [dtype, shape, ["scaled", axis], constant, factor]
 [dtype, shape, ["widened", null], constant]
+[dtype, shape, ["unpacked", [shape, bits, width, signed, middle]], constant]
 """
 
 from dataclasses import dataclass
 from typing import Any
 
 from intab.dtypes import DTYPES
-from intab.graph.derived import Rule, Scaled, Transposed, Widened
+from intab.graph.derived import Rule, Scaled, Transposed, Unpacked, Widened
 from intab.graph.ir import Constant
 from intab.graph.storage import MemoryStorage, Storage
 
@@ -32,6 +33,9 @@ class ConstantWriter:
             return [dtype, shape, ["scaled", rule.axis], self.row(rule.source), self.row(rule.factor)]
         if isinstance(rule, Widened) and rule.nbytes == constant.nbytes:
             return [dtype, shape, ["widened", None], self.row(rule.source)]
+        if isinstance(rule, Unpacked) and rule.nbytes == constant.nbytes:
+            how = [rule.shape, rule.bits, rule.width, rule.signed, rule.middle]
+            return [dtype, shape, ["unpacked", how], self.row(rule.source)]
         if rule is self.model:
             return [dtype, shape, constant.offset, constant.nbytes]
         self.blobs.append(bytes(rule.read(constant.offset, constant.nbytes)))
@@ -59,4 +63,7 @@ class ConstantReader:
 def _rule(kind: str, how: Row, sources: list[Constant]) -> Rule:
     if kind == "transposed":
         return Transposed(sources[0], tuple(how))
+    if kind == "unpacked":
+        shape, bits, width, signed, middle = how
+        return Unpacked(sources[0], tuple(shape), bits, width, signed, middle)
     return Scaled(sources[0], sources[1], how) if kind == "scaled" else Widened(sources[0])

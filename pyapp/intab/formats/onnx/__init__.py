@@ -1,6 +1,7 @@
 """ONNX files: wire format, records, tensors, and importers by family of operators."""
 
 from intab.formats.onnx import (
+    block_weights,
     constants,
     conv,
     elementwise,
@@ -23,6 +24,7 @@ from intab.formats.onnx.model import read_onnx
 
 # Importing a family registers its importers.
 FAMILIES = (
+    block_weights,
     constants,
     conv,
     elementwise,

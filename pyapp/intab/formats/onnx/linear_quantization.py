@@ -10,10 +10,15 @@ from intab.graph.ir import Value
 @onnx_op("DequantizeLinear", since=10)
 @onnx_op("DequantizeLinear", since=1, domain="com.microsoft")
 def dequantize_linear(call: Call, x: Value, scale: Value, zero: Value | None = None) -> Value:
-    axis = _axis(call, x, scale)
-    _refuse_blocks(call)
+    block_size = call.integer("block_size", 0)
+    if block_size < 0:
+        raise call.malformed(f"attribute 'block_size' is {block_size}, but 0 or more is expected")
     if call.has("output_dtype") and call.integer("output_dtype") not in (0, 1):
         raise call.unsupported("attribute 'output_dtype' asks for something other than float32")
+    if block_size and scale.rank > 1:
+        axis = call.axis(call.integer("axis", 1), x.rank)
+        return call.result("DequantizeLinear", x, scale, zero, axis=axis, block_size=block_size)
+    axis = _axis(call, x, scale)
     return call.result("DequantizeLinear", x, _scale(call, scale), _scale(call, zero), axis=axis)
 
 

@@ -14,6 +14,7 @@ from intab.formats.onnx.limits import MOST_AXES
 from intab.formats.onnx.schema import Piece, TensorRecord
 from intab.formats.onnx.varints import VarintStorage
 from intab.formats.onnx.wire import Span, WireReader
+from intab.graph.derived import Unpacked, unpacked
 from intab.graph.ir import Constant
 from intab.graph.storage import MemoryStorage, Storage
 
@@ -34,6 +35,8 @@ DATA_TYPES: dict[int, DType] = {
     12: dtypes.uint32,
     13: dtypes.uint64,
 }
+# Two numbers to a byte, for constants only: in graphs they are a byte each, made when somebody reads them.
+FOUR_BITS: dict[int, DType] = {21: dtypes.uint8, 22: dtypes.int8}
 _OTHER_DATA_TYPES = {
     8: "string",
     14: "complex64",
@@ -82,9 +85,11 @@ class TensorReader:
     def constant(self, tensor: TensorRecord, name: str = "") -> Constant:
         """The constant of a tensor. Raises ModelFormatError or DTypeError when it makes no sense."""
         where = f"{self._reader.storage.name}: tensor {(name or tensor.name)!r}"
-        dtype = dtype_of_data_type(tensor.data_type, where)
+        dtype = FOUR_BITS.get(tensor.data_type) or dtype_of_data_type(tensor.data_type, where)
         shape = _shape(tensor, dtype, where)
         count = prod(shape)
+        if tensor.data_type in FOUR_BITS:
+            return unpacked(Unpacked(self._bytes(tensor, -(-count // 2), where), shape, 4, signed=dtype == dtypes.int8))
         storage, start, nbytes = self._place(tensor, dtype, count, where)
         if nbytes != count * dtype.itemsize:
             raise _damaged(
@@ -92,6 +97,13 @@ class TensorReader:
                 f"a {dtype} tensor of shape {list(shape)} takes {count * dtype.itemsize} bytes, but {nbytes} are given",
             )
         return Constant(dtype, shape, storage, start, nbytes)
+
+    def _bytes(self, tensor: TensorRecord, nbytes: int, where: str) -> Constant:
+        """The bytes that numbers of four bits lie in."""
+        storage, start, given_nbytes = self._place(tensor, dtypes.uint8, nbytes, where)
+        if given_nbytes != nbytes:
+            raise _damaged(where, f"its numbers of four bits take {nbytes} bytes, but {given_nbytes} are given")
+        return Constant(dtypes.uint8, (nbytes,), storage, start, nbytes)
 
     def _place(self, tensor: TensorRecord, dtype: DType, count: int, where: str) -> tuple[Storage, int, int]:
         """Storage, offset and length of a tensor's numbers."""
