@@ -270,6 +270,17 @@ CUMULATIVE = [
         ("i32", {"axis": 0, "exclusive": True}, whole(3, 9), ROWS),
     )
 ]
+TOP = [
+    OpCase(f"TopK-{name}", "TopK", attributes, [x], axes)
+    for name, attributes, x, axes in (
+        ("last", {"axis": -1, "count": 4}, floats(3, 11), ROWS),
+        ("all", {"axis": 1, "count": 9}, floats(2, 9), ROWS),
+        ("smallest", {"axis": 1, "count": 3, "largest": False}, floats(2, 7, 5), {(0, 0): "N", (0, 2): "W"}),
+        ("ties", {"axis": 0, "count": 5}, np.round(floats(20, 3)), {(0, 0): "T"}),
+        ("i64", {"axis": 1, "count": 4}, whole(2, 9, dtype="int64"), ROWS),
+        ("i32", {"axis": 0, "count": 1, "largest": False}, whole(9, 2), {(0, 1): "W"}),
+    )
+]
 NORM = [
     OpCase("Softmax-last", "Softmax", {"axis": -1}, [floats(2, 3, 9) * 5], SEQUENCE, tolerance=1e-5),
     OpCase("Softmax-middle", "Softmax", {"axis": 1}, [floats(2, 3, 4)], {(0, 0): "N", (0, 2): "W"}, tolerance=1e-5),
@@ -325,6 +336,7 @@ OP_CASES: list[OpCase] = [
     *WINDOW_CASES,
     *MOVE,
     *CUMULATIVE,
+    *TOP,
     *NORM,
     *RECURRENT_CASES,
     *COMPRESSED_CASES,

@@ -347,7 +347,17 @@ def _range(export: Export, node: Node) -> str:
     return export.node("Range", *(export.constant(np.array(n, dtype)) for n in (start, start + count * step, step)))
 
 
-FORMS_OF_MANY: dict[str, Callable[[Export, Node], list[str]]] = dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent)
+def _top(export: Export, node: Node) -> list[str]:
+    attributes = plain(node)
+    count, largest = export.whole([attributes["count"]]), int(attributes.get("largest", True))
+    names = (*export.inputs_of(node), count)
+    return export.node_of_many("TopK", *names, count=2, axis=attributes["axis"], largest=largest)
+
+
+FORMS_OF_MANY: dict[str, Callable[[Export, Node], list[str]]] = {
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), _recurrent),
+    "TopK": _top,
+}
 
 FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Minimum": _renamed("Min"),

@@ -24,6 +24,7 @@ from intab.ops import (
     reduce,
     resize,
     running,
+    top,
 )
 
 __all__ = [
@@ -50,4 +51,5 @@ __all__ = [
     "reduce",
     "resize",
     "running",
+    "top",
 ]
