@@ -13,12 +13,13 @@ from intab.program import Binder, build
 from intab.program.ir import ARENA
 from intab.program.memory import Lifetime, largest_live_set
 from intab.target import WASM_SIMD
+from tests.conftest import MODELS
 
 MOST = 1.10
 LIGHT = Path(onnx.backend.test.__file__).parent / "data" / "light"
 
 
-def assert_near_the_bound(model: Path, *cases: tuple[int, ...]) -> None:
+def assert_near_the_bound(model: Path, *cases: tuple[int, ...], least: int = 50) -> None:
     """Bind the model to sizes of its symbols, in the order of their names."""
     graph = optimize(formats.read(MemoryStorage(model.name, model.read_bytes())), target=WASM_SIMD)
     program = build(graph, WASM_SIMD)
@@ -30,7 +31,7 @@ def assert_near_the_bound(model: Path, *cases: tuple[int, ...]) -> None:
             for buffer, nbytes in zip(program.buffers, plan.buffer_nbytes, strict=True)
             if buffer.region == ARENA
         ]
-        assert len(lives) > 50
+        assert len(lives) > least
         assert plan.region_nbytes[ARENA] <= MOST * largest_live_set(lives), sizes
 
 
@@ -44,6 +45,18 @@ def assert_near_the_bound(model: Path, *cases: tuple[int, ...]) -> None:
 )
 def test_the_ocr_models(ocr_models: Mapping[str, Path], name: str, cases: list[tuple[int, ...]]) -> None:
     assert_near_the_bound(ocr_models[name], *cases)
+
+
+@pytest.mark.parametrize(
+    "name, cases, least",
+    [
+        ("minilm", [(1, 128), (4, 17)], 50),
+        ("silero", [(31,), (1,)], 10),
+        ("magika", [(1,), (5,)], 10),
+    ],
+)
+def test_models_of_words_sound_and_bytes(name: str, cases: list[tuple[int, ...]], least: int) -> None:
+    assert_near_the_bound(MODELS / "tests" / f"{name}.onnx", *cases, least=least)
 
 
 @pytest.mark.parametrize("name", ["light_resnet50", "light_shufflenet", "light_densenet121"])

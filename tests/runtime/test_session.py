@@ -1,7 +1,9 @@
 """Sessions: what goes in, what comes out, what is refused, and what is given back."""
 
 import asyncio
+import gc
 from collections.abc import Iterator
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -10,9 +12,10 @@ from intab.backends.wasm.desktop import WasmtimeMachine
 from intab.backends.wasm.pool import Pool
 from intab.dtypes import DTYPES
 from intab.errors import Cancelled, DTypeError, FeedError, IntabError, ShapeError
+from intab.graph.storage import MemoryStorage
 from intab.runtime import Session, load
 from tests.agreement import assert_agree
-from tests.runtime.models import WEIGHT, added
+from tests.runtime.models import WEIGHT, added, wide
 from tests.runtime.pools import on
 
 BACKENDS = ["reference", pytest.param("wasm", marks=pytest.mark.wasmtime)]
@@ -30,6 +33,25 @@ def feeds(rows: int = 2, other_rows: int | None = None) -> dict[str, np.ndarray]
     random = np.random.default_rng(3)
     x, y = random.standard_normal((rows, 4)), random.standard_normal((other_rows or rows, 3))
     return {"x": x.astype(np.float32), "y": y.astype(np.float32)}
+
+
+class Watched(MemoryStorage):
+    """Bytes of which can be told whether somebody still holds them."""
+
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.wasmtime
+def test_the_bytes_of_a_model_go_once_it_is_loaded() -> None:
+    source = Watched("watched", wide())
+    held = ref(source)
+    session = asyncio.run(load(source, backend="wasm"))
+    del source
+    gc.collect()
+    assert held() is None
+    (y,) = session.run_sync({"x": np.ones((2, 1), np.float32)}).values()
+    assert y.shape == (2, 1)
+    session.dispose()
 
 
 def expected(given: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ them, `graph.verify` states what a well-formed graph is.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Union
 
@@ -129,6 +129,10 @@ class Graph:
     output_names: tuple[str, ...] = ()
     equalities: tuple[Equality, ...] = ()
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+    def signature(self) -> "Graph":
+        """What a caller needs to know: the graph without its nodes and numbers, which hold the model's bytes."""
+        return replace(self, nodes=(), constants={}, constant_values=())
 
     def constant_of(self, value: Value | None) -> Constant | None:
         """The constant that a value is, or None."""

@@ -118,7 +118,8 @@ class Segment:
 class Program:
     """A compiled model for one target, for all sizes. `dims[0]` is 0.
 
-    `kernels` are empty when the program comes from a store, with its module; `kernel_names` are always there.
+    `kernels` are empty when the program comes from a store, with its module, and they and the weights once it is on a
+    device; `kernel_names` are always there.
     """
 
     name: str

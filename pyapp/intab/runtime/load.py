@@ -59,11 +59,15 @@ async def load(
     if ready.executable.threads < choice.threads:
         choice = choice.noted("the compute workers are not ready, so that runs begin on one thread")
 
-    async def specialise(sizes: Mapping[str, int]) -> Executable:
-        again = await open_source(source)
-        return (await _make_ready(again, source, choice, no_progress, programs, sizes)).executable
+    # Only a model whose sizes were taken for equal may be compiled again: only then is the source held on to, which
+    # may be all of the model's bytes.
+    again = source if ready.graph.equalities else b""
 
-    return Session(ready.graph, ready.executable, choice=choice, times=times, specialise=specialise)
+    async def specialise(sizes: Mapping[str, int]) -> Executable:
+        storage = await open_source(again)
+        return (await _make_ready(storage, again, choice, no_progress, programs, sizes)).executable
+
+    return Session(ready.graph.signature(), ready.executable, choice=choice, times=times, specialise=specialise)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,6 +5,7 @@ Between runs at the same sizes nothing is allocated and nothing but feeds and fe
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from statistics import median
 
@@ -19,7 +20,7 @@ from intab.errors import IntabError, OutOfMemoryError
 from intab.graph.ir import Array
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.program.bind import Binder, Plan
-from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program, Reading
+from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program, Reading, Weight
 
 # Plans kept for sizes seen before. A plan of 300 steps is about 30 KB.
 PLANS_KEPT = 16
@@ -33,6 +34,8 @@ class WasmExecutable:
     backend = "wasm"
 
     def __init__(self, program: Program, pool: Pool, module: bytes, instance: Instance) -> None:
+        # Numbers and kernels go into the device's memory; here they would keep the model's bytes from going.
+        program = replace(program, weights=(), kernels=())
         self.program = program
         self._pool = pool
         self._instance = instance
@@ -122,14 +125,16 @@ class WasmExecutable:
         self._shares.clear()
         self._paces.clear()
 
-    def write_weights(self, packing: Instance, progress: Callable[[float, float], None]) -> None:
+    def write_weights(
+        self, weights: Sequence[Weight], packing: Instance, progress: Callable[[float, float], None]
+    ) -> None:
         """Pack the weights one by one into their region; `progress` hears the bytes done and in all."""
         offsets, nbytes = self._binder.fixed_places(WEIGHTS)
         self._make_room(WEIGHTS, nbytes)
         _, region = self.weight_places()
-        packer = Packer(self._pool, packing, self.program)
+        packer = Packer(self._pool, packing, self.program.name, weights)
         try:
-            for weight in self.program.weights:
+            for weight in weights:
                 packer.write(weight, region.address + offsets[weight.buffer])
                 progress(offsets[weight.buffer], nbytes)
             packer.finish()
@@ -261,7 +266,7 @@ async def prepare(
     holder: WasmExecutable | Instance = instance
     try:
         holder = executable = WasmExecutable(program, pool, module, instance)
-        executable.write_weights(packing, progress)
+        executable.write_weights(program.weights, packing, progress)
     except BaseException:
         holder.dispose()
         raise

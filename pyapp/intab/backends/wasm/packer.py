@@ -6,6 +6,7 @@ numpy does.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from intab.kernels.families.pack_panels import pack_panels_of
 from intab.kernels.families.register_tile import TILE_COLUMNS
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.ops.panels import IN_ORDER, Panels
-from intab.program.ir import Program, Weight
+from intab.program.ir import Weight
 
 # A step costs about as much as numpy takes for so many bytes.
 LEAST_NBYTES = 16 << 10
@@ -94,18 +95,21 @@ class _Step:
 class Packer:
     """Writes the weights of one program: `write` each, then `finish`; `dispose` in any case."""
 
-    def __init__(self, pool: Pool, instance: Instance, program: Program) -> None:
-        """`instance` is the pool's `packing_instance`. Raises OutOfMemoryError when there is no room to work in."""
+    def __init__(self, pool: Pool, instance: Instance, name: str, weights: Sequence[Weight]) -> None:
+        """`instance` is the pool's `packing_instance`, `name` the model's.
+
+        Raises OutOfMemoryError when there is no room to work in.
+        """
         self._memory = pool.machine.memory
         self._pool = pool
         self._instance = instance
-        self._works = {weight.buffer: work for weight in program.weights if (work := _work(weight)) is not None}
+        self._works = {weight.buffer: work for weight in weights if (work := _work(weight)) is not None}
         works = self._works.values()
         wanted = min(STAGING_NBYTES, sum(work.whole_nbytes for work in works))
         self._capacity = max([wanted, *(work.least_nbytes for work in works)])
         self._staging: Region | None = None
         if self._works:
-            self._staging = pool.allocate(TABLE_NBYTES + self._capacity, f"{program.name}: room to pack its weights")
+            self._staging = pool.allocate(TABLE_NBYTES + self._capacity, f"{name}: room to pack its weights")
         self._filled_nbytes = 0
         self._steps: list[_Step] = []
 
