@@ -3,8 +3,8 @@
 Greedy, as in Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference" (2020): one buffer
 after the other, each at the lowest place where it overlaps no placed buffer that is alive with it. No one order
 is the best for all graphs, so several are tried: size times lifetime keeps long-lived buffers from standing in
-the middle (the OCR detector, exactly the lower bound where size alone takes a quarter more), size suits others. Where none comes near the bound, buffers that others left no
-room for are placed first.
+the middle (the OCR detector, exactly the lower bound where size alone takes a quarter more), size suits others.
+Where none comes near the bound, buffers that others left no room for are placed first.
 """
 
 from collections import defaultdict
