@@ -197,11 +197,22 @@ RESIZE = [
     ),
     resize("one-axis", sizes=(2, 7, 13, 5), mode="linear", coordinates="asymmetric"),
     resize("same", sizes=(2, 7, 8, 5), mode="linear", coordinates="half_pixel"),
-    resize("cubic", floats(1, 1, 5, 6), kernel=False, sizes=(1, 1, 9, 4), mode="cubic", coordinates="half_pixel"),
+    *(
+        resize(f"cubic-{c}", floats(2, 3, 5, 6), sizes=(2, 3, 9, 4), mode="cubic", coordinates=c)
+        for c in TRANSFORMS[:4]
+    ),
+    resize("cubic-one-axis", floats(2, 3, 5, 6), sizes=(2, 3, 11, 6), mode="cubic", coordinates="half_pixel"),
+    resize(
+        "cubic-scales",
+        floats(2, 3, 5, 6),
+        sizes=(2, 3, 8, 10),
+        scales=(1.0, 1.0, 1.65, 1.75),
+        mode="cubic",
+        coordinates="half_pixel",
+    ),
     resize(
         "cubic-inside",
         floats(1, 1, 5, 6),
-        kernel=False,
         sizes=(1, 1, 9, 4),
         mode="cubic",
         coordinates="half_pixel",

@@ -96,8 +96,6 @@ class Resize:
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
-        if self.mode == "cubic":
-            raise UnsupportedOpError("Cubic resizing has no kernel. Use backend='reference'.")
         stages = self.stages(x.shape)
         if not stages:
             lowering.view(y, x)
@@ -123,11 +121,11 @@ class Resize:
         return x is not None and output.rank == 4 and self.stages(x.shape) == [(1, 2)]
 
     def stages(self, shape: Shape) -> list[tuple[int, ...]]:
-        """The axes that change, two at once where they are neighbours."""
+        """The axes that change, two at once where they are neighbours, unless resizing is cubic."""
         changed = [i for i, size in enumerate(shape) if size != self.sizes[i] or (self.scales and self.scales[i] != 1)]
         stages: list[tuple[int, ...]] = []
         for axis in changed:
-            if stages and stages[-1] == (axis - 1,):
+            if stages and stages[-1] == (axis - 1,) and self.mode != "cubic":
                 stages[-1] = (axis - 1, axis)
             else:
                 stages.append((axis,))
@@ -149,15 +147,24 @@ class Resize:
             scales = self.scales[first:end]
             words |= {"scale_y": scales[0], "scale_x": scales[1] if len(scales) > 1 else 1.0}
         given, lanes = bool(self.scales), lowering.target.lanes
-        if self.mode == "linear":
+        if self.mode == "cubic":
+            need_floats(source)
+            kernel = family.resize_cubic(
+                self.coordinates,
+                self.cubic_coefficient,
+                exclude_outside=self.exclude_outside,
+                given_scales=given,
+                lanes=lanes,
+            )
+        elif self.mode == "linear":
             need_floats(source)
             kernel = family.resize_linear(self.coordinates, given_scales=given, lanes=lanes)
         else:
             name = checked(source.dtype).name
             kernel = family.resize_nearest(name, self.coordinates, self.nearest, given_scales=given, lanes=lanes)
         out = (pictures, out_height, out_width, channels)
-        # Linear: the sum of two by two neighbours, each a multiply-add.
-        work = tensor_work((8 if self.mode == "linear" else 0, *out), (source, shape), (target, out))
+        # The sum of two by two, or of four neighbours, each a multiply-add.
+        work = tensor_work((0 if self.mode == "nearest" else 8, *out), (source, shape), (target, out))
         lowering.step(kernel, {"x": source, "y": target}, words, pictures * out_height, work=work)
 
 

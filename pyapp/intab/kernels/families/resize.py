@@ -81,6 +81,63 @@ def resize_linear(coordinates: str, *, given_scales: bool, lanes: int) -> Kernel
     return kernel.kernel()
 
 
+@cache
+def resize_cubic(
+    coordinates: str, coefficient: float, *, exclude_outside: bool, given_scales: bool, lanes: int
+) -> Kernel:
+    """Each line of y is the sum of four neighbouring lines of x by Keys' cubic weights with a coefficient; f32.
+
+    Lines are resized along the height only: out_width is width. With `exclude_outside` the weights of lines outside
+    the picture are 0, and what is left sums up to 1; otherwise the nearest line counts in their place. Buffers, words
+    and items as of `resize_nearest`.
+    """
+    kernel = KernelWriter("resize_cubic")
+    sizes = _Sizes(kernel, "f32", coordinates, given_scales)
+    with kernel.tile("line"):
+        picture = kernel.let("picture", kernel.item // sizes.out_height)
+        source = sizes.source_y(kernel, kernel.item % sizes.out_height)
+        below = kernel.let("below", Unary("floor", source))
+        first = kernel.let("first", Cast(below, I32))
+        weights = _cubic_weights(kernel, kernel.let("fraction", source - below), coefficient)
+        places: list[Expr] = [first + offset for offset in range(-1, 3)]
+        if exclude_outside:
+            zero = Const(0.0, F32)
+            inside = zip(places, weights, strict=True)
+            kept = [kernel.let("kept", Select(p.ge(0) & p.lt(sizes.height), w, zero)) for p, w in inside]
+            total = kernel.let("total", kept[0] + kept[1] + kept[2] + kept[3])
+            weights = [kernel.let("weight", weight / total) for weight in kept]
+        length = kernel.let("length", sizes.width * sizes.channels)
+        lines = [kernel.let("place", place.maximum(0).minimum(sizes.height - 1)) for place in places]
+        readings = [kernel.let("line", at("x", (picture * sizes.height + line) * length)) for line in lines]
+        writing = kernel.let("writing", at("y", sizes.line_of_result(kernel, picture)))
+
+        def body(width: int) -> None:
+            result: Expr = Const(0.0, F32.wide(width))
+            for reading, weight in zip(readings, weights, strict=True):
+                result = Fma(load("x", reading, F32.wide(width)), widened(weight, width), result)
+            kernel.store("y", writing, result)
+
+        stream(kernel, length, lanes_for(lanes, "f32"), [*readings, writing], body)
+    return kernel.kernel()
+
+
+def _cubic_weights(kernel: KernelWriter, fraction: Var, a: float) -> list[Var]:
+    """What the lines at -1, 0, 1 and 2 from the place below count for a place `fraction` behind it.
+
+    Source: Keys, IEEE Transactions on Acoustics, Speech and Signal Processing 29, 1981.
+    """
+
+    def near(distance: Var) -> Expr:
+        return (distance * (a + 2) - (a + 3)) * distance * distance + 1.0
+
+    def far(distance: Var) -> Expr:
+        return ((distance * a - 5 * a) * distance + 8 * a) * distance - 4 * a
+
+    rest = kernel.let("rest", Const(1.0, F32) - fraction)
+    distances = (kernel.let("far_before", fraction + 1.0), fraction, rest, kernel.let("far_behind", rest + 1.0))
+    return [kernel.let("weight", f(d)) for f, d in zip((far, near, near, far), distances, strict=True)]
+
+
 def _between(kernel: KernelWriter, first: Expr, second: Expr, fraction: Expr) -> Expr:
     start = kernel.let("start", first)
     return kernel.let("between", Fma(second - start, fraction, start))
