@@ -1,6 +1,7 @@
 """ONNX files: wire format, records, tensors, and importers by family of operators."""
 
 from intab.formats.onnx import (
+    attention,
     block_weights,
     constants,
     conv,
@@ -26,6 +27,7 @@ from intab.formats.onnx.model import read_onnx
 
 # Importing a family registers its importers.
 FAMILIES = (
+    attention,
     block_weights,
     constants,
     conv,
