@@ -121,6 +121,8 @@ def convolution(
     if deep is None:
         last = kernel.let("last_pixel", place_of(blocks.last_row - 1, counts, steps))
         _warm_lines(kernel, walk.places[0], last, taps_y, taps_x, run, tap_x_skip, tap_y_skip)
+    if not grouped:
+        tile.warm_panels(kernel, blocks, Const(0, I32), depth)
     rest_column = blocks.rest_column(kernel, LANES) if tiles.narrow else None
 
     def all_columns(first_row: Expr, pixels: list[list[Var]], group: Expr) -> None:

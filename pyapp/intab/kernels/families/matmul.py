@@ -73,6 +73,7 @@ def matmul(epilogue: Epilogue = PLAIN, tiles: Tiles = WHOLE_TILES) -> Kernel:
 
     if tiles.rows > 1:
         _warm_block(kernel, blocks, extras, a_start=a_start, a_row=a_row, depth=depth, starts=starts)
+        tile.warm_panels(kernel, blocks, b_start, depth)
 
     rest_row = blocks.rest_row(kernel, tiles.rest_rows) if tiles.rest_rows else None
     rest_column = blocks.rest_column(kernel, LANES) if tiles.narrow else None

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, load
+from intab.kernels.families.warm import warm
 from intab.kernels.ir import F32, I32, Const, Expr, Fma, Lane, Select, Splat, Var, Word
 from intab.kernels.scalar import ScalarFunction, inline
 
@@ -248,7 +249,7 @@ class Blocks:
     """
 
     def __init__(self, kernel: KernelWriter, rows: Expr, columns: Expr, *, tile_rows: int = TILE_ROWS) -> None:
-        self._rows, self._columns, self._tile_rows = rows, columns, tile_rows
+        self.rows, self._tile_rows = rows, tile_rows
         self.block_rows, self._block_columns = kernel.word("block_rows"), kernel.word("block_columns")
         down = kernel.let("blocks_down", (rows + self.block_rows - 1) // self.block_rows)
         across = kernel.let("blocks_across", (columns + self._block_columns - 1) // self._block_columns)
@@ -281,3 +282,12 @@ class Blocks:
 def _without_rest(block: Block, end: Expr, rest: Expr, most: int) -> Expr:
     left = block.let("left_over", rest)
     return block.let("whole_tiles", end - Select(left.le(most), left, Const(0, I32)))
+
+
+def warm_panels(kernel: KernelWriter, blocks: Blocks, start: Expr, depth: Expr) -> None:
+    """Bring a block's panels near, which start there, where it is the first to use them and has rows to make it worth
+    it: weights are seldom where they were a run ago."""
+    with kernel.when(blocks.first_row.equal(0) & blocks.rows.gt(2 * TILE_ROWS)):
+        panels = (blocks.column_count + (TILE_COLUMNS - 1)) // TILE_COLUMNS
+        length = panels * TILE_COLUMNS * depth
+        warm(kernel, "b", start + blocks.first_column * depth, rows=Const(1, I32), row_step=depth, length=length)
