@@ -330,3 +330,26 @@ def test_shape_arithmetic_over_symbols() -> None:
     assert not graph.equalities
     feeds = {"x": floats(2, 3, 4, 5)}
     assert_agree(run_model(model, feeds), expected_by_onnxruntime(with_output_types(model), feeds), 0)
+
+
+def test_gather_elements() -> None:
+    for axis in (0, 1, -1):
+        indices = whole(2, 3, 4, low=-2, high=2)
+        check("GatherElements", X, indices, opset=13, axis=axis)
+    check("GatherElements", X, whole(1, 3, 2, low=0, high=3), opset=13, axis=1, sizes="known")
+
+
+@pytest.mark.parametrize("reduction", ["none", "add", "mul", "max", "min"])
+def test_scatter(reduction: str) -> None:
+    updates = floats(2, 2, 4, seed=3)
+    indices = np.array([[[0, 1, 2, -1]] * 2] * 2) + np.array([[[0], [-1]]])
+    check("ScatterElements", X, indices, updates, opset=18, axis=1, reduction=reduction)
+    places = np.array([[0, 2], [1, -1]])
+    check("ScatterND", X, places, floats(2, 4, seed=4), opset=18, sizes="known", reduction=reduction)
+    check("ScatterND", X, np.array([[1]]), floats(1, 3, 4, seed=4), opset=11, sizes="known")
+
+
+def test_scatter_that_is_refused() -> None:
+    model, _ = node_model("ScatterElements", [X, whole(1, 3, 4), floats(1, 3, 4)], opset=13, axis=1)
+    with pytest.raises(UnsupportedOpError, match="it updates 1 of 2 elements along axis 0, not all"):
+        read_model(model)

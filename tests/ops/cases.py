@@ -281,6 +281,41 @@ TOP = [
         ("i32", {"axis": 0, "count": 1, "largest": False}, whole(9, 2), {(0, 1): "W"}),
     )
 ]
+SCATTER = [
+    OpCase(f"{op}-{name}", op, attributes, [x, *more])
+    for op, name, attributes, x, more in (
+        ("GatherElements", "last", {"axis": 1}, floats(3, 5), (whole(3, 4, low=-5, high=5, dtype="int64"),)),
+        ("GatherElements", "first", {"axis": 0}, whole(4, 2, 3), (whole(2, 2, 3, low=0, high=4),)),
+        *(
+            (
+                "ScatterElements",
+                f"{reduction}-{dtype}",
+                {"axis": 1, "reduction": reduction},
+                whole(2, 4, 3, dtype=dtype),
+                (
+                    np.stack([whole(3, 3, low=-4, high=4, dtype="int64", seed=s) for s in (1, 2)]),
+                    whole(2, 3, 3, dtype=dtype, seed=5),
+                ),
+            )
+            for reduction, dtype in (("add", "float32"), ("mul", "int64"), ("max", "float32"), ("min", "int32"))
+        ),
+        (
+            "ScatterElements",
+            "none",
+            {"axis": 0},
+            floats(4, 3),
+            (np.array([[3, 0, -4], [1, 1, 2]], np.int64), floats(2, 3, seed=2)),
+        ),
+        ("ScatterND", "rows", {}, floats(5, 3), (np.array([[4], [-5]], np.int64), floats(2, 3, seed=2))),
+        (
+            "ScatterND",
+            "added",
+            {"reduction": "add"},
+            floats(4, 3, 2),
+            (np.array([[[1, 2], [1, 2]], [[0, 0], [3, -1]]], np.int64), floats(2, 2, 2, seed=2)),
+        ),
+    )
+]
 NORM = [
     OpCase("Softmax-last", "Softmax", {"axis": -1}, [floats(2, 3, 9) * 5], SEQUENCE, tolerance=1e-5),
     OpCase("Softmax-middle", "Softmax", {"axis": 1}, [floats(2, 3, 4)], {(0, 0): "N", (0, 2): "W"}, tolerance=1e-5),
@@ -337,6 +372,7 @@ OP_CASES: list[OpCase] = [
     *MOVE,
     *CUMULATIVE,
     *TOP,
+    *SCATTER,
     *NORM,
     *RECURRENT_CASES,
     *COMPRESSED_CASES,

@@ -24,6 +24,7 @@ from intab.ops import (
     reduce,
     resize,
     running,
+    scatter,
     top,
 )
 
@@ -51,5 +52,6 @@ __all__ = [
     "reduce",
     "resize",
     "running",
+    "scatter",
     "top",
 ]

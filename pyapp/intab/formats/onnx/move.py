@@ -85,6 +85,33 @@ def gather_nd(call: Call, x: Value, indices: Value) -> Value:
     return call.result("GatherND", x, indices, batch_dims=call.integer("batch_dims", 0))
 
 
+@onnx_op("GatherElements", since=11)
+def gather_elements(call: Call, x: Value, indices: Value) -> Value:
+    """Along the other axes there may be fewer indices than elements: the first ones count."""
+    axis = call.axis(call.integer("axis", 0), x.rank)
+    if indices.rank != x.rank:
+        raise call.malformed(f"its indices have {indices.rank} axes where its input has {x.rank}")
+    sizes = tuple(x.shape[i] if i == axis else indices.shape[i] for i in range(x.rank))
+    if any(isinstance(size, int) and size != whole for size, whole in zip(sizes, x.shape, strict=True)):
+        x = call.part("Slice", x, starts=(0,) * x.rank, sizes=sizes, steps=(1,) * x.rank)
+    return call.result("GatherElements", x, indices, axis=axis)
+
+
+@onnx_op("ScatterElements", since=11)
+@onnx_op("Scatter", since=9)
+def scatter_elements(call: Call, x: Value, indices: Value, updates: Value) -> Value:
+    axis = call.axis(call.integer("axis", 0), x.rank)
+    for i, (size, count) in enumerate(zip(x.shape, indices.shape, strict=False)):
+        if i != axis and isinstance(size, int) and isinstance(count, int) and size != count:
+            raise call.unsupported(f"it updates {count} of {size} elements along axis {i}, not all")
+    return call.result("ScatterElements", x, indices, updates, axis=axis, reduction=call.text("reduction", "none"))
+
+
+@onnx_op("ScatterND", since=11)
+def scatter_nd(call: Call, x: Value, indices: Value, updates: Value) -> Value:
+    return call.result("ScatterND", x, indices, updates, reduction=call.text("reduction", "none"))
+
+
 @onnx_op("DepthToSpace", since=1)
 def depth_to_space(call: Call, x: Value) -> Value:
     """[N, b*b*C, H, W] -> [N, C, b*H, b*W]; "CRD" takes the channels as C*b*b"""
