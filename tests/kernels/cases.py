@@ -22,7 +22,7 @@ from tests.kernels.integer_cases import integer_convolutions, integer_matmuls, p
 from tests.kernels.operations import operations
 from tests.kernels.packing_cases import narrow_packings, packings
 from tests.kernels.row_cases import places_of_best, reductions, rows
-from tests.kernels.window_cases import matmuls, pools, resizes
+from tests.kernels.window_cases import matmuls, pools, resizes, right_sides
 from tests.kernels.winograd_cases import winograds
 
 
@@ -47,6 +47,7 @@ CASES: list[KernelCase] = [
         pools,
         resizes,
         matmuls,
+        right_sides,
         winograds,
         compressed_matmuls,
         packed_heads,

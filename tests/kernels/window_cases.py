@@ -138,3 +138,22 @@ def matmuls() -> Iterator[KernelCase]:
         wanted = np.maximum(a.astype(np.float64) @ b + bias, 0).astype(np.float32)
         name = f"matmul-{rows}x{depth}x{columns}-by-{tiles.rows}-{tiles.rest_rows}{'-narrow' * tiles.narrow}"
         yield case(name, kernel, inputs, words, items, wanted, tolerance=1e-5, output="out")
+
+
+def right_sides() -> Iterator[KernelCase]:
+    """Right sides known at run time: columns side by side, depths side by side, neither."""
+    for depth, columns in ((7, 19), (8, 16), (3, 5)):
+        b = normal(2, depth, columns)
+        wanted = np.stack([pack_panels(matrix) for matrix in b])
+        spread = np.zeros((2, depth, columns, 3), np.float32)
+        spread[..., 0] = b
+        for name, stored, row, column in (
+            ("lines", b, columns, 1),
+            ("turned", b.swapaxes(1, 2).copy(), 1, depth),
+            ("spread", spread, 3 * columns, 3),
+        ):
+            words = {"depth": depth, "columns": columns, "b_batch": stored[0].size, "b_row": row, "b_column": column}
+            words["out_batch"] = wanted[0].size
+            items = 2 * ceil_div(columns, 8)
+            name = f"pack-right-{depth}x{columns}-{name}"
+            yield case(name, matmul.pack_right(), {"b": stored}, words, items, wanted, output="out")

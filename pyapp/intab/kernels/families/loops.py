@@ -11,6 +11,7 @@ from intab.kernels.ir import (
     Const,
     Expr,
     Lane,
+    Pick,
     Splat,
     Type,
     Var,
@@ -121,3 +122,14 @@ def place(indices: Sequence[Expr], strides: Sequence[Word]) -> Expr:
     for index, stride in zip(indices, strides, strict=True):
         total = total + index * stride
     return total
+
+
+def turned(block: Block, lines: Sequence[Expr]) -> list[Expr]:
+    """Four vectors of four as a matrix, transposed: pairs of lines first, then pairs of these."""
+    first, second, third, fourth = lines
+    low, high = (0, 4, 1, 5), (2, 6, 3, 7)
+    pairs = [
+        [block.let("pairs", Pick(a, b, half)) for half in (low, high)] for a, b in ((first, second), (third, fourth))
+    ]
+    halves = (0, 1, 4, 5), (2, 3, 6, 7)
+    return [block.let("turned", Pick(pairs[0][i], pairs[1][i], half)) for i in (0, 1) for half in halves]

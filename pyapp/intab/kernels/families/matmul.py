@@ -4,7 +4,9 @@ from functools import cache
 
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families import register_tile as tile
+from intab.kernels.families.loops import turned
 from intab.kernels.families.register_tile import (
+    F32X4,
     LANES,
     PLAIN,
     TILE_COLUMNS,
@@ -15,7 +17,7 @@ from intab.kernels.families.register_tile import (
     Tiles,
 )
 from intab.kernels.families.warm import warm
-from intab.kernels.ir import F32, Const, Expr, Kernel, Select
+from intab.kernels.ir import F32, At, Const, Expr, Kernel, Select, Var
 
 
 @cache
@@ -134,10 +136,48 @@ def pack_right() -> Kernel:
     source = kernel.let("source", batch * b_batch)
     place = kernel.let("place", batch * out_batch + panel * depth * TILE_COLUMNS)
     first = kernel.let("first", panel * TILE_COLUMNS)
-    with kernel.tile("panel_copy"), kernel.loop("k", 0, depth) as k:
-        for c in range(TILE_COLUMNS):
-            inside = kernel.let("inside", (first + c).lt(columns))
-            column = kernel.let("column", (first + c).minimum(columns - 1))
-            value = load("b", source + k * b_row + column * b_column, F32)
-            kernel.store("out", place + k * TILE_COLUMNS, Select(inside, value, Const(0.0, F32)), c)
+    whole = kernel.let("whole", (first + TILE_COLUMNS).le(columns))
+    with kernel.tile("panel_copy"):
+        corner, writing = source + first * b_column, kernel.let("writing", at("out", place))
+        with kernel.when(whole & b_column.equal(1)):
+            _copy_lines(kernel, kernel.let("line", at("b", corner)), writing, depth, b_row)
+        with kernel.otherwise():
+            with kernel.when(whole & b_row.equal(1)):
+                _turn_lines(kernel, [at("b", corner + c * b_column) for c in range(TILE_COLUMNS)], writing, depth)
+            with kernel.otherwise(), kernel.loop("k", 0, depth) as k:
+                for c in range(TILE_COLUMNS):
+                    inside = kernel.let("inside", (first + c).lt(columns))
+                    column = kernel.let("column", (first + c).minimum(columns - 1))
+                    value = load("b", source + k * b_row + column * b_column, F32)
+                    kernel.store("out", place + k * TILE_COLUMNS, Select(inside, value, Const(0.0, F32)), c)
     return kernel.kernel()
+
+
+def _copy_lines(kernel: KernelWriter, line: Var, writing: Var, depth: Expr, b_row: Expr) -> None:
+    """A whole panel whose depths have their columns side by side."""
+    with kernel.loop("k", 0, depth):
+        for j in range(VECTORS):
+            kernel.store("out", writing, load("b", line, F32X4, LANES * j), LANES * j)
+        kernel.advance(line, b_row)
+        kernel.advance(writing, TILE_COLUMNS)
+
+
+def _turn_lines(kernel: KernelWriter, lines: list[At], writing: Var, depth: Expr) -> None:
+    """A whole panel whose columns have their depths side by side: squares of four are turned in registers."""
+    readings = [kernel.let("reading", line) for line in lines]
+    whole = kernel.let("whole_depth", depth - depth % LANES)
+    with kernel.loop("k", 0, whole, LANES):
+        for j in range(VECTORS):
+            square = [
+                kernel.let("numbers", load("b", reading, F32X4)) for reading in readings[LANES * j : LANES * (j + 1)]
+            ]
+            for k, numbers in enumerate(turned(kernel, square)):
+                kernel.store("out", writing, numbers, TILE_COLUMNS * k + LANES * j)
+        for reading in readings:
+            kernel.advance(reading, LANES)
+        kernel.advance(writing, TILE_COLUMNS * LANES)
+    with kernel.loop("k", whole, depth):
+        for c, reading in enumerate(readings):
+            kernel.store("out", writing, load("b", reading, F32), c)
+            kernel.advance(reading, 1)
+        kernel.advance(writing, TILE_COLUMNS)

@@ -3,13 +3,12 @@
 All of them take any dtype that kernels can hold; those of 32 and 8 bits are moved in vectors.
 """
 
-from collections.abc import Sequence
 from functools import cache
 
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.elementwise import FLAT_BLOCK
-from intab.kernels.families.loops import lanes_for, outer_indices, place, stream, widened
+from intab.kernels.families.loops import lanes_for, outer_indices, place, stream, turned, widened
 from intab.kernels.ir import (
     BOOL,
     F32,
@@ -23,7 +22,6 @@ from intab.kernels.ir import (
     Kernel,
     Lane,
     Moved,
-    Pick,
     Type,
     Var,
     Word,
@@ -221,7 +219,7 @@ def _turn_block(
             target = [kernel.let(f"target{i}", Moved(writing, rows * i)) for i in range(lanes)]
             with kernel.loop("r", 0, whole_rows, lanes):
                 lines = [kernel.let("line", load("x", pointer, register.wide(lanes))) for pointer in source]
-                for pointer, line in zip(target, _turned(kernel, lines), strict=True):
+                for pointer, line in zip(target, turned(kernel, lines), strict=True):
                     kernel.store("y", pointer, line)
                     kernel.advance(pointer, lanes)
                 for pointer in source:
@@ -242,14 +240,3 @@ def _turn_block(
             kernel.advance(out, 1)
         kernel.advance(reading, 1)
         kernel.advance(writing, rows)
-
-
-def _turned(kernel: KernelWriter, lines: Sequence[Expr]) -> list[Expr]:
-    """Four vectors of four as a matrix, transposed: pairs of lines first, then pairs of these."""
-    first, second, third, fourth = lines
-    low, high = (0, 4, 1, 5), (2, 6, 3, 7)
-    pairs = [
-        [kernel.let("pairs", Pick(a, b, half)) for half in (low, high)] for a, b in ((first, second), (third, fourth))
-    ]
-    halves = (0, 1, 4, 5), (2, 3, 6, 7)
-    return [kernel.let("turned", Pick(pairs[0][i], pairs[1][i], half)) for i in (0, 1) for half in halves]
