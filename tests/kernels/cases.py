@@ -18,7 +18,13 @@ from tests.kernels.elementwise_cases import (
     halves,
     moves,
 )
-from tests.kernels.integer_cases import integer_convolutions, integer_matmuls, pair_packings, widenings
+from tests.kernels.integer_cases import (
+    float_pictures,
+    integer_convolutions,
+    integer_matmuls,
+    pair_packings,
+    widenings,
+)
 from tests.kernels.operations import operations
 from tests.kernels.packing_cases import narrow_packings, packings
 from tests.kernels.row_cases import places_of_best, reductions, rows
@@ -53,6 +59,7 @@ CASES: list[KernelCase] = [
         packed_heads,
         attentions,
         widenings,
+        float_pictures,
         integer_matmuls,
         integer_convolutions,
         pair_packings,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from intab.kernels import functions
+from intab.kernels.families.float_lines import float_lines
 from intab.kernels.families.integer_convolution import integer_convolution
 from intab.kernels.families.integer_matmul import integer_matmul, pack_right_pairs
 from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, Finish, pack_pairs
@@ -52,6 +53,21 @@ def widenings() -> Iterator[KernelCase]:
             kernel = widen_lines(dtype, zero=zero is not None)
             name = f"widen-{dtype}-{zero}-{runs}x{run}-{border}"
             yield case(name, kernel, inputs, words, images * expected.shape[1], expected, output="out")
+
+
+def float_pictures() -> Iterator[KernelCase]:
+    for dtype, zero in (("u8", 3), ("i8", -128), ("u8", None)):
+        numpy_dtype = {"u8": np.uint8, "i8": np.int8}[dtype]
+        for (height, line), (top, left, bottom, right) in (((3, 21), (0, 0, 0, 0)), ((2, 13), (1, 3, 2, 5))):
+            x = _random.integers(*((0, 256) if dtype == "u8" else (-128, 128)), (2, height, line)).astype(numpy_dtype)
+            real = x.astype(np.float32) - np.float32(zero or 0)
+            expected = np.pad(real, ((0, 0), (top, bottom), (left, right)))
+            words = {"height": height, "line": line, "top": top, "left": left}
+            words |= {"out_height": expected.shape[1], "out_line": expected.shape[2]}
+            inputs = {"x": x} | ({} if zero is None else {"zero": np.array([zero], numpy_dtype)})
+            kernel = float_lines(dtype, zero=zero is not None)
+            name = f"floats-{dtype}-{zero}-{height}x{line}-{left}"
+            yield case(name, kernel, inputs, words, 2 * expected.shape[1], expected, output="out")
 
 
 def finishes() -> Iterator[Finish]:

@@ -253,6 +253,21 @@ def test_means_and_softmax_between_bytes_are_rounded_as_elsewhere() -> None:
     assert scale is not None and made.constants[scale.name].numpy() == np.float32(1 / 254)
 
 
+def test_parts_of_bytes_are_joined_as_bytes() -> None:
+    """A part with the levels of the whole is taken as it is, another changes its levels by a table."""
+
+    def make(b: Quantized) -> Value:
+        level = b.level(70)
+        x, y = (b.real(b.input(n, uint8, (2, 4, 5, 6)), b.scale(e), level) for n, e in (("x", -5), ("y", -4)))
+        z = b.emit("Relu", b.input("z", float32, (2, 4, 5, 6)))
+        return b.round(b.emit("Concat", x, y, z, axis=1), b.scale(-4), level)
+
+    made = apply(graph(make), BETWEEN_BYTES, tolerance=0)
+    assert operators(made) == ["DequantizeLinear", "Relu", "QuantizeLinear", "QuantizeLinear", "Concat"]
+    made = apply(graph(make), BETWEEN_BYTES, SPREAD_QUANTIZATION, FUSE_ELEMENTWISE, TABULATE, tolerance=0)
+    assert operators(made) == ["Lookup", "Fused[Relu Quantize]", "Concat"]
+
+
 def test_quotients_of_bytes_stay_quotients() -> None:
     def make(b: Quantized) -> Value:
         return b.emit("Div", b.picture(), b.constant(np.float32(np.sqrt(2))))

@@ -327,15 +327,19 @@ def rounded_between(block: Block, x: Expr, low: Expr, high: Expr) -> Expr:
 
     NaN gives low. The addition that rounds is two instructions where `nearest` and a saturating Cast are ten.
     """
-    above = block.let("above", Select(low.lt(x), x, low))
-    inside = block.let("inside", Select(high.lt(above), high, above))
-    shifted = Bitcast(inside + _TO_WHOLE, _integer(x))
-    return shifted - _TO_WHOLE_BITS
+    return last_bits_between(block, x, low, high) - _TO_WHOLE_BITS
 
 
 def rounded(x: Expr) -> Expr:
     """x of f32 as the nearest i32, halves to even, for x within 2^22."""
     return Bitcast(x + _TO_WHOLE, _integer(x)) - _TO_WHOLE_BITS
+
+
+def last_bits_between(block: Block, x: Expr, low: Expr, high: Expr) -> Expr:
+    """An i32 whose last 22 bits are those of x as `rounded_between` has it: an instruction less, where bytes follow."""
+    above = block.let("above", Select(low.lt(x), x, low))
+    inside = block.let("inside", Select(high.lt(above), high, above))
+    return Bitcast(inside + _TO_WHOLE, _integer(x))
 
 
 def _first_bits(x: Expr) -> Expr:

@@ -194,8 +194,8 @@ class _Machine:
                 products = left.astype(np.int32) * right.astype(np.int32)
                 return products.reshape(-1, 2).sum(1, dtype=np.int32)
             case Narrow():
-                both = np.concatenate((self.value(expr.left, known), self.value(expr.right, known)))
-                return np.clip(both, -(2**15), 2**15 - 1).astype(np.int16)
+                eight = np.concatenate((self.value(expr.left, known), self.value(expr.right, known)))
+                return np.clip(eight, -(2**15), 2**15 - 1).astype(np.int16)
             case Widen():
                 return self.value(expr.operand, known)[4 * expr.last :][:4].astype(np.int32)
             case Select():

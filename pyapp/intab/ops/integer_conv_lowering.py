@@ -8,14 +8,13 @@ import numpy as np
 
 from intab.dtypes import DType, float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim, Shape
+from intab.graph.dims import Dim
 from intab.graph.ir import Value
-from intab.kernels import functions
 from intab.kernels.families.depthwise import Window, depthwise
+from intab.kernels.families.float_lines import float_lines
 from intab.kernels.families.integer_convolution import integer_convolution
 from intab.kernels.families.integer_matmul import integer_matmul
 from intab.kernels.families.integer_tile import pack_pairs
-from intab.kernels.ir import F32, I32, Cast
 from intab.ops.arrays import Numbers
 from intab.ops.conv_lowering import MAXIMUM_UNROLLED_TAPS, Geometry
 from intab.ops.integer_dense import (
@@ -23,6 +22,7 @@ from intab.ops.integer_dense import (
     FinishOperands,
     Lines,
     Operands,
+    exact_finish,
     finish_function,
     finish_operands,
     integer_blocking,
@@ -32,10 +32,10 @@ from intab.ops.integer_dense import (
     widened,
     without_zero,
 )
-from intab.ops.kernel_steps import compute_step, fill_step, moved
+from intab.ops.kernel_steps import compute_step, moved
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
-from intab.ops.strides import collapse, dense_strides
+from intab.ops.strides import collapse
 
 
 class IntegerConvolution(Protocol):
@@ -210,21 +210,24 @@ def _lower_depthwise(
     picture = _as_floats(lowering, g, operands, pads)
     taps = math.prod(g.kernel)
     constants = (operands.right,) if operands.right_zero is None else (operands.right, operands.right_zero)
-    weights = lowering.weight(
-        constants,
-        "exact taps by channels",
-        (taps, g.channels),
-        Packing("exact taps by channels"),
-        float32,
-    )
-    sums = lowering.scratch(float32, g.rows * g.channels)
+    pack = Packing("exact taps by channels")
+    weights = lowering.weight(constants, "exact taps by channels", (taps, g.channels), pack, float32)
     window = Window(*g.kernel, stride=g.strides[1], dilation=g.dilations[1])
     words: dict[str, Dim | float] = {"channels": g.channels, "out_width": g.out_width, "out_height": g.out_height}
     words |= {"line_step": g.strides[0] * g.line, "tap_step": g.dilations[0] * g.line, "image_step": g.height * g.line}
     line = g.out_width * g.channels
     words |= {"pixel": g.channels, "out_pixel": g.channels, "out_line": line, "out_image": g.out_height * line}
-    buffers = {"a": picture, "w": weights, "out": sums}
-    lowering.step(depthwise(window), buffers, words, g.images * g.out_height)
+    buffers, items = {"a": picture, "w": weights}, g.images * g.out_height
+    finish = exact_finish(lowering, operands, to, taps)
+    if finish is not None:
+        words |= dict.fromkeys(
+            (f"e{i}_{step}" for i in range(len(finish.epilogue.wide)) for step in ("row", "batch")), 0
+        )
+        kernel = depthwise(window, finish.epilogue, to.name)
+        lowering.step(kernel, {**buffers, **finish.buffers, "out": out}, words, items)
+        return
+    sums = lowering.scratch(float32, g.rows * g.channels)
+    lowering.step(depthwise(window), {**buffers, "out": sums}, words, items)
     places, strides = [sums], [(g.channels, 1)]
     for value, a_column in (
         (operands.bias, True),
@@ -241,19 +244,11 @@ def _lower_depthwise(
 def _as_floats(lowering: Lowering, g: Geometry, operands: Operands, pads: tuple[Dim, Dim, Dim, Dim]) -> Place:
     """The picture as f32 without its zero point, with zeros around it."""
     top, left, bottom, right = pads
-    size = g.images * g.height * g.line
-    larger = lowering.scratch(float32, size)
-    if any(pad != 0 for pad in pads):
-        fill_step(lowering, larger, size, 0.0)
-    inner: Shape = (g.images, g.height - top - bottom, (g.width - left - right) * g.channels)
-    target = moved(larger, top * g.line + left * g.channels)
-    strides = (dense_strides(inner), (g.height * g.line, g.line, 1))
+    lines = g.images * g.height
+    larger = lowering.scratch(float32, lines * g.line)
     x, zero = lowering.place(operands.left), operands.left_zero
-    if zero is None:
-        function = functions.scalar_function(lambda _, v: Cast(v, F32), I32)
-        compute_step(lowering, function, [x], target, collapse(inner, strides))
-        return larger
-    function = functions.scalar_function(lambda _, v, z: Cast(v - z, F32), I32, I32)
-    path = collapse(inner, (strides[0], (0, 0, 0), strides[1]))
-    compute_step(lowering, function, [x, lowering.place(zero)], target, path)
+    words: dict[str, Dim | float] = {"height": g.height - top - bottom, "line": (g.width - left - right) * g.channels}
+    words |= {"out_height": g.height, "out_line": g.line, "top": top, "left": left * g.channels}
+    buffers = {"x": x, "out": larger} | ({} if zero is None else {"zero": lowering.place(zero)})
+    lowering.step(float_lines(x.dtype.name, zero=zero is not None), buffers, words, lines)
     return larger

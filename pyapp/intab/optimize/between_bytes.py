@@ -1,9 +1,9 @@
-"""Floats between bytes and bytes, in whose last place onnxruntime decides what is halfway between two bytes."""
+"""Floats between bytes and bytes: what is done about their last place, and what need not be floats."""
 
 import numpy as np
 
 from intab.dtypes import float32
-from intab.graph.ir import Node, Value
+from intab.graph.ir import Constant, Node, Value
 from intab.ops.arrays import Numbers
 from intab.optimize.constants import derive
 from intab.optimize.editor import Editor, peephole
@@ -29,6 +29,33 @@ def _softmax(editor: Editor, node: Node) -> Value | None:
     )
 
 
+def _concat(editor: Editor, node: Node) -> Value | None:
+    concat, scale = editor.single(node.inputs[0], "Concat"), node.inputs[1]
+    if concat is None or scale is None or scale.rank or node.output.dtype.name not in BYTES:
+        return None
+    if not any(dequantized(editor, part) for part in concat.inputs):
+        return None
+    parts = (_quantized_part(editor, node, part) for part in concat.inputs if part is not None)
+    return editor.again(concat, *parts, like=node)
+
+
+def _quantized_part(editor: Editor, node: Node, part: Value) -> Value:
+    """A part as the bytes that `node` makes of it: those it was made of, where they have the same levels."""
+    levels = node.inputs[1:]
+    maker = dequantized(editor, part)
+    if maker is not None and len(maker.inputs) == len(node.inputs):
+        own = [
+            (known(editor, ours), known(editor, theirs)) for ours, theirs in zip(maker.inputs[1:], levels, strict=True)
+        ]
+        if all(a is not None and b is not None and _equal(a, b) for a, b in own) and maker.inputs[0] is not None:
+            return maker.inputs[0]
+    return editor.again(node, part, *levels, like=node)
+
+
+def _equal(first: Constant, second: Constant) -> bool:
+    return first.dtype == second.dtype and first.shape == () == second.shape and bool(first.numpy() == second.numpy())
+
+
 def _between(editor: Editor, node: Node, op: str) -> Node | None:
     """The node of an operator that stands between dequantized bytes and this QuantizeLinear to bytes."""
     found = editor.single(node.inputs[0], op)
@@ -42,10 +69,12 @@ def _whole_levels(scale: Numbers) -> Numbers:
     return np.asarray(np.float32(1) / levels, np.float32)
 
 
-BETWEEN_BYTES = peephole("between_bytes", {"QuantizeLinear": [_mean, _softmax]})
+BETWEEN_BYTES = peephole("between_bytes", {"QuantizeLinear": [_mean, _softmax, _concat]})
 """quantize(reduce_mean(dequantize(x)))      ->   quantize(reduce_mean(dequantize(x)) {in_order})
 quantize(softmax(dequantize(x)), scale)   ->   quantize(softmax(dequantize(x)), 1 / floor(1 / scale))
+quantize(concat(dequantize(x), y))        ->   concat(quantize(dequantize(x)), quantize(y))
 
-As onnxruntime computes them: it puts channels last, too, and adds one pixel after the other, and its softmax of bytes
-cuts the number of levels up to 1 to a whole one (254 for a scale of 1/255, which is a little more in f32).
+The last is exact, and moves bytes instead of floats. The others are as onnxruntime computes them: it puts channels
+last, too, and adds one pixel after the other, and its softmax of bytes cuts the number of levels up to 1 to a whole one
+(254 for a scale of 1/255, which is a little more in f32).
 """

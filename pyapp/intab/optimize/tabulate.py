@@ -10,15 +10,15 @@ from intab.ops.registry import operator_of_node
 from intab.optimize.constants import derive
 from intab.optimize.editor import Editor, peephole
 
-# Fewer operations than this are done in vectors sooner than bytes are looked up one by one.
-FEWEST_NODES = 3
+# Less work than this is done in vectors sooner than bytes are looked up one by one; a Quantize, which divides, is two.
+LEAST_WORK = 3
 RESULTS = ("u8", "i8", "f32")
 
 
 def _fused(editor: Editor, node: Node) -> Value | None:
     body, output = node.attributes["body"], node.output
     variable = [value for value in node.inputs if editor.constant(value) is None]
-    if not isinstance(body, Graph) or len(body.nodes) < FEWEST_NODES or len(variable) != 1:
+    if not isinstance(body, Graph) or _work(body) < LEAST_WORK or len(variable) != 1:
         return None
     x = variable[0]
     if x is None or x.dtype.name not in ("u8", "i8") or x.shape != output.shape or output.dtype.name not in RESULTS:
@@ -35,6 +35,10 @@ def _fused(editor: Editor, node: Node) -> Value | None:
 
     made = derive(table, output.dtype, (256,), f"{output.name}.table", *known)
     return editor.emit("Lookup", x, editor.add_constant(made, f"{output.name}.table"), like=node)
+
+
+def _work(body: Graph) -> int:
+    return sum(2 if node.op == "Quantize" else 1 for node in body.nodes)
 
 
 TABULATE = peephole("tabulate", {"Fused": [_fused]})

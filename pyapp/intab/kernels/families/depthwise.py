@@ -31,8 +31,10 @@ class Window:
 
 
 @cache
-def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
+def depthwise(window: Window, epilogue: Epilogue = PLAIN, out: str = "f32") -> Kernel:
     """Padded picture [images, height, width, channels], weights [taps, channels] -> the same channels.
+
+    `out` is the dtype of the result, what the epilogue makes.
 
     Buffers: a, w, bias when the epilogue has one (bias is not padded here), e0 ..., out. Words: channels,
     out_width, out_height; pixel, line_step, tap_step, image_step (elements of the picture between pixels, output
@@ -50,7 +52,7 @@ def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
     if epilogue.bias:
         kernel.buffer("bias", "f32", "read")
     extras = ExtraOperands(kernel, epilogue)
-    kernel.buffer("out", "f32", "write")
+    kernel.buffer("out", out, "write")
     deep = [kernel.word(n) for n in ("out_planes", "plane_step", "plane_tap_step")] if window.depth else None
     channels, out_width, out_height = (kernel.word(n) for n in ("channels", "out_width", "out_height"))
     pixel, line_step, tap_step, image_step = (kernel.word(n) for n in ("pixel", "line_step", "tap_step", "image_step"))
