@@ -15,6 +15,7 @@ from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
 from intab.optimize.keep_compressed import COMPRESS_MATMUL, EXPAND_DEQUANTIZED, RECOGNISE_DEQUANTIZED
+from intab.optimize.nest_concats import NEST_CONCATS
 from intab.optimize.passes import Effect, Pass, run_passes
 from intab.optimize.quantize_weights import QUANTIZE_WEIGHTS
 from intab.optimize.recognise_activations import RECOGNISE_ACTIVATIONS
@@ -57,6 +58,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     SINK_SCALE,
     RECOGNISE_ATTENTION,
     SPREAD_QUANTIZATION,
+    NEST_CONCATS,
     CHOOSE_LAYOUT,
     REMOVE_IDENTITIES,
     FOLD_TRANSPOSE,
