@@ -76,6 +76,10 @@ GRAPHS = {
     "scaled windows": conv(20, 70, side=5, scaled=True),
     "scaled pointwise": conv(70, 300, side=1, scaled=True),
     "groups": conv(36, 240, group=3, side=5, scaled=True),
+    "winograd, small": conv(300, 136, side=3),
+    "winograd, large": conv(44, 36, side=3),
+    "winograd, small, scaled": conv(300, 136, side=3, scaled=True),
+    "winograd, large, scaled": conv(44, 36, side=3, scaled=True),
     "matrix": matmul(300, 70),
     "transposed matrix": matmul(300, 70, transposed=True),
     "scaled matrix": matmul(300, 70, scaled=True),
@@ -94,7 +98,9 @@ def test_kernels_pack_as_numpy_does(name: str, room: int, monkeypatch: pytest.Mo
     monkeypatch.setattr(packer, "MOST_STEPS", 5)
     pool = Pool(WasmtimeMachine())
     program = build(optimize(GRAPHS[name], target=pool.machine.target), pool.machine.target)
-    assert any(packer.is_packed_by_kernels(weight) for weight in program.weights)
+    packed = {weight.pack.name for weight in program.weights if weight.pack and packer.is_packed_by_kernels(weight)}
+    assert packed
+    assert ("winograd filters" in packed) == name.startswith("winograd")
     executable = asyncio.run(prepare(program, pool))
     places, region = executable.weight_places()
     for weight in program.weights:

@@ -78,8 +78,8 @@ async def no_room(selenium, urls, threads):
                 error = f"{type(refused).__name__}: {refused}"
             returned = pool.used_nbytes == used_nbytes
             (second,) = (await session.run(feed)).values()
-    if pool.packing:
-        pool.packing.dispose()
+    for instance in pool.packing.values():
+        instance.dispose()
     machine.dispose()
     return error, returned, bool((first == second).all()), before == dict(proxies.live())
 

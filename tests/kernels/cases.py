@@ -26,7 +26,7 @@ from tests.kernels.integer_cases import (
     widenings,
 )
 from tests.kernels.operations import operations
-from tests.kernels.packing_cases import narrow_packings, packings
+from tests.kernels.packing_cases import narrow_packings, packings, winograd_packings
 from tests.kernels.row_cases import places_of_best, reductions, rows
 from tests.kernels.window_cases import matmuls, pools, resizes, right_sides
 from tests.kernels.winograd_cases import winograds
@@ -65,6 +65,7 @@ CASES: list[KernelCase] = [
         pair_packings,
         packings,
         narrow_packings,
+        winograd_packings,
         single_operations,
     )
     for case in family()

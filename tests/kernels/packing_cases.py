@@ -6,8 +6,9 @@ from itertools import permutations
 import numpy as np
 
 from intab.kernels.families.narrow_panel import TURNS, pack_narrow
-from intab.kernels.families.pack_panels import pack_panels_of
+from intab.kernels.families.pack_panels import pack_panels_of, pack_winograd_of
 from intab.kernels.families.register_tile import TILE_COLUMNS, pack_panels
+from intab.kernels.families.winograd_transform import LARGE, SMALL, pack_filters
 from tests.kernels.case import Array, KernelCase, case, ceil_div, normal
 
 
@@ -33,6 +34,23 @@ def narrow_packings() -> Iterator[KernelCase]:
         kernel = pack_panels_of("u8", order=TURNS)
         items = ceil_div(columns, TILE_COLUMNS)
         yield case(f"pack-bytes-{columns}", kernel, {"x": matrix}, words, items, pack_narrow(matrix, "u8"))
+
+
+def winograd_packings() -> Iterator[KernelCase]:
+    for transform in (SMALL, LARGE):
+        for columns, depth in ((8, 3), (13, 2)):
+            filters, factor = normal(columns, 3, 3, depth), normal(columns)
+            for scaled in (False, True):
+                wanted = filters * factor[:, None, None, None] if scaled else filters
+                stored = np.ascontiguousarray(filters.transpose(0, 3, 1, 2))  # as files hold them
+                words = _words(stored.reshape(columns, depth, 9).transpose(0, 2, 1))
+                words["y_panel"] = depth * TILE_COLUMNS
+                words["y_outer"] = ceil_div(columns, TILE_COLUMNS) * depth * TILE_COLUMNS
+                inputs = {"x": stored} | ({"factor": factor} if scaled else {})
+                name = f"pack-winograd-{transform.outputs}-{columns}-{scaled}"
+                kernel = pack_winograd_of(transform, scaled=scaled)
+                items = ceil_div(columns, TILE_COLUMNS)
+                yield case(name, kernel, inputs, words, items, pack_filters(transform, wanted))
 
 
 def _words(view: Array) -> dict[str, float]:

@@ -22,6 +22,12 @@ def name_of(value: Any) -> str:
 
 async def read_bytes(value: Any) -> bytes:
     """The content of a File, Blob, ArrayBuffer or byte array. Raises MediaError when it cannot be read."""
+    content: bytes = (await read_array(value)).to_bytes()
+    return content
+
+
+async def read_array(value: Any) -> Any:
+    """The content as a Uint8Array or an ArrayBuffer, which stays in JavaScript. Raises MediaError as `read_bytes`."""
     if is_js(value, *BLOBS):
         try:
             value = await value.arrayBuffer()
@@ -32,5 +38,4 @@ async def read_bytes(value: Any) -> bytes:
             ) from error
     elif not is_js(value, *BUFFERS):
         raise MediaError(f"{type(value).__name__}: this is not a file, blob or buffer. Hand over one of these.")
-    content: bytes = value.to_bytes()
-    return content
+    return value

@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from intab.browser._js import describe, door
+from intab.browser._js import describe, door, is_js
 from intab.browser.proxies import closed, opened
 from intab.errors import DownloadError, ModelFormatError, OutOfMemoryError
 
@@ -18,7 +18,11 @@ class JsStorage:
     """Bytes held by JavaScript, in the shape of graph.storage.Storage."""
 
     def __init__(self, name: str, array: Any) -> None:
-        """`array` is a Uint8Array."""
+        """`array` is a Uint8Array, or another buffer or array of bytes."""
+        if not is_js(array, "Uint8Array"):
+            whole = array if is_js(array, "ArrayBuffer", "SharedArrayBuffer") else array.buffer
+            begin = 0 if whole is array else array.byteOffset
+            array = door().js.Uint8Array.new(whole, begin, array.byteLength)
         self.name = name
         self.nbytes = int(array.byteLength)
         self._array: Any = array
@@ -41,11 +45,14 @@ class JsStorage:
         return self._array.subarray(offset, offset + nbytes)
 
     async def sha256(self) -> bytes | None:
-        """The digest of all bytes, worked out by the browser; None where it has none to offer, as on plain http."""
+        """The digest of all bytes, worked out by the browser; None where it cannot, as on plain http."""
         subtle = getattr(door().js.crypto, "subtle", None)
         if not subtle or self._array is None:
             return None
-        digest: bytes = (await subtle.digest("SHA-256", self._array)).to_bytes()
+        try:
+            digest: bytes = (await subtle.digest("SHA-256", self._array)).to_bytes()
+        except door().exception:  # it does not take shared memory
+            return None
         return digest
 
     def dispose(self) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import prod
 
 from intab.kernels.families.register_tile import TILE_COLUMNS
+from intab.kernels.families.winograd_transform import WINDOW
 from intab.ops.strides import collapse
 
 # Columns of a panel as they come.
@@ -38,7 +39,8 @@ class Panels:
     """Groups of columns in panels, as `kernels.families.pack_panels` makes them; `order` is that of its columns.
 
     The axes say how what is packed lies; they pass each of its elements once. If it is scaled on the way, then by one
-    factor for each column, those of all groups one after the other.
+    factor for each column, those of all groups one after the other. With `outputs` they are Winograd's for so many:
+    columns are windows, whose taps are the outer axis, and lie furthest apart; a position holds all groups.
     """
 
     groups: Axis
@@ -46,15 +48,28 @@ class Panels:
     outer: Axis
     inner: Axis
     order: tuple[int, ...] = IN_ORDER
+    outputs: int = 0
 
     @property
     def depth(self) -> int:
-        return self.outer.size * self.inner.size
+        """Lines of a panel."""
+        return self.inner.size * (1 if self.outputs else self.outer.size)
 
     @property
-    def group_count(self) -> int:
-        """Elements of a group once it is packed."""
+    def _panels_count(self) -> int:
+        """Elements of the panels of all columns of a group."""
         return -(-self.columns.size // TILE_COLUMNS) * TILE_COLUMNS * self.depth
+
+    @property
+    def packed_count(self) -> int:
+        """Elements once it is packed."""
+        return self.groups.size * self._panels_count * ((self.outputs + WINDOW - 1) ** 2 if self.outputs else 1)
+
+    @property
+    def gaps(self) -> tuple[int, int]:
+        """Packed elements from panel to panel, and from one outer index, or position, to the next."""
+        positions = self.groups.size * self._panels_count
+        return self.depth * TILE_COLUMNS, positions if self.outputs else self.inner.size * TILE_COLUMNS
 
     def least_count(self) -> int:
         """Elements that the smallest piece reads."""
@@ -78,7 +93,7 @@ class Panels:
                     prod(sizes),
                     (sizes[0], sizes[1], sizes[2]),
                     group * self.columns.size + (first if slowest == 0 else 0),
-                    group * self.group_count + first * places[slowest],
+                    group * self._panels_count + first * places[slowest],
                 )
 
     def _slowest(self) -> tuple[int, int]:

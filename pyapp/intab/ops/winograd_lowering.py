@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from intab.dtypes import float32
+from intab.graph.derived import View
 from intab.graph.dims import Dim, ceil_div, evaluate, maximum, minimum, product
 from intab.graph.ir import Value
 from intab.kernels.families.register_tile import LANES, TILE_COLUMNS, TILE_ROWS
@@ -14,6 +15,7 @@ from intab.ops.arrays import Numbers
 from intab.ops.dense import EpilogueOperands, dense_work
 from intab.ops.lowering import Lowering
 from intab.ops.packing import Packing, packing
+from intab.ops.panels import Axis, Panels
 from intab.ops.pictures import picture_of
 
 _TRANSFORMS = {transform.outputs: transform for transform in (SMALL, LARGE)}
@@ -186,6 +188,16 @@ def _whole_panels(columns: int) -> int:
     return -(-columns // TILE_COLUMNS) * TILE_COLUMNS
 
 
-@packing("winograd filters")
+def _window_axes(view: View, outputs: int, groups: int = 1) -> Panels | None:
+    """Windows [groups * count, 3, 3, depth], of which taps lie evenly and windows furthest apart."""
+    count, depth = view.shape[0] // groups, view.shape[3]
+    far, line, tap, near = view.strides
+    if line != WINDOW * tap or count == 1 or far <= max(line, near) or (view.factor and view.factor_axis != 0):
+        return None
+    taps = Axis(WINDOW**2, tap)
+    return Panels(Axis(groups, count * far), Axis(count, far), taps, Axis(depth, near), outputs=outputs)
+
+
+@packing("winograd filters", _window_axes)
 def _winograd_filters(array: Numbers, outputs: int) -> Numbers:
     return pack_filters(_TRANSFORMS[outputs], array)

@@ -34,7 +34,7 @@ async def open_source(source: Source, progress: Progress = no_progress) -> Stora
     if isinstance(source, Storage):
         return source
     if files.is_file(source):
-        return MemoryStorage(files.name_of(source), await files.read_bytes(source))
+        return net.JsStorage(files.name_of(source), await files.read_array(source))
     raise ModelFormatError(
         f"A model is given as a URL, a path, bytes or a File, not as {type(source).__name__}. "
         "Pass one of these to intab.load."

@@ -13,7 +13,7 @@ import numpy as np
 
 from intab.backends.engine import Instance, MemoryUse, StepTime
 from intab.backends.wasm.pace import Paces
-from intab.backends.wasm.packer import Packer, packing_instance
+from intab.backends.wasm.packer import Packer, Recipe, packing_instances
 from intab.backends.wasm.pool import Pool, Region
 from intab.backends.wasm.sharing import Shares, Sharing
 from intab.errors import IntabError, OutOfMemoryError
@@ -126,7 +126,7 @@ class WasmExecutable:
         self._paces.clear()
 
     def write_weights(
-        self, weights: Sequence[Weight], packing: Instance, progress: Callable[[float, float], None]
+        self, weights: Sequence[Weight], packing: Mapping[Recipe, Instance], progress: Callable[[float, float], None]
     ) -> None:
         """Pack the weights one by one into their region; `progress` hears the bytes done and in all."""
         offsets, nbytes = self._binder.fixed_places(WEIGHTS)
@@ -261,7 +261,7 @@ async def prepare(
     What was made is given back when one of them fails.
     """
     module = module_of(program) if module is None else module
-    packing = await packing_instance(pool)
+    packing = await packing_instances(pool, program.weights)
     instance = await pool.machine.instantiate(module, threads)
     holder: WasmExecutable | Instance = instance
     try:

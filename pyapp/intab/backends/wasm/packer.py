@@ -1,12 +1,12 @@
 """Weights on their way from a model's bytes into a machine's memory, packed there by kernels.
 
-Ranges of the bytes are copied into a staging region, in the browser without passing through Python, and steps of a
-module that all sessions of a pool share move them on to where they belong. What no kernel packs, and what is small,
+Ranges of the bytes are copied into a staging region, in the browser without passing through Python, and steps of
+modules that all sessions of a pool share move them on to where they belong. What no kernel packs, and what is small,
 numpy does.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,11 +18,12 @@ from intab.dtypes import float32, int8, uint8
 from intab.errors import KernelError
 from intab.graph.derived import View, bytes_of, view_of
 from intab.graph.storage import MemoryStorage
-from intab.kernels.families.narrow_panel import TURNS
-from intab.kernels.families.pack_panels import pack_panels_of
+from intab.kernels.families.pack_panels import pack_panels_of, pack_winograd_of
 from intab.kernels.families.register_tile import TILE_COLUMNS
+from intab.kernels.families.winograd_transform import LARGE, SMALL
+from intab.kernels.ir import Kernel
 from intab.kernels.wasm import STEP_NBYTES, generate
-from intab.ops.panels import IN_ORDER, Panels
+from intab.ops.panels import Panels
 from intab.program.ir import Weight
 
 # A step costs about as much as numpy takes for so many bytes.
@@ -34,28 +35,37 @@ MOST_WORDS = 11
 TABLE_NBYTES = MOST_STEPS * (STEP_NBYTES + 4 * MOST_WORDS)
 # Storages of which a part can be read without computing the whole.
 PLAIN = (MemoryStorage, JsStorage)
-KERNELS = (pack_panels_of("f32"), pack_panels_of("f32", scaled=True), pack_panels_of("u8", order=TURNS))
-# Which of them, by dtype, whether it is scaled, and the order of columns.
-_CHOICE = {
-    (float32, False, IN_ORDER): 0,
-    (float32, True, IN_ORDER): 1,
-    (uint8, False, TURNS): 2,
-    (int8, False, TURNS): 2,
-}
 
 
-async def packing_instance(pool: Pool) -> Instance:
-    """The instance whose steps a Packer makes, one for all sessions of a pool."""
-    known = pool.packing
-    if known is not None:
-        return known
-    made = await pool.machine.instantiate(generate(KERNELS, pool.machine.target))
-    known = pool.packing
-    if known is not None:  # another model, loaded at the same time, was sooner
-        made.dispose()
-        return known
-    pool.packing = made
-    return made
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """Which kernel packs: element type, order of columns, whether it scales, outputs of Winograd's transform or 0."""
+
+    dtype: str
+    order: tuple[int, ...]
+    scaled: bool
+    outputs: int
+
+    def kernel(self) -> Kernel:
+        if not self.outputs:
+            return pack_panels_of(self.dtype, scaled=self.scaled, order=self.order)
+        return pack_winograd_of(TRANSFORMS[self.outputs], scaled=self.scaled)
+
+
+# Element types that there are kernels for, and as what they are moved.
+MOVED_AS = {float32: "f32", int8: "u8", uint8: "u8"}
+TRANSFORMS = {transform.outputs: transform for transform in (SMALL, LARGE)}
+
+
+async def packing_instances(pool: Pool, weights: Sequence[Weight]) -> Mapping[Recipe, Instance]:
+    """What packs these weights: a module for each kernel, made when it is first needed, for all sessions of a pool."""
+    wanted = {work.recipe for weight in weights if (work := _work(weight)) is not None}
+    for recipe in wanted:
+        if recipe not in pool.packing:
+            made = await pool.machine.instantiate(generate([recipe.kernel()], pool.machine.target))
+            if pool.packing.setdefault(recipe, made) is not made:  # another model, loaded meanwhile, was sooner
+                made.dispose()
+    return {recipe: pool.packing[recipe] for recipe in wanted}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,7 +74,7 @@ class _Work:
 
     view: View
     panels: Panels
-    kernel: int
+    recipe: Recipe
 
     @property
     def itemsize(self) -> int:
@@ -87,7 +97,7 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    kernel: int
+    recipe: Recipe
     items: int
     words: tuple[int, ...]
 
@@ -95,14 +105,14 @@ class _Step:
 class Packer:
     """Writes the weights of one program: `write` each, then `finish`; `dispose` in any case."""
 
-    def __init__(self, pool: Pool, instance: Instance, name: str, weights: Sequence[Weight]) -> None:
-        """`instance` is the pool's `packing_instance`, `name` the model's.
+    def __init__(self, pool: Pool, instances: Mapping[Recipe, Instance], name: str, weights: Sequence[Weight]) -> None:
+        """`instances` are those of `packing_instances`, `name` the model's.
 
         Raises OutOfMemoryError when there is no room to work in.
         """
         self._memory = pool.machine.memory
         self._pool = pool
-        self._instance = instance
+        self._instances = instances
         self._works = {weight.buffer: work for weight in weights if (work := _work(weight)) is not None}
         works = self._works.values()
         wanted = min(STAGING_NBYTES, sum(work.whole_nbytes for work in works))
@@ -128,12 +138,18 @@ class Packer:
         if self._staging is None or not self._steps:
             return
         table = self._staging.address
-        starts = table + STEP_NBYTES * len(self._steps) + 4 * np.cumsum([0, *(len(s.words) for s in self._steps)])
-        records = [n for step, at in zip(self._steps, starts, strict=False) for n in (step.kernel, at, step.items, 0)]
-        words = [word for step in self._steps for word in step.words]
+        by_recipe: dict[Recipe, list[_Step]] = {}
+        for step in self._steps:
+            by_recipe.setdefault(step.recipe, []).append(step)
+        steps = [step for some in by_recipe.values() for step in some]
+        starts = table + STEP_NBYTES * len(steps) + 4 * np.cumsum([0, *(len(step.words) for step in steps)])
+        records = [number for step, at in zip(steps, starts, strict=False) for number in (0, at, step.items, 0)]
+        words = [word for step in steps for word in step.words]
         # Addresses past 2 GiB do not fit i32 but have the same bits as u32.
         self._memory.write(table, bytes_of(np.array([*records, *words], np.int64).astype(np.uint32)))
-        self._instance.run(table, len(self._steps))
+        for recipe, some in by_recipe.items():
+            self._instances[recipe].run(table, len(some))
+            table += STEP_NBYTES * len(some)
         self._steps.clear()
         self._filled_nbytes = 0
 
@@ -149,7 +165,6 @@ class Packer:
         itemsize = work.itemsize
         most = (self._capacity - work.factor_nbytes - 2 * ALIGNMENT) // itemsize
         depths = (panels.columns.stride, panels.outer.stride, panels.inner.stride)
-        gaps = (panels.depth * TILE_COLUMNS, panels.inner.size * TILE_COLUMNS)
         for piece in panels.pieces(most):
             nbytes = piece.count * itemsize
             self._make_room(nbytes + work.factor_nbytes + 2 * ALIGNMENT)
@@ -160,8 +175,8 @@ class Packer:
                 scales = [at + factor.dtype.itemsize * piece.column]
             at = self._stage(nbytes)
             self._memory.write_from(at, source.storage, source.offset + piece.start * itemsize, nbytes)
-            words = (at, *scales, address + piece.place * itemsize, *piece.sizes, *depths, *gaps)
-            self._steps.append(_Step(work.kernel, -(-piece.sizes[0] // TILE_COLUMNS), words))
+            words = (at, *scales, address + piece.place * itemsize, *piece.sizes, *depths, *panels.gaps)
+            self._steps.append(_Step(work.recipe, -(-piece.sizes[0] // TILE_COLUMNS), words))
 
     def _make_room(self, nbytes: int) -> None:
         if len(self._steps) == MOST_STEPS or self._filled_nbytes + nbytes > self._capacity:
@@ -188,9 +203,9 @@ def _work(weight: Weight) -> _Work | None:
     panels = weight.pack.panels(view) if isinstance(view.source.storage, PLAIN) else None
     if panels is None:
         return None
-    kernel = _CHOICE.get((view.source.dtype, view.factor is not None, panels.order))
-    if kernel is None:
+    dtype = MOVED_AS.get(view.source.dtype)
+    if dtype is None or (dtype != "f32" and view.factor is not None):
         return None
-    if panels.groups.size * panels.group_count != math.prod(weight.shape):
+    if panels.packed_count != math.prod(weight.shape):
         raise KernelError(f"A weight was announced as {list(weight.shape)}; kernels would pack it as {panels}.")
-    return _Work(view, panels, kernel)
+    return _Work(view, panels, Recipe(dtype, panels.order, view.factor is not None, panels.outputs))

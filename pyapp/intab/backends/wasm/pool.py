@@ -5,6 +5,7 @@ not made for each session: regions are.
 """
 
 from bisect import insort
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from intab.backends.engine import Instance, Machine
@@ -30,8 +31,8 @@ class Pool:
 
     def __init__(self, machine: Machine) -> None:
         self.machine = machine
-        # What packs the weights of all sessions: made with the first of them (`intab.backends.wasm.packer`).
-        self.packing: Instance | None = None
+        # What packs the weights of all sessions, made when first needed (`intab.backends.wasm.packer`).
+        self.packing: dict[Hashable, Instance] = {}
         # Address 0 stays free of data, as a null pointer; what the machine keeps for itself follows.
         self._used: list[Region] = [Region(0, ALIGNMENT + machine.reserved_nbytes)]
 

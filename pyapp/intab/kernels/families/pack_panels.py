@@ -1,11 +1,12 @@
 """Panels of matrices, made of numbers that lie in any order: how weights get from a file to where kernels read them."""
 
-from functools import cache
+from functools import cache, partial
 
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.loops import register_type
 from intab.kernels.families.register_tile import TILE_COLUMNS
-from intab.kernels.ir import Const, Expr, Kernel, Select, Var
+from intab.kernels.families.winograd_transform import WINDOW, Transform, transform_filters
+from intab.kernels.ir import F32, F64, Cast, Const, Expr, Kernel, Select, Var, Word
 
 
 @cache
@@ -17,13 +18,8 @@ def pack_panels_of(dtype: str, *, scaled: bool = False, order: tuple[int, ...] =
     apart). Items: ceil(columns / TILE_COLUMNS).
     """
     kernel = KernelWriter("pack_panels")
-    kernel.buffer("x", dtype, "read")
-    if scaled:
-        kernel.buffer("factor", dtype, "read")
-    kernel.buffer("y", dtype, "write")
-    columns, outer, inner = (kernel.word(name) for name in ("columns", "outer", "inner"))
-    x_column, x_outer, x_inner = (kernel.word(name) for name in ("x_column", "x_outer", "x_inner"))
-    y_panel, y_outer = (kernel.word(name) for name in ("y_panel", "y_outer"))
+    words = _declared(kernel, dtype, scaled)
+    columns, outer, inner, x_column, x_outer, x_inner, y_panel, y_outer = words
     register = register_type(dtype)
     first = kernel.let("first", kernel.item * TILE_COLUMNS)
     # Past the last column the last one is read again, so that nothing outside x is, and zeros are stored.
@@ -53,3 +49,48 @@ def pack_panels_of(dtype: str, *, scaled: bool = False, order: tuple[int, ...] =
             with kernel.otherwise():
                 row(whole=False)
     return kernel.kernel()
+
+
+@cache
+def pack_winograd_of(transform: Transform, *, scaled: bool = False) -> Kernel:
+    """y[position, panel, inner, i] = (G x[panel * TILE_COLUMNS + i, :, inner] Gt)[position], as `pack_filters` does.
+
+    Windows of WINDOW x WINDOW taps in f64, rounded once. Buffers and words as of `pack_panels_of`: outer are the taps,
+    line by line, and y_outer is between positions. Items: ceil(columns / TILE_COLUMNS).
+    """
+    kernel = KernelWriter("pack_winograd")
+    columns, _, inner, x_column, x_outer, x_inner, y_panel, y_outer = _declared(kernel, "f32", scaled)
+    first = kernel.let("first", kernel.item * TILE_COLUMNS)
+    last = kernel.let("last", columns - 1 - first)
+    with (
+        kernel.tile("panel"),
+        kernel.loop("i", 0, inner) as i,
+        kernel.loop("lane", 0, TILE_COLUMNS) as lane,
+    ):
+        inside = kernel.let("inside", last.ge(lane))
+        column = kernel.let("column", first + last.minimum(lane))
+        reading = kernel.let("reading", at("x", column * x_column + i * x_inner))
+        taps = []
+        for _ in range(WINDOW * WINDOW):
+            value: Expr = load("x", reading, F32)
+            value = value * load("factor", column, F32) if scaled else value
+            taps.append(kernel.let("tap", Cast(Select(inside, value, Const(0.0, F32)), F64)))
+            kernel.advance(reading, x_outer)
+        keep = partial(kernel.let, "part")
+        down = [transform_filters(transform, taps[across::WINDOW], keep) for across in range(WINDOW)]
+        writing = kernel.let("writing", at("y", kernel.item * y_panel + i * TILE_COLUMNS + lane))
+        for line in zip(*down, strict=True):
+            for made in transform_filters(transform, [keep(part) for part in line], keep):
+                kernel.store("y", writing, Cast(made, F32))
+                kernel.advance(writing, y_outer)
+    return kernel.kernel()
+
+
+def _declared(kernel: KernelWriter, dtype: str, scaled: bool) -> list[Word]:
+    """Declare what both families take; their words."""
+    kernel.buffer("x", dtype, "read")
+    if scaled:
+        kernel.buffer("factor", dtype, "read")
+    kernel.buffer("y", dtype, "write")
+    names = ("columns", "outer", "inner", "x_column", "x_outer", "x_inner", "y_panel", "y_outer")
+    return [kernel.word(name) for name in names]

@@ -8,10 +8,11 @@ Neural Networks", 2016; for the choice of points B. Barabasz et al., "Error Anal
 Winograd Convolution for Deep Neural Networks", 2020.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,20 +99,23 @@ def pack_filters(transform: Transform, filters: NDArray[np.float32]) -> NDArray[
         whole = np.zeros((-(-len(some) // TILE_COLUMNS) * TILE_COLUMNS, *some.shape[1:]))
         whole[: len(some)] = some
         taps = np.ascontiguousarray(whole.reshape(-1, TILE_COLUMNS, *some.shape[1:]).transpose(2, 3, 0, 4, 1))
-        for i, line in enumerate(_transform_filters(transform, taps)):
-            for j, values in enumerate(_transform_filters(transform, line)):
+        for i, line in enumerate(transform_filters(transform, taps)):
+            for j, values in enumerate(transform_filters(transform, line)):
                 packed[i, j, first : first + len(values)] = values
     return packed.reshape(n * n, panels, depth, TILE_COLUMNS)
 
 
-def _transform_filters(transform: Transform, taps: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """G times the first axis. Rows of a pair have the same even part and opposite odd parts."""
+def transform_filters(transform: Transform, taps: Any, keep: Callable[[Any], Any] = lambda part: part) -> list[Any]:
+    """G times the first axis of an array, or a sequence of expressions, whose parts a kernel would `keep`.
+
+    Rows of a pair have the same even part and opposite odd parts.
+    """
     matrix = filter_matrix(transform)
     results = [taps[0] * float(matrix[0][0])]
     for row in matrix[1:-1:2]:
         scales = [float(c) for c in row]
-        even, odd = taps[0] * scales[0], taps[1] * scales[1]
-        even += taps[2] * scales[2]
+        odd = keep(taps[1] * scales[1])
+        even = keep(taps[0] * scales[0] + taps[2] * scales[2])
         results += [even + odd, even - odd]
     return [*results, taps[2]]
 
