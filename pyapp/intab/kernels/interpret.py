@@ -211,8 +211,8 @@ class _Machine:
             case Lane():
                 return self.value(expr.operand, known)[expr.index]
             case Pick():
-                sides = self.value(expr.left, known), self.value(expr.right, known)
-                return np.concatenate(sides)[list(expr.lanes)]
+                both = self.value(expr.left, known), self.value(expr.right, known)
+                return np.concatenate(both)[list(expr.lanes)]
             case Load():
                 place = self._place(expr.buffer, expr.index, expr.offset, expr.type.lanes, known)
                 loaded = self._arrays[expr.buffer][place].astype(_NUMPY[expr.type.scalar])
