@@ -102,6 +102,52 @@ def test_sessions_share_a_team_that_ends_with_the_last(selenium, proofs: Proofs)
     assert (most, left) == (2, 0)
 
 
+# A compute worker that hears everything half a second late.
+LATE = b"""
+const inner = new Worker("/compute.js", { type: "module" });
+inner.onmessage = (event) => postMessage(event.data);
+onmessage = ({ data }) => setTimeout(() => inner.postMessage(data), 500);
+"""
+
+
+@run_in_pyodide
+async def late_workers(selenium, url, shape, script):
+    from tests.browser.inside import teams
+
+    return await teams.late_workers(url, shape, script)
+
+
+def test_runs_begin_on_one_thread_and_move_to_all_when_they_are_there(selenium, proofs: Proofs):
+    script = proofs.serve("late.js", LATE)
+    first, later, same = late_workers(selenium, "/site/models/ocr/cls.onnx", (2, 3, 48, 192), script)
+    asked = "wasm: WebAssembly is there in every browser; threads=2 asked for"
+    assert tuple(first) == (1, f"{asked}; one thread until the compute workers are ready")
+    assert tuple(later) == (2, asked)
+    assert same
+
+
+def test_workers_that_cannot_run_are_told_of(selenium, proofs: Proofs):
+    first, later, same = late_workers(selenium, "/site/models/ocr/cls.onnx", (2, 3, 48, 192), "/nothing.js")
+    assert first[0] == later[0] == 1
+    assert later[1].endswith("one thread, since the compute workers cannot run: /nothing.js could not be loaded")
+    assert same
+
+
+@run_in_pyodide
+async def chosen_threads(selenium, url):
+    from tests.browser.inside import teams
+
+    return await teams.chosen_threads(url)
+
+
+def test_threads_that_are_not_asked_for_are_chosen_by_measuring(selenium, proofs: Proofs):
+    choice, chosen, threads = chosen_threads(selenium, "/site/models/ocr/cls.onnx")
+    processors = selenium.run_js("return navigator.hardwareConcurrency")
+    assert 1 <= chosen == threads <= processors
+    assert f" threads on {processors} processors; measured: 2 threads " in choice
+    assert choice.endswith(f"so that {chosen} compute" if chosen > 1 else "so that 1 computes")
+
+
 @run_in_pyodide
 async def trap(selenium):
     from tests.browser.inside import teams
@@ -150,3 +196,16 @@ def test_models_give_the_same_numbers_on_one_thread_and_two(selenium, proofs: Pr
     assert same
     assert (one, two) == (1, 2)
     assert choice == "wasm: WebAssembly is there in every browser; threads=2 asked for"
+
+
+@run_in_pyodide
+async def same_plain_outputs(selenium, url, shapes, runs):
+    from tests.browser.inside import teams
+
+    return await teams.same_plain_outputs(url, shapes, runs)
+
+
+def test_plain_simd_gives_the_same_numbers_on_one_thread_and_two(selenium, proofs: Proofs):
+    same, one, two, _ = same_plain_outputs(selenium, "/site/models/ocr/rec.onnx", [(1, 3, 48, 320)], 2)
+    assert same
+    assert (one, two) == (1, 2)

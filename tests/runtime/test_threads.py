@@ -24,12 +24,14 @@ def test_processors_that_are_twins_or_slow_are_left_to_others(
 ) -> None:
     browser.processors = processors
     choice = choose("auto")
-    assert choice.threads == threads
-    assert choice.reasons[-1] == f"threads={threads} on {processors} processor(s)"
+    assert (choice.threads, choice.measured) == (threads, threads > 1)
+    words = f"up to {threads} threads on {processors} processors" if threads > 1 else "one thread on one processor"
+    assert choice.reasons[-1] == words
 
 
 def test_an_author_may_ask_for_any_number(browser: SimpleNamespace) -> None:
     assert choose("wasm", 3).threads == 3
+    assert not choose("wasm", 3).measured
     assert str(choose("wasm", 3)) == "wasm: asked for; threads=3 asked for"
 
 
@@ -52,6 +54,8 @@ def test_the_reference_and_the_desktop_have_one_thread(
     assert choose("wasm").threads == choose("wasm", 1).threads == 1
 
 
-def test_there_is_at_least_one_thread() -> None:
+def test_there_is_at_least_one_thread_and_not_any_number(browser: SimpleNamespace) -> None:
+    with pytest.raises(BackendUnavailableError, match="threads=100: there are at most 32"):
+        choose("wasm", 100)
     with pytest.raises(BackendUnavailableError, match="threads=0: there is at least one"):
         choose("wasm", 0)

@@ -47,6 +47,10 @@ class Instance(Protocol):
         """Threads that would run a step table now: `team_size`, or 1 while the others are not there."""
         ...
 
+    def about_threads(self) -> tuple[str, ...]:
+        """What an author should know of them: how fast they were found to be, why they are not there."""
+        ...
+
     def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
         """Run steps of the table, on one thread or `together`, on all that are there.
 
@@ -71,8 +75,11 @@ class Machine(Protocol):
         """Bytes behind the first ALIGNMENT of the memory that the machine keeps for itself."""
         ...
 
-    async def instantiate(self, module: bytes, threads: int = 1) -> Instance:
-        """An instance to be run by so many threads; a machine whose memory is not shared has one."""
+    async def instantiate(self, module: bytes, threads: int = 1, *, measured: bool = False) -> Instance:
+        """An instance to be run by so many threads; a machine whose memory is not shared has one.
+
+        With `measured`, by the fewest of them that are found to be about as fast as any.
+        """
         ...
 
     def dispose(self) -> None: ...
@@ -122,6 +129,15 @@ class Executable(Protocol):
     @property
     def threads(self) -> int:
         """Threads that would take part in a run now."""
+        ...
+
+    @property
+    def team_size(self) -> int:
+        """Threads that it was made for: what `threads` is when all are there."""
+        ...
+
+    def about_threads(self) -> tuple[str, ...]:
+        """What an author should know of them: how fast they were found to be, why they are not there."""
         ...
 
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:

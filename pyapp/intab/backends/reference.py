@@ -58,6 +58,7 @@ class ReferenceExecutable:
     backend = "reference"
     kernel_count = 0
     threads = 1
+    team_size = 1
 
     def __init__(self, graph: Graph, release: Callable[[], None] = lambda: None) -> None:
         self._graph = graph
@@ -71,6 +72,9 @@ class ReferenceExecutable:
         raise BackendUnavailableError(
             f'{self._graph.name}: the reference back end has no kernels to time. Load the model with backend="wasm".'
         )
+
+    def about_threads(self) -> tuple[str, ...]:
+        return ()
 
     def memory(self) -> MemoryUse:
         """Nothing outlives a run but the model's own bytes."""

@@ -139,6 +139,10 @@ class WasmInstance:
                 "This is a mistake in intab; please report it with the model and the shapes of the feeds."
             ) from error
 
+    def about_threads(self) -> tuple[str, ...]:
+        """Nothing: there is one."""
+        return ()
+
     def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
         """Run `step_count` steps of the table at `table_address` (bytes). A trap raises KernelError."""
         if self._run is None:

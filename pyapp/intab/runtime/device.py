@@ -21,11 +21,15 @@ FEW_PROCESSORS = 4
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What runs a model, and why."""
+    """What runs a model, and why.
+
+    `measured`: `threads` are the most there may be, of which the fewest that are found to be fast are used.
+    """
 
     backend: str
     reasons: tuple[str, ...]
     threads: int = 1
+    measured: bool = False
 
     def noted(self, reason: str) -> "Choice":
         """The same choice with one more thing to know."""
@@ -78,7 +82,11 @@ def _with_threads(choice: Choice, threads: int | None) -> Choice:
     if threads is not None:
         return replace(choice, threads=threads).noted(f"threads={threads} asked for")
     useful = _useful_threads(seen.processors)
-    return replace(choice, threads=useful).noted(f"threads={useful} on {seen.processors} processor(s)")
+    if useful == 1:
+        return choice.noted("one thread on one processor")
+    return replace(choice, threads=useful, measured=True).noted(
+        f"up to {useful} threads on {seen.processors} processors"
+    )
 
 
 def _useful_threads(processors: int) -> int:

@@ -6,7 +6,7 @@ source --open--> Storage --formats--> Graph --optimize--> Graph --program.build-
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from intab.backends.engine import Executable
 from intab.backends.reference import ReferenceExecutable
@@ -56,8 +56,6 @@ async def load(
     times = LoadTimes((ready.loaded - begin) * 1e3, (time.perf_counter() - ready.loaded) * 1e3)
     for note in ready.notes:
         choice = choice.noted(note)
-    if ready.executable.threads < choice.threads:
-        choice = choice.noted("the compute workers are not ready, so that runs begin on one thread")
 
     # Only a model whose sizes were taken for equal may be compiled again: only then is the source held on to, which
     # may be all of the model's bytes.
@@ -67,7 +65,8 @@ async def load(
         storage = await open_source(again)
         return (await _make_ready(storage, again, choice, no_progress, programs, sizes)).executable
 
-    return Session(ready.graph.signature(), ready.executable, choice=choice, times=times, specialise=specialise)
+    shown = replace(choice, threads=ready.executable.team_size)
+    return Session(ready.graph.signature(), ready.executable, choice=shown, times=times, specialise=specialise)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +148,7 @@ async def _prepared(
         lambda done, total: progress("compile", done, total),
         stored.module,
         threads=choice.threads,
+        measured=choice.measured,
     )
     release()
     return executable

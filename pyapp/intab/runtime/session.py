@@ -69,12 +69,20 @@ class Session:
         self._exact: dict[tuple[tuple[str, int], ...], Executable] = {}
         self._peak_nbytes = executable.memory().total
         self._disposed = False
-        self.choice = choice
+        self._choice = choice
         self.inputs = tuple(TensorInfo(v.name, v.dtype, v.shape) for v in graph.inputs)
         self.outputs = tuple(
             TensorInfo(name, v.dtype, v.shape) for name, v in zip(graph.output_names, graph.outputs, strict=True)
         )
         self.metadata = dict(graph.metadata)
+
+    @property
+    def choice(self) -> Choice:
+        """What runs the model, and why; of its threads, what is to be known now."""
+        choice = self._choice
+        for note in () if self._disposed else self._executable.about_threads():
+            choice = choice.noted(note)
+        return choice
 
     async def run(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]:
         """Compute outputs: a dict of arrays in, a dict of arrays out.
@@ -189,5 +197,5 @@ class Session:
             self._exact[key] = await self._specialise(sizes)
             spent_ms = (time.perf_counter() - begin) * 1e3
             note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
-            self.choice = self.choice.noted(note)
+            self._choice = self._choice.noted(note)
         return self._exact[key]

@@ -76,9 +76,9 @@ def counted_modules():
     machine: Any = wasm_pool(choose("wasm").threads).machine
     made = []
 
-    async def instantiate(module, threads=1):
+    async def instantiate(module, threads=1, *, measured=False):
         made.append(len(module))
-        return await type(machine).instantiate(machine, module, threads)
+        return await type(machine).instantiate(machine, module, threads, measured=measured)
 
     machine.instantiate = instantiate
     try:

@@ -1,11 +1,13 @@
 """Inside Pyodide: machines with a team of compute workers, and what becomes of their runs."""
 
 import asyncio
+import sys
 from contextlib import contextmanager
 
 import numpy as np
 
-from intab.backends.wasm.browser import SharedMachine
+from intab.backends.wasm import threads
+from intab.backends.wasm.browser import BrowserMachine, SharedMachine
 from intab.backends.wasm.pool import Pool
 from intab.browser import proxies
 from intab.errors import IntabError
@@ -13,6 +15,8 @@ from intab.kernels.block import KernelWriter, load
 from intab.kernels.ir import I32, Const
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.runtime import load as load_model
+from intab.runtime.device import wasm_pool
+from intab.target import WASM_SIMD
 
 ITEMS = 64
 LONG = 1 << 28  # turns of a loop that take a good part of a second
@@ -98,13 +102,13 @@ async def many_runs(runs):
     """What each cell was counted up to by `runs` runs of two shared steps and two of one thread's, and the threads."""
     with machine_of() as machine:
         bench = await bench_on(machine, (0, 1, 1, 0), (20, 1))
-        threads = await bench.run_together()
+        found = await bench.run_together()
         for _ in range(runs - 1):
             bench.run()
         counts = bench.counts()
         bench.instance.dispose()
         assert bench.instance.threads == 1  # what is left of a session may still be asked
-    return threads, counts
+    return found, counts
 
 
 async def lost_worker(script):
@@ -162,6 +166,41 @@ async def sessions_in_turn(url, shape, runs):
     return same, most, proxies.live().get("worker", 0)
 
 
+@contextmanager
+def workers_of(script, ready_seconds):
+    """Have this tab's workers run another script, and loads wait less for them."""
+    machine = wasm_pool(2).machine
+    machine.script, before = script, threads.READY_SECONDS
+    threads.READY_SECONDS = ready_seconds
+    try:
+        yield
+    finally:
+        del machine.script
+        threads.READY_SECONDS = before
+
+
+async def late_workers(url, shape, script):
+    """A session that is ready before its workers: threads and choice then and later, and whether outputs agree."""
+    feed = {"x": np.random.default_rng(5).standard_normal(shape, np.float32)}
+    with workers_of(script, 0.05):
+        async with await load_model(url, threads=2) as session:
+            first = session.stats().threads, str(session.choice)
+            alone = await session.run(feed)
+            for _ in range(READY_TRIES):
+                if session.stats().threads > 1:
+                    break
+                await asyncio.sleep(0.02)
+            together = await session.run(feed)
+            same = all(np.array_equal(together[name], value) for name, value in alone.items())
+            return first, (session.stats().threads, str(session.choice)), same
+
+
+async def chosen_threads(url):
+    """The choice for a session whose threads are not asked for, and the threads it has."""
+    async with await load_model(url) as session:
+        return str(session.choice), session.choice.threads, session.stats().threads
+
+
 async def trap():
     """A run that divides by zero, and the threads of the run after it."""
     with machine_of() as machine:
@@ -205,3 +244,26 @@ async def same_outputs(url, shapes, runs):
             found = await two.run(feeds[number % len(feeds)])
             same &= all(np.array_equal(found[name], value) for name, value in expected[number % len(feeds)].items())
         return same, one.stats().threads, two.stats().threads, str(two.choice)
+
+
+@contextmanager
+def plain_simd():
+    """Pools that generate for plain SIMD128, in place of this tab's, which have relaxed SIMD."""
+    assert wasm_pool(2).machine.target.has("relaxed-simd"), "this browser was to have relaxed SIMD"
+    machines = BrowserMachine(), SharedMachine()
+    machines[0].target, machines[1].target = WASM_SIMD, WASM_SIMD.with_feature("threads")
+    pools = [Pool(machine) for machine in machines]
+    module = sys.modules["intab.runtime.load"]
+    module.wasm_pool = lambda threads=1: pools[threads > 1]
+    try:
+        yield
+    finally:
+        module.wasm_pool = wasm_pool
+        for machine in machines:
+            machine.dispose()
+
+
+async def same_plain_outputs(url, shapes, runs):
+    """The same for plain SIMD128."""
+    with plain_simd():
+        return await same_outputs(url, shapes, runs)

@@ -2,10 +2,11 @@
 
 from intab.backends.engine import Instance
 from intab.backends.wasm.pool import ALIGNMENT
+from intab.backends.wasm.speed import ROOM_NBYTES, Speeds, loop_table, measure, multiply_loop
 from intab.backends.wasm.threads import DEADLINE_MS, SCRIPT, Team
 from intab.browser.wasm import WasmInstance, WasmMemory, instantiate, validate
 from intab.errors import IntabError, OutOfMemoryError
-from intab.kernels.wasm import PAGE_NBYTES, relaxed_simd_probe
+from intab.kernels.wasm import PAGE_NBYTES, generate, relaxed_simd_probe
 from intab.kernels.wasm.together import CONTROL_NBYTES
 from intab.target import WASM_RELAXED_SIMD, WASM_SIMD, Target
 
@@ -28,7 +29,7 @@ class BrowserMachine:
         self.target = _target()
         self.memory = WasmMemory(PAGE_NBYTES, MAXIMUM_NBYTES)
 
-    async def instantiate(self, module: bytes, threads: int = 1) -> Instance:
+    async def instantiate(self, module: bytes, threads: int = 1, *, measured: bool = False) -> Instance:
         """`threads` is 1: only a SharedMachine has more."""
         return await instantiate(module, self.memory)
 
@@ -41,8 +42,8 @@ class SharedMachine:
 
     script = SCRIPT
     deadline_ms = DEADLINE_MS
-    # The control blocks lie before all regions of the pool.
-    reserved_nbytes = CONTROL_BLOCKS * CONTROL_NBYTES
+    # The control blocks and the measured loop lie before all regions of the pool.
+    reserved_nbytes = CONTROL_BLOCKS * CONTROL_NBYTES + ROOM_NBYTES
 
     def __init__(self) -> None:
         """Raises OutOfMemoryError when the browser cannot give even a small memory."""
@@ -52,6 +53,7 @@ class SharedMachine:
         self._team: Team | None = None
         self._teams_made = 0
         self._numbers_given = 0
+        self._speeds: dict[int, Speeds] = {}  # by the most threads
 
     def team(self, helpers: int) -> Team:
         """The team, of at least `helpers` workers: started when it is first asked for, anew when it has lost one.
@@ -70,9 +72,21 @@ class SharedMachine:
         self._team.grow_to(helpers)
         return self._team
 
-    async def instantiate(self, module: bytes, threads: int = 1) -> Instance:
+    async def instantiate(self, module: bytes, threads: int = 1, *, measured: bool = False) -> Instance:
         if threads == 1:
             return await instantiate(module, self.memory)
+        instance = await self._instance(module, threads)
+        try:
+            speeds = await self._measured(threads) if measured and instance.threads > 1 else None
+        except BaseException:
+            instance.dispose()
+            raise
+        if speeds is not None:
+            instance.team_size, instance.speeds = speeds.best, speeds
+        return instance
+
+    async def _instance(self, module: bytes, threads: int) -> "TeamInstance":
+        """A module on all threads; they are waited for, but not for ever."""
         team = self.team(threads - 1)  # its workers start while the module is compiled
         alone = await instantiate(module, self.memory)
         self._numbers_given += 1
@@ -85,6 +99,27 @@ class SharedMachine:
             instance.dispose()
             raise
         return instance
+
+    async def _measured(self, most: int) -> Speeds | None:
+        """How fast up to `most` threads are, kept where they all are of use; None when the workers do not come."""
+        kept = self._speeds.get(most)
+        if kept is not None and kept.best == most:
+            return kept
+        loop = await self._instance(generate([multiply_loop()], self.target), most)
+        address = ALIGNMENT + CONTROL_BLOCKS * CONTROL_NBYTES
+
+        def run(count: int) -> None:
+            loop.team_size = count
+            loop.run(address, 1, together=count > 1)
+
+        try:
+            if loop.threads > 1:
+                self._speeds[most] = await measure(
+                    run, lambda turns: self.memory.write(address, loop_table(address, turns)), most
+                )
+        finally:
+            loop.dispose()
+        return self._speeds.get(most)
 
     def forget(self, number: int) -> None:
         """An instance was disposed of. With the last one the team ends."""
@@ -110,12 +145,22 @@ class TeamInstance:
         self.alone = alone
         self.number = number
         self.team_size = threads
+        self.speeds: Speeds | None = None
         self._machine = machine
         self._disposed = False
 
     @property
     def threads(self) -> int:
         return 1 if self._ready_team() is None else self.team_size
+
+    def about_threads(self) -> tuple[str, ...]:
+        notes = () if self.speeds is None else (str(self.speeds),)
+        if self._disposed or self.threads == self.team_size:
+            return notes
+        broken = self._machine.team(self.team_size - 1).broken
+        if broken is None:
+            return (*notes, "one thread until the compute workers are ready")
+        return (*notes, f"one thread, since the compute workers cannot run: {broken}")
 
     def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
         helpers = self.team_size - 1

@@ -85,6 +85,9 @@ class WasmtimeInstance:
         self._store = store
         self._run = run
 
+    def about_threads(self) -> tuple[str, ...]:
+        return ()
+
     def run(self, table_address: int, step_count: int, *, together: bool = False) -> None:
         if self._run is None:
             raise KernelError("wasmtime: this instance was disposed of. Load the model again.")
@@ -122,7 +125,7 @@ class WasmtimeMachine:
         # Runs at the end of the process too, before wasmtime's own finalizers, which print errors that late.
         self._close = finalize(self, _close, self._store, self._engine)
 
-    async def instantiate(self, module: bytes, threads: int = 1) -> WasmtimeInstance:
+    async def instantiate(self, module: bytes, threads: int = 1, *, measured: bool = False) -> WasmtimeInstance:
         wasmtime = _wasmtime()
         try:
             compiled = wasmtime.Module(self._engine, module)

@@ -66,6 +66,13 @@ class WasmExecutable:
     def threads(self) -> int:
         return self._instance.threads
 
+    @property
+    def team_size(self) -> int:
+        return self._instance.team_size
+
+    def about_threads(self) -> tuple[str, ...]:
+        return self._instance.about_threads()
+
     def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
         self._finished = None
         known = {**self._guessed, **sizes}
@@ -255,14 +262,15 @@ async def prepare(
     module: bytes | None = None,
     *,
     threads: int = 1,
+    measured: bool = False,
 ) -> WasmExecutable:
     """Instantiate the program's module, generated when None, and write the weights.
 
-    What was made is given back when one of them fails.
+    `threads` and `measured`: see `Machine.instantiate`. What was made is given back when one of them fails.
     """
     module = module_of(program) if module is None else module
     packing = await packing_instances(pool, program.weights)
-    instance = await pool.machine.instantiate(module, threads)
+    instance = await pool.machine.instantiate(module, threads, measured=measured)
     holder: WasmExecutable | Instance = instance
     try:
         holder = executable = WasmExecutable(program, pool, module, instance)
