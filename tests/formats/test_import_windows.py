@@ -139,6 +139,12 @@ def test_global_pool(op: str, shape: tuple[int, ...]) -> None:
     check(op, floats(*shape), opset=9)
 
 
+@pytest.mark.parametrize("auto_pad", ["VALID", "SAME_UPPER", "SAME_LOWER"])
+def test_pool_that_rounds_up_and_pads_by_itself(auto_pad: str) -> None:
+    for op in ("MaxPool", "AveragePool"):
+        check(op, floats(2, 3, 8, 6), opset=12, kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1, auto_pad=auto_pad)
+
+
 @pytest.mark.parametrize("p", [1, 2, 3])
 def test_pools_of_powers(p: int) -> None:
     x = floats(2, 3, 7, 6)

@@ -75,8 +75,9 @@ def _root(call: Call, total: Value, power: int) -> Value:
 def _window_attributes(call: Call, x: Value) -> dict[str, Attribute]:
     window = read_window(call, x)
     ceil_mode = call.flag("ceil_mode", default=False)
-    # SAME and VALID state the result's size themselves; ceil_mode adds nothing to them (ONNX MaxPool-12).
-    states_size = call.choice("auto_pad", ("NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID"), "NOTSET") != "NOTSET"
+    # SAME states the result's size itself, so that ceil_mode adds nothing. VALID does so too in the standard's words
+    # (ONNX MaxPool-12), but onnxruntime rounds up.
+    states_size = window.is_same
     return {
         "kernel": window.kernel,
         "strides": window.strides,
