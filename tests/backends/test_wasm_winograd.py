@@ -80,6 +80,14 @@ def test_dilation(dilations: tuple[int, int]) -> None:
         assert_as_reference(graph, {"x": normal(*sizes, 8)}, TOLERANCE)
 
 
+@pytest.mark.parametrize(("group", "depth", "features"), [(2, 16, 32), (4, 17, 68), (3, 20, 57), (2, 24, 34)])
+def test_groups(group: int, depth: int, features: int) -> None:
+    graph = convolution((N, H, W, group * depth), normal(features, 3, 3, depth), group=group)
+    assert kernels_of(graph) == {"winograd_4"}
+    for sizes in ((1, 9, 14), (2, 21, 33), (3, 1, 2)):
+        assert_as_reference(graph, {"x": normal(*sizes, group * depth)}, TOLERANCE)
+
+
 def test_pictures_of_one_pixel() -> None:
     graph = convolution((N, H, W, 8), normal(10, 3, 3, 8))
     for sizes in ((1, 1, 1), (4, 1, 1), (2, 1, 9), (1, 9, 1)):
@@ -109,7 +117,7 @@ def test_what_stays_direct() -> None:
         convolution(sizes, weights, pads=(12, 12, 12, 12), dilations=(12, 12)),  # tiles that would be mostly empty
         convolution((1, 5, 5, 16), weights),
         convolution((N, H, W, 16), weights, pads=(1, 6, 1, 6), dilations=(1, 6)),  # the same, for all one knows
-        convolution(sizes, normal(16, 3, 3, 8), group=2),
+        convolution((1, 20, 20, 32), normal(32, 3, 3, 8), group=4),  # too few channels of a group to pay
         convolution(sizes, normal(16, 3, 5, 16)),
         convolution((1, 20, 20, 18), normal(16, 3, 3, 18)),  # no whole vectors
         convolution((1, 1, 40, 16), weights),  # tiles that would be mostly empty

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from intab.dtypes import float32
 from intab.graph.derived import View
 from intab.graph.dims import Dim, ceil_div, evaluate, maximum, minimum, product
@@ -35,6 +37,8 @@ FEWEST_ITEMS, MOST_ITEMS = 8, 16
 FEW_FILTERS = 128 * 256
 FILTERS_A_PIXEL = 160
 FEW_PIXELS = 100
+# Channels and columns of a group below which the transforms eat up what is won.
+LEAST_GROUP = 16
 # A dilation parts a picture into as many small ones each way: larger ones only where their sizes are known.
 MOST_DILATION = 4
 # Of the products of the convolution as it is, at most this share may be left, or the transforms eat up what is won.
@@ -57,13 +61,13 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
 
     Sizes that are not known are taken for large. Weights must be fixed at load, since that is when they are packed.
     """
-    if lowering.constant(w) is None or w.shape[1:-1] != (WINDOW, WINDOW) or conv.group != 1:
+    if lowering.constant(w) is None or w.shape[1:-1] != (WINDOW, WINDOW):
         return None
     if any(step != 1 for step in conv.strides):
         return None
     features, channels = w.shape[0], w.shape[-1]
     assert isinstance(features, int) and isinstance(channels, int)
-    if channels % LANES:
+    if channels * conv.group % LANES or (conv.group > 1 and min(channels, features // conv.group) < LEAST_GROUP):
         return None
     images, height, width, _ = output.shape
     filters = channels * features
@@ -114,20 +118,22 @@ def lower_winograd(
     output: Value,
 ) -> None:
     """The step of a convolution; `begins` are the lines and columns of zeros before the picture."""
-    images, height, width, _ = x.shape
-    _, out_height, out_width, _ = output.shape
-    features, channels = w.shape[0], w.shape[-1]
-    assert isinstance(features, int) and isinstance(channels, int)  # as winograd_transform has seen
+    images, height, width, channels = x.shape
+    _, out_height, out_width, features = output.shape
+    depth = w.shape[-1]
+    # As winograd_transform has seen.
+    assert isinstance(channels, int) and isinstance(features, int) and isinstance(depth, int)
     down, across = _tiles(conv, transform, output)
-    blocks = _blocks(lowering, transform, images * down * across, channels, features)
+    blocks = _blocks(lowering, transform, images * down * across, channels, features, conv.group)
     picture, out = picture_of(lowering.place(x), x.shape), picture_of(lowering.place(output), output.shape)
-    shape = (transform.positions, -(-features // TILE_COLUMNS), channels, TILE_COLUMNS)
+    panels = conv.group * -(-(features // conv.group) // TILE_COLUMNS)
+    shape = (transform.positions, panels, depth, TILE_COLUMNS)
     name = f"winograd of {transform.outputs} outputs"
     lowering.step(
         winograd(transform, operands.epilogue),
         {
             "x": picture.place,
-            "b": lowering.weight((w,), name, shape, Packing("winograd filters", (transform.outputs,))),
+            "b": lowering.weight((w,), name, shape, Packing("winograd filters", (transform.outputs, conv.group))),
             "out": out.place,
             "a": lowering.scratch(float32, blocks.room(transform, channels)),
             "products": lowering.scratch(float32, blocks.room(transform, blocks.columns)),
@@ -144,6 +150,9 @@ def lower_winograd(
             "out_height": out_height,
             "out_width": out_width,
             "columns": features,
+            "groups": conv.group,
+            "group_depth": depth,
+            "group_columns": features // conv.group,
             "pixel_step": picture.pixel,
             "line_step": picture.line,
             "image_step": picture.image,
@@ -161,12 +170,12 @@ def lower_winograd(
         blocks.items,
         # What the convolution is, not what is left of it: products that are saved are speed.
         work=dense_work(
-            (2, *output.shape[:-1], WINDOW * WINDOW * channels, features), operands, x.shape, shape, output.shape
+            (2, *output.shape[:-1], WINDOW * WINDOW * depth, features), operands, x.shape, shape, output.shape
         ),
     )
 
 
-def _blocks(lowering: Lowering, transform: Transform, tiles: Dim, channels: int, features: int) -> _Blocks:
+def _blocks(lowering: Lowering, transform: Transform, tiles: Dim, channels: int, features: int, groups: int) -> _Blocks:
     threads = lowering.target.has("threads")
     block_tiles = BLOCK_LINES // transform.outputs
     if isinstance(tiles, int):
@@ -176,6 +185,9 @@ def _blocks(lowering: Lowering, transform: Transform, tiles: Dim, channels: int,
         shares = -(-FEWEST_ITEMS_OF_SMALL // max(1, -(-tiles // block_tiles)))
         columns = min(columns, max(FEWEST_COLUMNS, _whole_panels(-(-features // shares))))
     across = -(-features // columns)
+    if groups > 1:  # all at once: which channels count differs from group to group
+        of_group = features // groups
+        columns, across = _whole_panels(features - of_group + _whole_panels(of_group)), 1
     nbytes = float32.itemsize * transform.positions * block_tiles * (channels + columns)
     most = min(MOST_ITEMS, max(FEWEST_ITEMS, ROOM_NBYTES // nbytes)) if threads else 1
     runs = max(1, most // across)
@@ -199,5 +211,6 @@ def _window_axes(view: View, outputs: int, groups: int = 1) -> Panels | None:
 
 
 @packing("winograd filters", _window_axes)
-def _winograd_filters(array: Numbers, outputs: int) -> Numbers:
-    return pack_filters(_TRANSFORMS[outputs], array)
+def _winograd_filters(array: Numbers, outputs: int, groups: int) -> Numbers:
+    parts = [pack_filters(_TRANSFORMS[outputs], part) for part in np.split(array, groups)]
+    return parts[0] if groups == 1 else np.concatenate(parts, axis=1)

@@ -32,14 +32,16 @@ APART = 16
 def winograd(transform: Transform, epilogue: Epilogue = PLAIN) -> Kernel:
     """Picture x [images, height, width, channels] * weights -> [images, out_height, out_width, columns], stride 1.
 
-    `channels` is a multiple of LANES. Pixels outside the picture are zeros: no border is needed. Buffers: x; b
-    (transformed weights: for each position the panels of channels x columns); bias, e0 ..., out; a (f32, room an
-    item for positions * (block_tiles * channels + APART) numbers) and products (the same with block_columns).
+    `channels` is a multiple of LANES. Pixels outside the picture are zeros: no border is needed. Channels and columns
+    are cut into `groups` of group_depth channels and group_columns columns. Buffers: x; b (transformed weights: for
+    each position and group the panels of group_depth x group_columns); bias, e0 ..., out; a (f32, room an item for
+    positions * (block_tiles * channels + APART) numbers) and products (the same with block_columns).
     Words: height, width, channels, top, left (lines and columns of zeros before the picture), dilation_y, dilation_x
-    (the pixels of a tile lie so far apart), out_height, out_width, columns; pixel_step, line_step, image_step and
-    out_pixel, out_line, out_image (elements between pixels, lines and images of x and of the result); tiles_down,
-    tiles_across (of an image), tiles (in all); block_tiles, block_columns (whole panels), item_tiles (whole blocks);
-    the epilogue's, whose rows are output pixels. Items: ceil(tiles / item_tiles) * ceil(columns / block_columns).
+    (the pixels of a tile lie so far apart), out_height, out_width, columns; groups, group_depth, group_columns;
+    pixel_step, line_step, image_step and out_pixel, out_line, out_image (elements between pixels, lines and images of
+    x and of the result); tiles_down, tiles_across (of an image), tiles (in all); block_tiles, block_columns (up to the
+    end of the last panel, so whole panels of one group; all columns of several), item_tiles (whole blocks); the
+    epilogue's, whose rows are output pixels. Items: ceil(tiles / item_tiles) * ceil(columns / block_columns).
     """
     kernel = KernelWriter(f"winograd_{transform.outputs}")
     kernel.buffer("x", "f32", "read")
@@ -70,10 +72,14 @@ def winograd(transform: Transform, epilogue: Epilogue = PLAIN) -> Kernel:
             writer.enter(first_tile + entering, a_start + entering * sizes.channels, a_step)
         with (
             kernel.loop("position", 0, Const(transform.positions, I32)) as position,
-            kernel.loop("column", first_column, last_column, TILE_COLUMNS) as column,
+            kernel.loop("group", 0, sizes.groups) as group,
+            kernel.loop("column", first_column, last_column.minimum(sizes.group_columns), TILE_COLUMNS) as column,
         ):
-            target = product_start + position * product_step + column - first_column
-            writer.multiply(a_start + position * a_step, position, column, count, target, block_columns)
+            left = a_start + position * a_step + group * sizes.group_depth
+            place = group * sizes.group_columns + column - first_column
+            # What a panel has too many lies where the next group's columns will.
+            target = product_start + position * product_step + place
+            writer.multiply(left, position * sizes.groups + group, column, count, target, block_columns)
         with kernel.loop("leaving", 0, count) as leaving:
             writer.leave(
                 first_tile + leaving,
@@ -99,6 +105,9 @@ class _Sizes:
     out_height: Word
     out_width: Word
     columns: Word
+    groups: Word
+    group_depth: Word
+    group_columns: Word
     pixel_step: Word
     line_step: Word
     image_step: Word
@@ -175,16 +184,16 @@ class _Stages:
             advance(LANES - pixel_gap * inputs)
             kernel.advance(writing, LANES - step * self.transform.positions)
 
-    def multiply(self, left: Expr, position: Expr, column: Expr, count: Expr, target: Expr, target_row: Expr) -> None:
-        """A panel's columns of one position's products, for all tiles of the block."""
-        kernel, depth, columns = self.kernel, self.sizes.channels, self.sizes.columns
+    def multiply(self, left: Expr, matrix: Expr, column: Expr, count: Expr, target: Expr, target_row: Expr) -> None:
+        """A panel's columns of the products with one matrix of the weights, for all tiles of the block."""
+        kernel, depth, channels = self.kernel, self.sizes.group_depth, self.sizes.channels
         with kernel.tile("multiply"):
-            panels = (columns + (TILE_COLUMNS - 1)) // TILE_COLUMNS
-            right = kernel.let("right", (position * (panels * TILE_COLUMNS) + column) * depth)
+            panels = (self.sizes.group_columns + (TILE_COLUMNS - 1)) // TILE_COLUMNS
+            right = kernel.let("right", (matrix * (panels * TILE_COLUMNS) + column) * depth)
             with kernel.loop("row", 0, count, TILE_ROWS) as row:
                 rows = [kernel.let(f"row{i}", (row + i).minimum(count - 1)) for i in range(TILE_ROWS)]
                 sums = tile.start_sums(kernel, PLAIN, column)
-                pointers = [kernel.let(f"a{i}", at("a", left + number * depth)) for i, number in enumerate(rows)]
+                pointers = [kernel.let(f"a{i}", at("a", left + number * channels)) for i, number in enumerate(rows)]
                 tile.accumulate(kernel, sums, pointers, kernel.let("panel", at("b", right)), depth)
                 for i, number in enumerate(rows):
                     place = kernel.let("place", target + number * target_row)
