@@ -105,7 +105,7 @@ def test_winograd_reads_and_writes_inside() -> None:
 @pytest.mark.parametrize("group, stride", [(16, 1), (16, 2), (1, 2), (4, 1)])
 def test_a_picture_is_made_within_its_border(group: int, stride: int) -> None:
     net = Net()
-    inner = net.conv(net.conv(net.x, 16), 16, 5, group=group, stride=stride)
+    inner = net.conv(net.conv(net.x, 16, stride=2), 16, 5, group=group, stride=stride)
     graph = net.graph(net.conv(inner, 9, 5))
     assert steps_of(graph)["frame"] == 2
     assert not COPIES & set(steps_of(graph))
@@ -114,7 +114,7 @@ def test_a_picture_is_made_within_its_border(group: int, stride: int) -> None:
 
 def test_windows_of_several_sizes_share_a_border() -> None:
     net = Net()
-    x = net.conv(net.x, 12)
+    x = net.conv(net.x, 12, stride=2)
     parts = [net.conv(x, 12, kernel, group=12) for kernel in (3, 5, 7)]
     graph = net.graph(net.conv(net.concat(*parts, net.conv(x, 3)), 5))
     assert steps_of(graph)["frame"] == 1
@@ -124,9 +124,10 @@ def test_windows_of_several_sizes_share_a_border() -> None:
 
 def test_a_concat_is_made_within_a_border() -> None:
     net = Net()
-    joined = net.concat(net.conv(net.x, 8), net.emit("Sigmoid", net.x))
+    joined = net.concat(net.conv(net.x, 8, 5), net.emit("Sigmoid", net.x))
     graph = net.graph(net.conv(joined, 16, 5, group=16))
-    assert steps_of(graph) == {"frame": 1, "convolution": 1, "elementwise": 1, "depthwise_5x5s1d1": 1}
+    made = {"frame": 1, "convolution": 1, "elementwise": 1, "depthwise_5x5s1d1": 1}
+    assert steps_of(graph) == {**made, "pad_lines": 1}  # of the input
     check(graph)
 
 
@@ -174,8 +175,9 @@ def test_resized_pictures_are_made_where_their_concat_has_them(mode: str) -> Non
     resized = net.emit(
         "Resize", small, sizes=(N, 2 * height, 2 * width, channels), scales=(1.0, 2.0, 2.0, 1.0), mode=mode
     )
-    graph = net.graph(net.conv(net.concat(resized, net.conv(resized, 3)), 16, 5, group=1))
-    assert not COPIES & set(steps_of(graph))
+    graph = net.graph(net.conv(net.concat(resized, net.emit("Tanh", resized)), 16, 5))
+    assert steps_of(graph)["elementwise"] == 1  # the tangents
+    assert not COPIES & set(steps_of(graph)) - {"elementwise"}
     check(graph)
 
 
@@ -185,4 +187,11 @@ def test_shuffled_channels_are_made_within_a_border(groups: int) -> None:
     shuffled = net.emit("Shuffle", net.conv(net.x, 12), axis=3, groups=groups)
     graph = net.graph(net.conv(shuffled, 12, 5, group=12))
     assert not COPIES & set(steps_of(graph))
+    check(graph)
+
+
+def test_a_matmul_leaves_the_border_to_others() -> None:
+    net = Net()
+    graph = net.graph(net.conv(net.conv(net.x, 12), 12, 5, group=12))
+    assert steps_of(graph) == {"matmul": 1, "pad_lines": 1, "depthwise_5x5s1d1": 1}
     check(graph)

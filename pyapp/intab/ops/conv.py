@@ -88,7 +88,7 @@ class Conv:
     def writes_inside(
         self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout
     ) -> bool:
-        return writes_inside(self, lowering, inputs, output)
+        return writes_inside(self, inputs, output, layout)
 
     def border(self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value) -> tuple[int, ...] | None:
         return border_wanted(self, lowering, inputs, output)
