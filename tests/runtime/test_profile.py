@@ -91,3 +91,18 @@ def test_the_reference_back_end_has_no_kernels_to_time() -> None:
     session.run_sync(feeds(2))
     with pytest.raises(BackendUnavailableError, match="no kernels to time"):
         session.profile()
+
+
+def test_a_profile_of_several_threads_says_what_they_gain_and_how_busy_they_are() -> None:
+    steps = tuple(
+        StepTime(label, "matmul", ms, 0, 0, threads=2, together_ms=together_ms)
+        for label, ms, together_ms in (("a", 4.0, 2.5), ("b", 1.0, 1.0))
+    )
+    profile = Profile("net", steps, 5)
+    assert (profile.threads, profile.together_ms) == (2, 3.5)
+    lines = str(profile).splitlines()
+    assert lines[0] == "net: 2 steps, 5.00 ms on one thread and 3.50 ms on 2 (each step: median of 5)"
+    assert lines[1].split()[-4:] == ["ms", "on", "all", "busy"]
+    assert lines[2].split()[-3:] == ["3.500", "71", "%"]
+    assert lines[-2].split()[-3:] == ["2.500", "80", "%"]
+    assert lines[-1].split()[-3:] == ["1.000", "50", "%"]

@@ -105,6 +105,7 @@ class StepTime:
     """How long one step took, in ms, and what it had to do: None where its operator has not counted that.
 
     `label` names the node that the step came from, `kernel` what ran. What is counted: `intab.ops.lowering.Work`.
+    `ms` is one thread's; `together_ms` that of `threads`, None where there is one.
     """
 
     label: str
@@ -112,6 +113,8 @@ class StepTime:
     ms: float
     flops: int | None
     nbytes: int | None
+    threads: int = 1
+    together_ms: float | None = None
 
 
 class Executable(Protocol):
@@ -145,7 +148,9 @@ class Executable(Protocol):
         ...
 
     def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
-        """Run the last run's steps again over its feeds, one by one on one thread; the median of `repeats` times each.
+        """Run the last run's steps again over its feeds, one by one; the median of `repeats` times each.
+
+        On one thread, and where there are more on all of them too.
 
         Raises BackendUnavailableError on a back end that has no steps, IntabError before the first run.
         """

@@ -16,8 +16,8 @@ LABEL_WIDTH = 40
 class Profile:
     """Times of the steps of one run, in the order in which they run; print it for a table.
 
-    Each step was run on its own and on one thread, since calling workers to a single step takes longer than most steps.
-    So the sum leaves out what lies between steps, and what threads gain. A time is the median of `repeats`.
+    Each step was run on its own, on one thread and, where there are more, on all. So the sums leave out what lies
+    between steps. A time is the median of `repeats`. How busy threads are: one thread's time over that of all of them.
     """
 
     model: str
@@ -28,6 +28,16 @@ class Profile:
     def total_ms(self) -> float:
         """All steps together."""
         return sum(step.ms for step in self.steps)
+
+    @property
+    def threads(self) -> int:
+        """Threads that the session had."""
+        return max((step.threads for step in self.steps), default=1)
+
+    @property
+    def together_ms(self) -> float | None:
+        """All steps on all threads; None where there is one."""
+        return _together_ms(self.steps)
 
     def by_kernel(self) -> dict[str, tuple[StepTime, ...]]:
         """The steps of each kind of kernel, the kind that takes longest first."""
@@ -41,7 +51,9 @@ class Profile:
         events = []
         begin_ms = 0.0
         for step in self.steps:
-            counts = {"flops": step.flops, "bytes": step.nbytes}
+            counts: dict[str, float | None] = {"flops": step.flops, "bytes": step.nbytes}
+            if step.together_ms is not None:
+                counts["together_ms"] = step.together_ms
             event = {"name": step.label, "cat": step.kernel, "ph": "X", "pid": 1, "tid": 1}
             events.append(
                 event | {"ts": begin_ms * 1e3, "dur": step.ms * 1e3, "args": {"kernel": step.kernel} | counts}
@@ -54,6 +66,8 @@ class Profile:
         longest = sorted(self.steps, key=lambda step: -step.ms)[:SHOWN_STEPS]
         rows = [_Row(kind, str(len(steps)), steps) for kind, steps in kinds.items()]
         how = f"(each step: median of {self.repeats})"
+        if self.together_ms is not None:
+            how = f"and {self.together_ms:.2f} ms on {self.threads} {how}"
         parts = [
             f"{self.model}: {len(self.steps)} steps, {self.total_ms:.2f} ms on one thread {how}",
             *_table(("kernel", "steps"), rows, self.total_ms),
@@ -79,12 +93,19 @@ class _Row:
         share = f"{100 * ms / total_ms:.1f} %" if total_ms else "-"
         flops, nbytes = _sum(step.flops for step in self.steps), _sum(step.nbytes for step in self.steps)
         counts = (_millions(flops), _millions(nbytes))
-        return (self.name, self.second, f"{ms:.3f}", share, *counts, _rate(flops, ms), _rate(nbytes, ms))
+        figures = (self.name, self.second, f"{ms:.3f}", share, *counts, _rate(flops, ms), _rate(nbytes, ms))
+        together_ms, threads = _together_ms(self.steps), self.steps[0].threads
+        if together_ms is None:
+            return figures
+        busy = f"{100 * ms / together_ms / threads:.0f} %" if together_ms else "-"
+        return (*figures, f"{together_ms:.3f}", busy)
 
 
 def _table(names: tuple[str, str], rows: Iterable[_Row], total_ms: float) -> list[str]:
     """Lines of columns; words to the left, figures to the right."""
-    cells = [(*names, "ms", "share", "MFLOP", "MB", "GFLOP/s", "GB/s"), *(row.cells(total_ms) for row in rows)]
+    lines_of_cells = [row.cells(total_ms) for row in rows]
+    titles = (*names, "ms", "share", "MFLOP", "MB", "GFLOP/s", "GB/s", "ms on all", "busy")
+    cells = [titles[: max(map(len, lines_of_cells), default=len(titles))], *lines_of_cells]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = []
     for line in cells:
@@ -96,6 +117,13 @@ def _table(names: tuple[str, str], rows: Iterable[_Row], total_ms: float) -> lis
 
 def _ms(steps: Iterable[StepTime]) -> float:
     return sum(step.ms for step in steps)
+
+
+def _together_ms(steps: Iterable[StepTime]) -> float | None:
+    """The time of the steps on all threads; None where there is one, or no step."""
+    times = [step.together_ms for step in steps]
+    known = [ms for ms in times if ms is not None]
+    return sum(known) if known and len(known) == len(times) else None
 
 
 def _sum(counts: Iterable[int | None]) -> int | None:

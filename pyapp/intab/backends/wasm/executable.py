@@ -100,18 +100,28 @@ class WasmExecutable:
             raise IntabError(
                 f"{self.program.name}: there is no run to look at. Run the model, then ask for its profile."
             )
-        call_ms = median(self._timed(0, 0) for _ in range(EMPTY_CALLS))
-        rounds = [[self._timed(number, 1) for number in range(self.step_count)] for _ in range(repeats)]
         counted = self._binder.work(self._finished)
+        alone = self._median_ms(repeats, together=False)
+        threads = self._instance.threads
+        together = self._median_ms(repeats, together=True) if threads > 1 else [None] * self.step_count
         return tuple(
             StepTime(
                 step.label,
                 self.program.kernel_names[step.kernel],
-                max(0.0, median(times) - call_ms),
-                *(work or (None, None)),
+                ms,
+                work[0] if work else None,
+                work[1] if work else None,
+                threads,
+                all_ms,
             )
-            for step, work, times in zip(self.program.steps, counted, zip(*rounds, strict=True), strict=True)
+            for step, work, ms, all_ms in zip(self.program.steps, counted, alone, together, strict=True)
         )
+
+    def _median_ms(self, repeats: int, *, together: bool) -> list[float]:
+        """What each step takes on one thread or on all, in ms."""
+        call_ms = median(self._timed(0, 0, together=together) for _ in range(EMPTY_CALLS))
+        rounds = [[self._timed(n, 1, together=together) for n in range(self.step_count)] for _ in range(repeats)]
+        return [max(0.0, median(times) - call_ms) for times in zip(*rounds, strict=True)]
 
     def memory(self) -> MemoryUse:
         sizes = [region.nbytes if region else 0 for region in self._regions]
@@ -168,10 +178,10 @@ class WasmExecutable:
         self._ended = time.perf_counter()
         pace.note(self._ended - begin)
 
-    def _timed(self, first_step: int, step_count: int) -> float:
+    def _timed(self, first_step: int, step_count: int, *, together: bool) -> float:
         """Run some steps of the table; how many ms that took."""
         begin = time.perf_counter()
-        self._instance.run(self._table.address + STEP_NBYTES * first_step, step_count)
+        self._instance.run(self._table.address + STEP_NBYTES * first_step, step_count, together=together)
         return (time.perf_counter() - begin) * 1e3
 
     def _start(self, sizes: Mapping[str, int], feeds: Mapping[str, Array]) -> Plan:

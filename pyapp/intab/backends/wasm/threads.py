@@ -142,10 +142,6 @@ class Team:
         # The call that comes next.
         self._mark = Mark(int(self._words(Control.CALLS, 1)[0]) + 1, helpers, now)
 
-    def items(self, helpers: int) -> NDArray[np.int32]:
-        """Items of shared steps that each thread computed in the last run, the leader first."""
-        return self._words(Control.ITEMS, helpers + 1)
-
     def dispose(self) -> None:
         """End all workers; a second call does nothing."""
         self._break("disposed of")

@@ -47,7 +47,6 @@ class Control(IntEnum):
     SENT = 320  # messages to it, which it reads in its event loop only
     ANSWERS = 448  # the last call that it has followed
     STATES = 576  # a State
-    ITEMS = 704  # of each thread, the leader first: items of shared steps that it computed in the last run
 
 
 class State(IntEnum):
@@ -66,7 +65,7 @@ class Status(IntEnum):
     TRAPPED = 2  # a worker's code stopped; written by compute.js
 
 
-CONTROL_NBYTES = 832
+CONTROL_NBYTES = 704
 MOST_WORKERS = 31  # as many as have a bit and a word
 SLICE_MS = 20
 # About 20 us of looking at a word in the first-level cache: most waits between steps are shorter, and waking a
@@ -223,9 +222,7 @@ def _alone(step_nbytes: int) -> Function:
 
 def _walk(publish: int, alone: int, step_nbytes: int) -> Function:
     """(control, thread) -> status: take chunks until the last step is done. The leader is thread 0."""
-    control, thread, table, end, step, record, chunk, items, number, count, spins, patience, seen, mine, state = range(
-        15
-    )
+    control, thread, table, end, step, record, chunk, items, number, count, spins, patience, seen, state = range(14)
     code = _Code()
     code.get(control).load(Control.TABLE).set(table).get(control).load(Control.END).set(end)
     code.i32(_NOT_YET).set(seen).get(control).load(Control.PATIENCE).set(patience)
@@ -234,9 +231,7 @@ def _walk(publish: int, alone: int, step_nbytes: int) -> Function:
     code.get(control).atomic(LOAD, Control.POISON).leave().end()
     code.get(control).atomic(LOAD_64, Control.CLAIM).set(state)
     code.get(state).i64(32).raw(_DOWN_64, _WRAP).set(step)
-    code.get(step, end).raw(_EQUAL).when()
-    code.get(control, thread).i32(4).raw(_TIMES, _PLUS).get(mine).atomic(STORE, Control.ITEMS)
-    code.i32(Status.WELL).leave().end()
+    code.get(step, end).raw(_EQUAL).when().i32(Status.WELL).leave().end()
     code.get(step, seen).raw(_UNEQUAL).when()
     code.get(step).set(seen).get(control).load(Control.PATIENCE).set(patience).end()
     code.get(step).i32(_NOT_YET).raw(_UNEQUAL).when()
@@ -254,7 +249,7 @@ def _walk(publish: int, alone: int, step_nbytes: int) -> Function:
     code.get(count).i32(1).raw(_MINUS).get(number).i32(_BACK_BITS).raw(_UP_BY, _MINUS)
     code.get(number).i32(_FROM_BACK - 1).raw(_AND)
     code.get(thread).i32(1).raw(_AND, _SELECT).set(number)
-    _one_chunk(code, record, chunk, items, number, mine)
+    _one_chunk(code, record, chunk, items, number)
     code.get(control).i32(1).atomic(ADD, Control.DONE).i32(1).raw(_PLUS).get(count).raw(_EQUAL).when()
     code.get(control).i32(0).atomic(STORE, Control.DONE)
     code.get(control, step).i32(1).raw(_PLUS).call(publish)
@@ -269,15 +264,14 @@ def _walk(publish: int, alone: int, step_nbytes: int) -> Function:
     code.get(thread).raw(_IS_ZERO).when().get(control).i32(Status.LATE).atomic(STORE, Control.POISON).end()
     code.i32(Status.LATE).leave().end()
     code.end().again(0).end().raw(0x00)
-    return Function(Signature((I32, I32), (I32,)), (I32,) * 12 + (I64,), bytes(code))
+    return Function(Signature((I32, I32), (I32,)), (I32,) * 11 + (I64,), bytes(code))
 
 
-def _one_chunk(code: _Code, record: int, chunk: int, items: int, number: int, mine: int) -> None:
-    """kernel(words, number * chunk, min(items, number * chunk + chunk)), counted in `mine`; number and chunk change."""
+def _one_chunk(code: _Code, record: int, chunk: int, items: int, number: int) -> None:
+    """kernel(words, number * chunk, min(items, number * chunk + chunk)); number and chunk change."""
     code.get(number, chunk).raw(_TIMES).set(number)
     code.get(number, chunk).raw(_PLUS).set(chunk)
     code.get(chunk, items, chunk, items).raw(_BELOW, _SELECT).set(chunk)
-    code.get(mine, chunk).raw(_PLUS).get(number).raw(_MINUS).set(mine)
     code.get(record).load(4).get(number, chunk).get(record).load(0).raw(0x11, 0, 0)
 
 
