@@ -13,7 +13,7 @@ from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS, Epilog
 from intab.kernels.ir import F32, Expr
 from tests.kernels.case import Array, KernelCase, case, ceil_div, normal
 
-ALL = (1, 2, 4, TILE_ROWS)
+ALL = (1, 2, 4, TILE_ROWS, 8)
 _random = np.random.default_rng(17)
 _LIMITS = {"i8": (-128, 128), "u8": (0, 256), "i4": (-8, 8)}
 
@@ -38,6 +38,8 @@ def compressed_matmuls() -> Iterator[KernelCase]:
         ("u8", 5, 22, 8, 22, 22, False, ADDING),
         ("i4", 2, 37, 13, 16, 20, True, Epilogue()),
         ("i4", 6, 21, 9, 21, 21, False, Epilogue()),
+        ("i8", 7, 37, 19, 37, 37, False, ADDING),
+        ("i4", 8, 40, 19, 16, 40, True, Epilogue()),
         ("i8", 15, 41, 19, 41, 12, False, ADDING),
         ("i8", 13, 64, 24, 16, 24, True, Epilogue()),
         ("u8", 17, 21, 19, 21, 21, True, ADDING),
@@ -56,13 +58,13 @@ def compressed_matmuls() -> Iterator[KernelCase]:
         if zero:
             inputs["zero"] = panels_of(zeros, columns)
         words: dict[str, float] = {"rows": rows, "depth": depth, "columns": columns, "scale_depth": scale_depth}
-        words |= {"chunk": chunk, "block_rows": TILE_ROWS, "block_columns": TILE_COLUMNS}
+        words |= {"chunk": chunk, "block_rows": 2 * TILE_ROWS, "block_columns": TILE_COLUMNS}
         if epilogue.bias:
             bias, extra = normal(columns), normal(rows, columns)
             expected = expected + bias + 2.0 * extra
             inputs |= {"bias": pad_columns(bias), "e0": extra}
             words |= {"e0_row": columns, "e0_batch": 0}
-        items = ceil_div(rows, TILE_ROWS) * ceil_div(columns, TILE_COLUMNS)
+        items = ceil_div(rows, 2 * TILE_ROWS) * ceil_div(columns, TILE_COLUMNS)
         inputs["b"] = np.full(items * chunk * TILE_COLUMNS, np.nan, np.float32)
         if chunk < depth:
             inputs["partial"] = np.full(inputs["scale"].size // blocks * rows, np.nan, np.float32)

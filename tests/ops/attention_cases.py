@@ -48,6 +48,7 @@ ATTENTION_CASES = [
         tolerance=1e-5,
     ),
     OpCase("Attention-one-query", "Attention", {}, tensors(1, 40, depth=8, columns=8), SYMBOLS, tolerance=1e-5),
+    OpCase("Attention-no-keys", "Attention", {}, tensors(3, 0), SYMBOLS),
     OpCase("Attention-one-key", "Attention", {}, tensors(3, 1), {}, tolerance=1e-5),
     OpCase(
         "Attention-shared-heads",

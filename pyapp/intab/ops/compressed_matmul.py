@@ -28,7 +28,7 @@ MOST_CHUNK_DEPTHS = 384
 ROWS_NBYTES = 256 * 1024
 FEWEST_COLUMNS = 48
 MOST_BLOCKS_ACROSS = 64
-FEW_ROWS = (1, 2, 4, TILE_ROWS)
+FEW_ROWS = (1, 2, 4, TILE_ROWS, 8)
 
 
 @op("CompressedMatMul")
@@ -204,7 +204,7 @@ class _Schedule:
         blocks = Blocking(down * TILE_ROWS, max(across, FEWEST_COLUMNS))
         if not isinstance(rows, int):
             return cls(blocks, chunk, FEW_ROWS, (4, TILE_ROWS))
-        if rows <= TILE_ROWS:
+        if rows <= FEW_ROWS[-1]:
             return cls(blocks, chunk, tuple(h for h in FEW_ROWS if h >= rows)[:1], None)
         left = rows % TILE_ROWS
         return cls(blocks, chunk, (), () if left == 0 else (4 if left <= 4 else TILE_ROWS,))

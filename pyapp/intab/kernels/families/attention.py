@@ -134,7 +134,9 @@ class _Writer:
             start = kernel.let("start", self.scores_at + (row - block) * self.width)
             largest = self._masked_maximum(row, start, count)
             total = self._powers(start, count, largest)
-            share = kernel.let("share", Const(1.0, F32) / total)
+            # Without any keys there is nothing to share out; without any that are seen the shares are no numbers.
+            nothing = self.keys.equal(0)
+            share = kernel.let("share", Select(nothing, Const(0.0, F32), Const(1.0, F32) / total))
             if self.masking.causal:
                 self._clear(kernel.let("rest", start + count), kernel.let("unseen", seen - count))
             if self.masking.zero_unseen:

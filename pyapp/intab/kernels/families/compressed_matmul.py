@@ -44,8 +44,8 @@ def compressed_matmul(
     `chunked` (f32 [panels, rows, TILE_COLUMNS]), bias when the epilogue has one, e0 ..., out. Words: rows, depth,
     columns; scale_depth (how many depths share a scale) and chunk, even numbers or all of the depth; block_rows,
     block_columns (whole tiles); the epilogue's.
-    `few`: the heights of tiles, ascending, for up to TILE_ROWS rows in all; `rest`: those of the last tile of more
-    rows, or None where there are never so many (then without b and partial).
+    `few`: the heights of tiles, ascending, for few rows in all (at most block_rows), above TILE_ROWS of two tiles;
+    `rest`: those of the last tile of more rows, or None where there are never so many (then without b and partial).
     Items: ceil(rows / block_rows) * ceil(columns / block_columns).
     """
     kernel = KernelWriter(f"compressed_matmul_{dtype}")
@@ -98,12 +98,18 @@ class _Writer:
         self.starts = extras.starts(kernel, self.blocks.batch)
 
     def few_rows(self, heights: tuple[int, ...]) -> None:
-        """All rows in one tile, of the first height that is enough."""
+        """All rows in one tile of the first height that is enough, or in two halves of it."""
         kernel = self.kernel
-        with self.blocks.columns_of_tiles(kernel) as column:
-            _first_that_fits(kernel, self.rows, heights, lambda height: self._few(column, height))
 
-    def _few(self, column: Expr, height: int) -> None:
+        def write(column: Expr, height: int) -> None:
+            tiles = -(-height // TILE_ROWS)
+            for number in range(tiles):
+                self._few(column, height // tiles, number * height // tiles)
+
+        with self.blocks.columns_of_tiles(kernel) as column:
+            _first_that_fits(kernel, self.rows, heights, lambda height: write(column, height))
+
+    def _few(self, column: Expr, height: int, first_row: int) -> None:
         kernel = self.kernel
         with kernel.tile("few_rows"):
             sums = tile.start_sums(kernel, self.epilogue, column, height)
@@ -111,6 +117,7 @@ class _Writer:
                 kernel,
                 self.dtype,
                 sums,
+                first_row=first_row,
                 rows=self.rows,
                 column=column,
                 depth=self.depth,
@@ -118,7 +125,7 @@ class _Writer:
                 scales=self.scales,
                 zero=self.zero,
             )
-            self._store(sums, NOTHING, column)
+            self._store(sums, Const(first_row, I32), column)
 
     def many_rows(self) -> None:
         """Chunk by chunk of the depth, panel by panel, all rows of the block."""

@@ -14,6 +14,7 @@ def multiply_few(
     dtype: str,
     sums: list[list[Var]],
     *,
+    first_row: int,
     rows: Word,
     column: Expr,
     depth: Word,
@@ -21,11 +22,11 @@ def multiply_few(
     scales: Expr,
     zero: bool,
 ) -> None:
-    """sums[i] += a[i] @ ((q - zero) * scale) of one panel; rows past the last repeat the last.
+    """sums[i] += a[first_row + i] @ ((q - zero) * scale) of one panel; rows past the last repeat the last.
 
     Each scale is applied once to the sum of the `scale_depth` products that share it; `scales` is their count.
     """
-    pointers = [block.let(f"a{i}", at("a", rows.minimum(i + 1) * depth - depth)) for i in range(len(sums))]
+    pointers = [block.let(f"a{i}", at("a", rows.minimum(first_row + i + 1) * depth - depth)) for i in range(len(sums))]
     reading = block.let("reading", at("packed", place_of(dtype, column, depth, Const(0, depth.type))))
     turns = max(1, FEWEST_CHAINS // (VECTORS * len(sums)))
     with block.loop("scale_number", 0, scales) as number:
