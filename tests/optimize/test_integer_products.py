@@ -18,6 +18,7 @@ from intab.optimize.between_bytes import BETWEEN_BYTES
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
 from intab.optimize.quantize_weights import QUANTIZE_WEIGHTS
+from intab.optimize.scaled_sums import SCALED_SUMS
 from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
 from intab.optimize.spread_quantization import SPREAD_QUANTIZATION
 from intab.optimize.tabulate import TABULATE
@@ -268,11 +269,36 @@ def test_parts_of_bytes_are_joined_as_bytes() -> None:
     assert operators(made) == ["Lookup", "Fused[Relu Quantize]", "Concat"]
 
 
+def test_sums_that_become_floats_are_scaled_where_they_are_made() -> None:
+    """As in dynamic quantization; not where the sums are wanted too, nor by a number for each element."""
+
+    def make(b: Quantized, scale: Value, wanted: bool = False) -> Value:
+        sums = b.emit("IntegerMatMul", b.input("a", uint8, (3, 6)), b.octets(6, 5), b.level(100))
+        floats = b.emit("Cast", sums, to=float32)
+        y = b.emit("Mul", scale, floats)
+        return b.emit("Add", y, floats) if wanted else y
+
+    for exponents in ((-3,), (-1, -2, -3, -4, -5)):
+
+        def scaled(b: Quantized, exponents: tuple[int, ...] = exponents) -> Value:
+            return make(b, b.scale(*exponents))
+
+        made = apply(graph(scaled), SCALED_SUMS, tolerance=0)
+        assert operators(made) == ["IntegerMatMul"] and made.nodes[0].attributes["to"] == float32
+        assert_as_reference(made, {"a": RANDOM.integers(0, 256, (3, 6)).astype(np.uint8)}, 0)
+    kept = graph(lambda b: make(b, b.scale(-3), wanted=True))
+    assert operators(apply(kept, SCALED_SUMS)) == ["IntegerMatMul", "Cast", "Mul", "Add"]
+    kept = graph(lambda b: make(b, b.input("s", float32, (3, 5))))
+    assert operators(apply(kept, SCALED_SUMS)) == ["IntegerMatMul", "Cast", "Mul"]
+
+
 def test_quotients_of_bytes_stay_quotients() -> None:
     def make(b: Quantized) -> Value:
         return b.emit("Div", b.picture(), b.constant(np.float32(np.sqrt(2))))
 
     assert operators(apply(graph(make), SIMPLIFY_ARITHMETIC, tolerance=0))[-1] == "Div"
+    alone = graph(lambda b: b.emit("Div", b.input("x", float32, ()), b.constant(np.float32(255))))
+    assert operators(apply(alone, SIMPLIFY_ARITHMETIC, tolerance=0)) == ["Div"]
 
 
 def test_bytes_in_bodies_need_operators_that_know_them() -> None:

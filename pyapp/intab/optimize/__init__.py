@@ -25,6 +25,7 @@ from intab.optimize.recognise_layer_norm import RECOGNISE_LAYER_NORM
 from intab.optimize.recognise_shuffle import RECOGNISE_SHUFFLE
 from intab.optimize.remove_dead import REMOVE_DEAD
 from intab.optimize.remove_identities import REMOVE_IDENTITIES
+from intab.optimize.scaled_sums import SCALED_SUMS
 from intab.optimize.share_common import SHARE_COMMON
 from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
 from intab.optimize.sink_scale import SINK_SCALE
@@ -41,6 +42,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     INTEGER_PRODUCTS,
     ADD_BYTES,
     BETWEEN_BYTES,
+    SCALED_SUMS,
     RECOGNISE_DEQUANTIZED,
     EXPAND_DEQUANTIZED,
     FOLD_CONSTANTS,

@@ -30,6 +30,8 @@ def _div(editor: Editor, node: Node) -> Value | None:
         return None
     if not number or not x.dtype.is_float or math.isinf(number) or _is_dequantized(editor, x):
         return None
+    if all(size == 1 for size in x.shape):  # one division costs nothing
+        return None
     limits = np.finfo(x.dtype.numpy_name)
     reciprocal = 1 / number
     # Of subnormal numbers some bits are missing, and some devices take them for zero.
@@ -51,6 +53,7 @@ SIMPLIFY_ARITHMETIC = peephole("simplify_arithmetic", {"Pow": [_pow], "Div": [_d
 pow(x, 1)   ->   x                     pow(x, -1)  ->   reciprocal(x)
 div(x, c)   ->   mul(x, 1 / c)
 
-For numbers c; not where 1 / c or c is zero, infinite or subnormal, nor where x are dequantized bytes. Exact for powers
-of two as divisors and for exponents 1 and -1, else results differ by at most 2 units in the last place.
+For numbers c; not where 1 / c or c is zero, infinite or subnormal, nor where x is one number or dequantized bytes.
+Exact for powers of two as divisors and for exponents 1 and -1, else results differ by at most 2 units in the last
+place.
 """
