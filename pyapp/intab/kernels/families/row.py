@@ -6,9 +6,11 @@ from functools import cache
 from intab.kernels import functions
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.loops import check_lanes, fold_lanes, stream, widened
-from intab.kernels.ir import F32, Binary, Cast, Const, Expr, Fma, Kernel, Select, Unary, Var, Word
+from intab.kernels.ir import F32, I32, Binary, Cast, Const, Expr, Fma, Kernel, Select, Unary, Var, Word
 
 Step = Callable[[int, Expr], Expr]
+
+CHAINS = 4
 
 
 def larger(first: Expr, second: Expr) -> Expr:
@@ -107,24 +109,42 @@ def _fold(
     step: Step,
     keep_in: str | None = None,
 ) -> Expr:
-    """combine(...) of step(element) over a row, starting from `first`; the steps are stored in `keep_in`."""
+    """combine(...) of step(element) over a row, starting from `first`; the steps are stored in `keep_in`.
+
+    Vectors take turns among CHAINS results, since each combination waits for the last one to the same.
+    """
     reading = kernel.let("reading", at(source, start))
     pointers = [reading]
     keeping = kernel.let("keeping", at(keep_in, start)) if keep_in else None
     if keeping is not None:
         pointers.append(keeping)
-    sums = {width: kernel.let("folding", Const(first, F32.wide(width))) for width in {lanes, 1}}
+    chains = CHAINS if lanes > 1 else 1
+    results = [kernel.let("folding", Const(first, F32.wide(lanes))) for _ in range(chains)]
+    rest = results[0] if lanes == 1 else kernel.let("folding", Const(first, F32))
 
-    def body(width: int) -> None:
-        value = step(width, kernel.let("value", load(source, reading, F32.wide(width))))
-        if keep_in and keeping is not None:
-            kernel.store(keep_in, keeping, value)
-        kernel.assign(sums[width], combine(sums[width], value))
+    def body(width: int, into: list[Var]) -> None:
+        for number, result in enumerate(into):
+            value = step(width, kernel.let("value", load(source, reading, F32.wide(width), width * number)))
+            if keep_in and keeping is not None:
+                kernel.store(keep_in, keeping, value, width * number)
+            kernel.assign(result, combine(result, value))
 
-    stream(kernel, length, lanes, pointers, body)
+    together = kernel.let("together", length & -(lanes * chains))
+    for begin, end, width, into in (
+        (Const(0, I32), together, lanes, results),
+        (together, length & -lanes, lanes, results[:1]),
+        (length & -lanes, length, 1, [rest]),
+    ):
+        with kernel.loop("i", begin, end, width * len(into)):
+            body(width, into)
+            for pointer in pointers:
+                kernel.advance(pointer, width * len(into))
     if lanes == 1:
-        return sums[1]
-    return kernel.let("folded", combine(fold_lanes(kernel, sums[lanes], combine), sums[1]))
+        return rest
+    while len(results) > 1:
+        half = len(results) // 2
+        results = [kernel.let("folded", combine(results[i], results[i + half])) for i in range(half)]
+    return kernel.let("folded", combine(fold_lanes(kernel, results[0], combine), rest))
 
 
 def _map(
