@@ -12,7 +12,8 @@ from tests.quantized_models import FORMS, INPUT, float_model, other_feeds, quant
 TRAINED = ("det", "efficientnet_lite0")
 """Quantized by onnxruntime's own tools."""
 INTEGER_SHAPES: tuple[tuple[str, str, list[int], list[int], list[int], dict[str, Any]], ...] = (
-    ("matmul_by_weights", "MatMul", [256, 256], [256, 256], [256, 256], {}),
+    ("matmul256", "MatMul", [256, 256], [256, 256], [256, 256], {}),
+    ("matmul1024", "MatMul", [1024, 1024], [1024, 1024], [1024, 1024], {}),
     ("convolution_3x3", "Conv", [1, 64, 56, 56], [64, 64, 3, 3], [1, 64, 56, 56], {"pads": [1, 1, 1, 1]}),
 )
 

@@ -9,7 +9,12 @@ from benchmark.cases import Case, tiny_case
 from benchmark.sides import OURS, Page, Say, Side, Stand
 from tests.agreement import agreement
 
-WARM_UP_RUNS = 3  # after the first: V8 swaps in its optimised code between calls
+# Before any run counts: V8 swaps in its optimised code between calls, and sessions on several threads find out in their
+# first runs what is worth sharing. Quick models get more runs of both kinds.
+FEWEST_WARM_UP_RUNS, MOST_WARM_UP_RUNS = 4, 24
+WARM_UP_MS = 2000.0
+ROUNDS_MS = 1500.0
+MOST_TIMES_THE_ROUNDS = 5
 OVERHEAD_RUNS = 300
 
 Lane = tuple[Side, Case]
@@ -55,17 +60,12 @@ class Group:
 
 
 def take_turns(page: Page, lanes: Sequence[Lane], *, rounds: int, say: Say) -> Group:
-    """Load every lane's model, run all in turn for so many rounds, compare what they say, and let go of the models."""
+    """Load every lane's model, run all in turn for so many rounds or more, and compare what they say."""
     for side, case in lanes:
         page.load(side, case.model)
         page.feed(side, case)
-    for _ in range(1 + WARM_UP_RUNS):
-        for side, case in lanes:
-            page.ask(side, "run", case.model)
-    times: list[list[float]] = [[] for _ in lanes]
-    for _ in range(rounds):
-        for (side, case), ms in zip(lanes, times, strict=True):
-            ms.append(page.ask(side, "run", case.model))
+    _rounds(page, lanes, FEWEST_WARM_UP_RUNS, MOST_WARM_UP_RUNS, WARM_UP_MS)
+    times = _rounds(page, lanes, rounds, MOST_TIMES_THE_ROUNDS * rounds, ROUNDS_MS)
     natives = {case.model: page.native(case) for _, case in lanes}
     timed = []
     for (side, case), ms in zip(lanes, times, strict=True):
@@ -78,6 +78,15 @@ def take_turns(page: Page, lanes: Sequence[Lane], *, rounds: int, say: Say) -> G
     for one in timed:
         say(f"  {one.case.title}, {one.side}: {one.median_ms:.2f} ms, {one.far:.0e} from native")
     return Group(tuple(timed), work)
+
+
+def _rounds(page: Page, lanes: Sequence[Lane], fewest: int, most: int, enough_ms: float) -> list[list[float]]:
+    """Milliseconds of each lane: `fewest` rounds, and more up to `most` until all runs together took `enough_ms`."""
+    times: list[list[float]] = [[] for _ in lanes]
+    while len(times[0]) < fewest or (len(times[0]) < most and sum(map(sum, times)) < enough_ms):
+        for (side, case), ms in zip(lanes, times, strict=True):
+            ms.append(page.ask(side, "run", case.model))
+    return times
 
 
 @dataclass(frozen=True, slots=True)
