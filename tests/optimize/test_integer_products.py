@@ -269,6 +269,29 @@ def test_parts_of_bytes_are_joined_as_bytes() -> None:
     assert operators(made) == ["Lookup", "Fused[Relu Quantize]", "Concat"]
 
 
+@pytest.mark.parametrize(("mode", "wanted"), [("nearest", True), ("nearest", False), ("linear", True)])
+def test_bytes_are_resized_as_bytes(mode: str, wanted: bool) -> None:
+    """By the nearest element alone: what changes their levels, even later in a Concat, comes before."""
+
+    def make(b: Quantized) -> Value:
+        level = b.level(70)
+        x, y = (b.real(b.input(n, uint8, (2, 4, 5, 6)), b.scale(-5), level) for n in "xy")
+        large = b.emit("Resize", x, sizes=(2, 4, 10, 12), scales=(1.0, 1.0, 2.0, 2.0), mode=mode)
+        large = b.real(b.round(large, b.scale(-5), level), b.scale(-5), level)
+        joined = b.emit("Concat", large, b.emit("Resize", y, sizes=(2, 4, 10, 12), mode=mode), axis=1)
+        return b.round(joined, b.scale(-4 if wanted else -5), level)
+
+    passes = (BETWEEN_BYTES, SPREAD_QUANTIZATION, FUSE_ELEMENTWISE)
+    made = operators(apply(graph(make), *passes, tolerance=0))
+    changed = ["Fused[Dequantize Quantize]", "Resize"]
+    if mode == "linear":
+        assert made[-1] == "Concat" and made.index("Resize") < made.index("Fused[FakeQuantize Quantize]")
+    elif wanted:
+        assert made[-1] == "Concat" and sorted(made[:-1]) == sorted([*changed, "Dequantize", "Resize", "Quantize"])
+    else:
+        assert made[-1] == "Concat" and sorted(made[:-1]) == sorted(["Resize", "Dequantize", "Resize", "Quantize"])
+
+
 def test_sums_that_become_floats_are_scaled_where_they_are_made() -> None:
     """As in dynamic quantization; not where the sums are wanted too, nor by a number for each element."""
 

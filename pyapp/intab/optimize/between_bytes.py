@@ -39,6 +39,22 @@ def _concat(editor: Editor, node: Node) -> Value | None:
     return editor.again(concat, *parts, like=node)
 
 
+def _resize(editor: Editor, node: Node) -> Value | None:
+    resize, scale = _nearest(editor, node.inputs[0]), node.inputs[1]
+    if resize is None or scale is None or scale.rank:
+        return None
+    picture = resize.inputs[0]
+    if picture is None or node.output.dtype.name not in BYTES or dequantized(editor, picture) is None:
+        return None
+    return editor.again(resize, _quantized_part(editor, node, picture), like=node)
+
+
+def _nearest(editor: Editor, value: Value | None) -> Node | None:
+    """The resizing to the nearest element that makes a value which nobody else wants."""
+    resize = editor.single(value, "Resize")
+    return resize if resize is not None and resize.attributes.get("mode", "nearest") == "nearest" else None
+
+
 def _quantized_part(editor: Editor, node: Node, part: Value) -> Value:
     """A part as the bytes that `node` makes of it: those it was made of, where they have the same levels."""
     levels = node.inputs[1:]
@@ -49,6 +65,11 @@ def _quantized_part(editor: Editor, node: Node, part: Value) -> Value:
         ]
         if all(a is not None and b is not None and _equal(a, b) for a, b in own) and maker.inputs[0] is not None:
             return maker.inputs[0]
+        resize, scale = _nearest(editor, maker.inputs[0]), maker.inputs[1]
+        if resize is not None and editor.uses(part) == 1 and scale is not None and scale.rank == 0:
+            # Made of bytes by `_resize`: these become others while they are fewer.
+            small = editor.again(maker, *resize.inputs, *maker.inputs[1:], like=node)
+            return editor.again(resize, editor.again(node, small, *levels, like=node), like=node)
     return editor.again(node, part, *levels, like=node)
 
 
@@ -69,12 +90,13 @@ def _whole_levels(scale: Numbers) -> Numbers:
     return np.asarray(np.float32(1) / levels, np.float32)
 
 
-BETWEEN_BYTES = peephole("between_bytes", {"QuantizeLinear": [_mean, _softmax, _concat]})
+BETWEEN_BYTES = peephole("between_bytes", {"QuantizeLinear": [_mean, _softmax, _concat, _resize]})
 """quantize(reduce_mean(dequantize(x)))      ->   quantize(reduce_mean(dequantize(x)) {in_order})
 quantize(softmax(dequantize(x)), scale)   ->   quantize(softmax(dequantize(x)), 1 / floor(1 / scale))
 quantize(concat(dequantize(x), y))        ->   concat(quantize(dequantize(x)), quantize(y))
+quantize(resize(dequantize(x)))           ->   resize(quantize(dequantize(x))), to the nearest
 
-The last is exact, and moves bytes instead of floats. The others are as onnxruntime computes them: it puts channels
+The last two are exact, and move bytes instead of floats, which become others while they are few. The others are as onnxruntime computes them: it puts channels
 last, too, and adds one pixel after the other, and its softmax of bytes cuts the number of levels up to 1 to a whole one
 (254 for a scale of 1/255, which is a little more in f32).
 """
