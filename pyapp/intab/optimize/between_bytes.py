@@ -96,7 +96,7 @@ quantize(softmax(dequantize(x)), scale)   ->   quantize(softmax(dequantize(x)), 
 quantize(concat(dequantize(x), y))        ->   concat(quantize(dequantize(x)), quantize(y))
 quantize(resize(dequantize(x)))           ->   resize(quantize(dequantize(x))), to the nearest
 
-The last two are exact, and move bytes instead of floats, which become others while they are few. The others are as onnxruntime computes them: it puts channels
-last, too, and adds one pixel after the other, and its softmax of bytes cuts the number of levels up to 1 to a whole one
-(254 for a scale of 1/255, which is a little more in f32).
+The last two are exact, and move bytes instead of floats, which become others while they are few. The others are as
+onnxruntime computes them: it puts channels last, too, and adds one pixel after the other, and its softmax of bytes cuts
+the number of levels up to 1 to a whole one (254 for a scale of 1/255, which is a little more in f32).
 """
