@@ -25,6 +25,7 @@ from tests.kernels.integer_cases import (
     pair_packings,
     widenings,
 )
+from tests.kernels.integer_winograd_cases import integer_winograds, largest
 from tests.kernels.operations import operations
 from tests.kernels.packing_cases import narrow_packings, packings, winograd_packings
 from tests.kernels.row_cases import places_of_best, reductions, rows
@@ -62,6 +63,8 @@ CASES: list[KernelCase] = [
         float_pictures,
         integer_matmuls,
         integer_convolutions,
+        integer_winograds,
+        largest,
         pair_packings,
         packings,
         narrow_packings,

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from intab.kernels.families.register_tile import Epilogue, pad_columns
-from intab.kernels.families.winograd import APART, winograd
+from intab.kernels.families.winograd import winograd
+from intab.kernels.families.winograd_tiles import APART
 from intab.kernels.families.winograd_transform import LARGE, SMALL, Transform, pack_filters
 from tests.kernels.case import Array, KernelCase, case, ceil_div, normal
 from tests.kernels.elementwise_cases import ADD
@@ -24,6 +25,61 @@ def windows(x: Array, filters: Array, pads: tuple[int, ...], dilation: tuple[int
     return result
 
 
+def tiles_of(size: int, dilation: int, transform: Transform) -> int:
+    """How many tiles cover so many lines or columns."""
+    return dilation * ceil_div(ceil_div(size, dilation), transform.outputs)
+
+
+def items_of(output: Array, dilation: tuple[int, int], transform: Transform, blocks: tuple[int, int, int]) -> int:
+    images, height, width, columns = output.shape
+    block_tiles, block_columns, item_blocks = blocks
+    down, across = tiles_of(height, dilation[0], transform), tiles_of(width, dilation[1], transform)
+    return ceil_div(images * down * across, block_tiles * item_blocks) * ceil_div(columns, block_columns)
+
+
+def sizes_of(
+    x: Array,
+    columns: int,
+    pads: tuple[int, ...],
+    dilation: tuple[int, int],
+    transform: Transform,
+    blocks: tuple[int, int, int],
+) -> dict[str, float]:
+    """The words of a convolution of x by one group of filters, but for those of an epilogue."""
+    images, height, width, channels = x.shape
+    top, left, bottom, right = pads
+    out_height, out_width = height + top + bottom - 2 * dilation[0], width + left + right - 2 * dilation[1]
+    down, across = tiles_of(out_height, dilation[0], transform), tiles_of(out_width, dilation[1], transform)
+    block_tiles, block_columns, item_blocks = blocks
+    return {
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "top": top,
+        "left": left,
+        "dilation_y": dilation[0],
+        "dilation_x": dilation[1],
+        "out_height": out_height,
+        "out_width": out_width,
+        "columns": columns,
+        "groups": 1,
+        "group_depth": channels,
+        "group_columns": columns,
+        "pixel_step": channels,
+        "line_step": width * channels,
+        "image_step": height * width * channels,
+        "out_pixel": columns,
+        "out_line": out_width * columns,
+        "out_image": out_height * out_width * columns,
+        "tiles_down": down,
+        "tiles_across": across,
+        "tiles": images * down * across,
+        "block_tiles": block_tiles,
+        "block_columns": block_columns,
+        "item_tiles": block_tiles * item_blocks,
+    }
+
+
 def winograd_case(
     name: str,
     transform: Transform,
@@ -38,15 +94,9 @@ def winograd_case(
 ) -> KernelCase:
     """One case; `blocks` are block_tiles, block_columns and the blocks of an item."""
     expected = windows(x, filters, pads, dilation)
-    images, out_height, out_width, columns = expected.shape
-    down, across = (
-        step * ceil_div(ceil_div(size, step), transform.outputs)
-        for size, step in zip((out_height, out_width), dilation, strict=True)
-    )
-    block_tiles, block_columns, item_blocks = blocks
-    tiles = images * down * across
-    item_tiles = block_tiles * item_blocks
-    items = ceil_div(tiles, item_tiles) * ceil_div(columns, block_columns)
+    columns = expected.shape[-1]
+    block_tiles, block_columns, _ = blocks
+    items = items_of(expected, dilation, transform, blocks)
     room = items * transform.positions
     inputs = {"x": x, "b": pack_filters(transform, filters)}
     epilogue = Epilogue()
@@ -57,33 +107,7 @@ def winograd_case(
         inputs |= {"bias": pad_columns(bias), "e0": residual}
         words = {"e0_row": columns, "e0_batch": 0}
         expected = expected + bias + residual
-    words |= {
-        "height": x.shape[1],
-        "width": x.shape[2],
-        "channels": x.shape[3],
-        "top": pads[0],
-        "left": pads[1],
-        "dilation_y": dilation[0],
-        "dilation_x": dilation[1],
-        "out_height": out_height,
-        "out_width": out_width,
-        "columns": columns,
-        "groups": 1,
-        "group_depth": x.shape[3],
-        "group_columns": columns,
-        "pixel_step": x.shape[3],
-        "line_step": x.shape[2] * x.shape[3],
-        "image_step": x[0].size,
-        "out_pixel": columns,
-        "out_line": out_width * columns,
-        "out_image": out_height * out_width * columns,
-        "tiles_down": down,
-        "tiles_across": across,
-        "tiles": tiles,
-        "block_tiles": block_tiles,
-        "block_columns": block_columns,
-        "item_tiles": item_tiles,
-    }
+    words |= sizes_of(x, columns, pads, dilation, transform, blocks)
     rooms = {
         "a": np.full(room * (block_tiles * x.shape[3] + APART), np.nan, np.float32),
         "products": np.full(room * (block_tiles * block_columns + APART), np.nan, np.float32),

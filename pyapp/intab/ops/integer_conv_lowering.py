@@ -30,8 +30,9 @@ from intab.ops.integer_dense import (
     pack_computed_pairs,
     packed_constant,
     widened,
-    without_zero,
+    without_zero_of_filters,
 )
+from intab.ops.integer_winograd_lowering import lower_integer_winograd, suits_winograd
 from intab.ops.kernel_steps import compute_step, moved
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
@@ -61,6 +62,9 @@ def lower_integer_conv(
     depthwise_window = g.group == g.channels == g.features and math.prod(g.kernel) <= MAXIMUM_UNROLLED_TAPS
     if depthwise_window and g.group > 1 and _are_constant(lowering, operands):
         _lower_depthwise(lowering, g, operands, (top, left, bottom, right), lowering.place(output), to)
+        return
+    if len(operands.left.shape) == 4 and _are_constant(lowering, operands) and suits_winograd(conv, operands, output):
+        lower_integer_winograd(conv, lowering, operands, (top, left), output, to)
         return
     inputs, columns = g.channels // g.group, g.features // g.group
     pixel = g.group * -(-inputs // 2)
@@ -188,19 +192,14 @@ def _group_weights(lowering: Lowering, g: Geometry, operands: Operands, group: i
 def _filters_in_pairs(weights: Numbers, *others: Any) -> Numbers:
     """Filters first .. first + count of [O, *kernel, I/group], an odd channel with 0; a zero point comes first."""
     *zero, first, count = others
-    filters = _filters(weights, *zero)[first : first + count].reshape(count, -1, weights.shape[-1])
+    filters = without_zero_of_filters(weights, *zero)[first : first + count].reshape(count, -1, weights.shape[-1])
     even = np.pad(filters, ((0, 0), (0, 0), (0, weights.shape[-1] % 2)))
     return pack_pairs(even.reshape(count, -1).T.astype(np.int16))
 
 
 @packing("exact taps by channels")
 def _exact_taps(weights: Numbers, *zero: Numbers) -> Numbers:
-    return np.ascontiguousarray(_filters(weights, *zero).reshape(len(weights), -1).T, np.float32)
-
-
-def _filters(weights: Numbers, zeros: Numbers | None = None) -> Numbers:
-    """Weights [O, ...] without their zero points, one for all or one a filter."""
-    return np.moveaxis(without_zero(np.moveaxis(weights, 0, -1), zeros), -1, 0)
+    return np.ascontiguousarray(without_zero_of_filters(weights, *zero).reshape(len(weights), -1).T, np.float32)
 
 
 def _lower_depthwise(

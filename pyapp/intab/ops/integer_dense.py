@@ -91,6 +91,11 @@ def without_zero(numbers: Numbers, zero: Numbers | None = None) -> Numbers:
     return wide if zero is None else np.asarray(wide - zero.astype(np.float64))
 
 
+def without_zero_of_filters(weights: Numbers, zeros: Numbers | None = None) -> Numbers:
+    """The same for weights [O, ...], with one zero point for all or one a filter."""
+    return np.moveaxis(without_zero(np.moveaxis(weights, 0, -1), zeros), -1, 0)
+
+
 def finished(sums: Numbers, bias: Numbers | None, scale: Numbers | None, zero: Numbers | None, to: DType) -> Numbers:
     """The numpy meaning of what becomes of exact sums [..., columns]."""
     total = sums.astype(np.int64) + (0 if bias is None else bias)

@@ -8,14 +8,15 @@ import numpy as np
 
 from intab.dtypes import float32
 from intab.graph.derived import View
-from intab.graph.dims import Dim, ceil_div, evaluate, maximum, minimum, product
+from intab.graph.dims import Dim, ceil_div, evaluate, maximum, minimum
 from intab.graph.ir import Value
 from intab.kernels.families.register_tile import LANES, TILE_COLUMNS, TILE_ROWS
-from intab.kernels.families.winograd import APART, winograd
+from intab.kernels.families.winograd import winograd
+from intab.kernels.families.winograd_tiles import APART
 from intab.kernels.families.winograd_transform import LARGE, SMALL, WINDOW, Transform, pack_filters
 from intab.ops.arrays import Numbers
 from intab.ops.dense import EpilogueOperands, dense_work
-from intab.ops.lowering import Lowering
+from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
 from intab.ops.panels import Axis, Panels
 from intab.ops.pictures import picture_of
@@ -69,7 +70,7 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
     assert isinstance(features, int) and isinstance(channels, int)
     if channels * conv.group % LANES or (conv.group > 1 and min(channels, features // conv.group) < LEAST_GROUP):
         return None
-    images, height, width, _ = output.shape
+    _, height, width, _ = output.shape
     filters = channels * features
     if not isinstance(height, int) or not isinstance(width, int):
         small_parts = max(conv.dilations) > MOST_DILATION
@@ -79,10 +80,16 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
     if not few and pixels < FEW_PIXELS:
         return None
     transform = LARGE if few else SMALL
+    return transform if leaves_few_products(conv, transform, output, TILE_ROWS) else None
+
+
+def leaves_few_products(conv: Windows, transform: Transform, output: Value, rows: int) -> bool:
+    """Is what is left of the products few enough, in tiles of so many `rows`? Sizes must be known but for images."""
+    images, height, width, _ = output.shape
     count = images if isinstance(images, int) else 1
-    tiles = evaluate(count * product(_tiles(conv, transform, output)), {})
-    left, whole = (-(-rows // TILE_ROWS) for rows in (tiles, count * pixels))
-    return transform if transform.positions * left <= WORTHWHILE * WINDOW * WINDOW * whole else None
+    down, across = _tiles(conv, transform, output)
+    left, whole = (-(-evaluate(count * size, {}) // rows) for size in (down * across, height * width))
+    return transform.positions * left <= WORTHWHILE * WINDOW * WINDOW * whole
 
 
 def _tiles(conv: Windows, transform: Transform, output: Value) -> tuple[Dim, Dim]:
@@ -91,6 +98,108 @@ def _tiles(conv: Windows, transform: Transform, output: Value) -> tuple[Dim, Dim
     step_y, step_x = conv.dilations
     down, across = ceil_div(height, step_y), ceil_div(width, step_x)
     return step_y * ceil_div(down, transform.outputs), step_x * ceil_div(across, transform.outputs)
+
+
+def lower_winograd(
+    conv: Windows,
+    lowering: Lowering,
+    transform: Transform,
+    x: Value,
+    w: Value,
+    begins: Sequence[Dim],
+    operands: EpilogueOperands,
+    output: Value,
+) -> None:
+    """The step of a convolution; `begins` are the lines and columns of zeros before the picture."""
+    channels, features, depth = x.shape[-1], output.shape[-1], w.shape[-1]
+    # As winograd_transform has seen.
+    assert isinstance(channels, int) and isinstance(features, int) and isinstance(depth, int)
+    cut = cut_into_tiles(conv, lowering, transform, x, output, begins, room=channels, depth=depth)
+    panels = conv.group * -(-(features // conv.group) // TILE_COLUMNS)
+    shape = (transform.positions, panels, depth, TILE_COLUMNS)
+    name = f"winograd of {transform.outputs} outputs"
+    lowering.step(
+        winograd(transform, operands.epilogue),
+        {
+            "b": lowering.weight((w,), name, shape, Packing("winograd filters", (transform.outputs, conv.group))),
+            "a": lowering.scratch(float32, cut.room),
+            "products": lowering.scratch(float32, cut.products_room),
+            **cut.pictures,
+            **operands.buffers,
+        },
+        {**cut.words, **operands.words},
+        cut.items,
+        # What the convolution is, not what is left of it: products that are saved are speed.
+        work=dense_work(
+            (2, *output.shape[:-1], WINDOW * WINDOW * depth, features), operands, x.shape, shape, output.shape
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """Pictures cut into items: the buffers x and out, words, and elements of the rooms `a` and `products`."""
+
+    pictures: dict[str, Place]
+    words: dict[str, Dim | float]
+    room: Dim
+    products_room: Dim
+    items: Dim
+
+
+def cut_into_tiles(
+    conv: Windows,
+    lowering: Lowering,
+    transform: Transform,
+    x: Value,
+    output: Value,
+    begins: Sequence[Dim],
+    *,
+    room: int,
+    depth: int,
+) -> Cut:
+    """What the step of a convolution says of sizes: a tile takes `room` elements of each position, a panel `depth`."""
+    images, height, width, channels = x.shape
+    _, out_height, out_width, features = output.shape
+    assert isinstance(features, int)
+    down, across = _tiles(conv, transform, output)
+    tiles = images * down * across
+    blocks = _blocks(lowering, transform, tiles, room, features, conv.group)
+    picture, out = picture_of(lowering.place(x), x.shape), picture_of(lowering.place(output), output.shape)
+    words: dict[str, Dim | float] = {
+        "height": height,
+        "width": width,
+        "channels": channels,
+        "top": begins[0],
+        "left": begins[1],
+        "dilation_y": conv.dilations[0],
+        "dilation_x": conv.dilations[1],
+        "out_height": out_height,
+        "out_width": out_width,
+        "columns": features,
+        "groups": conv.group,
+        "group_depth": depth,
+        "group_columns": features // conv.group,
+        "pixel_step": picture.pixel,
+        "line_step": picture.line,
+        "image_step": picture.image,
+        "out_pixel": out.pixel,
+        "out_line": out.line,
+        "out_image": out.image,
+        "tiles_down": down,
+        "tiles_across": across,
+        "tiles": tiles,
+        "block_tiles": blocks.tiles,
+        "block_columns": blocks.columns,
+        "item_tiles": blocks.item_tiles,
+    }
+    return Cut(
+        {"x": picture.place, "out": out.place},
+        words,
+        blocks.room(transform, room),
+        blocks.room(transform, blocks.columns),
+        blocks.items,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,75 +216,7 @@ class _Blocks:
         return self.items * (transform.positions * (self.tiles * of_tile + APART))
 
 
-def lower_winograd(
-    conv: Windows,
-    lowering: Lowering,
-    transform: Transform,
-    x: Value,
-    w: Value,
-    begins: Sequence[Dim],
-    operands: EpilogueOperands,
-    output: Value,
-) -> None:
-    """The step of a convolution; `begins` are the lines and columns of zeros before the picture."""
-    images, height, width, channels = x.shape
-    _, out_height, out_width, features = output.shape
-    depth = w.shape[-1]
-    # As winograd_transform has seen.
-    assert isinstance(channels, int) and isinstance(features, int) and isinstance(depth, int)
-    down, across = _tiles(conv, transform, output)
-    blocks = _blocks(lowering, transform, images * down * across, channels, features, conv.group)
-    picture, out = picture_of(lowering.place(x), x.shape), picture_of(lowering.place(output), output.shape)
-    panels = conv.group * -(-(features // conv.group) // TILE_COLUMNS)
-    shape = (transform.positions, panels, depth, TILE_COLUMNS)
-    name = f"winograd of {transform.outputs} outputs"
-    lowering.step(
-        winograd(transform, operands.epilogue),
-        {
-            "x": picture.place,
-            "b": lowering.weight((w,), name, shape, Packing("winograd filters", (transform.outputs, conv.group))),
-            "out": out.place,
-            "a": lowering.scratch(float32, blocks.room(transform, channels)),
-            "products": lowering.scratch(float32, blocks.room(transform, blocks.columns)),
-            **operands.buffers,
-        },
-        {
-            "height": height,
-            "width": width,
-            "channels": channels,
-            "top": begins[0],
-            "left": begins[1],
-            "dilation_y": conv.dilations[0],
-            "dilation_x": conv.dilations[1],
-            "out_height": out_height,
-            "out_width": out_width,
-            "columns": features,
-            "groups": conv.group,
-            "group_depth": depth,
-            "group_columns": features // conv.group,
-            "pixel_step": picture.pixel,
-            "line_step": picture.line,
-            "image_step": picture.image,
-            "out_pixel": out.pixel,
-            "out_line": out.line,
-            "out_image": out.image,
-            "tiles_down": down,
-            "tiles_across": across,
-            "tiles": images * down * across,
-            "block_tiles": blocks.tiles,
-            "block_columns": blocks.columns,
-            "item_tiles": blocks.item_tiles,
-            **operands.words,
-        },
-        blocks.items,
-        # What the convolution is, not what is left of it: products that are saved are speed.
-        work=dense_work(
-            (2, *output.shape[:-1], WINDOW * WINDOW * depth, features), operands, x.shape, shape, output.shape
-        ),
-    )
-
-
-def _blocks(lowering: Lowering, transform: Transform, tiles: Dim, channels: int, features: int, groups: int) -> _Blocks:
+def _blocks(lowering: Lowering, transform: Transform, tiles: Dim, room: int, features: int, groups: int) -> _Blocks:
     threads = lowering.target.has("threads")
     block_tiles = BLOCK_LINES // transform.outputs
     if isinstance(tiles, int):
@@ -188,7 +229,7 @@ def _blocks(lowering: Lowering, transform: Transform, tiles: Dim, channels: int,
     if groups > 1:  # all at once: which channels count differs from group to group
         of_group = features // groups
         columns, across = _whole_panels(features - of_group + _whole_panels(of_group)), 1
-    nbytes = float32.itemsize * transform.positions * block_tiles * (channels + columns)
+    nbytes = float32.itemsize * transform.positions * block_tiles * (room + columns)
     most = min(MOST_ITEMS, max(FEWEST_ITEMS, ROOM_NBYTES // nbytes)) if threads else 1
     runs = max(1, most // across)
     # At least one block, of which an empty batch has none.

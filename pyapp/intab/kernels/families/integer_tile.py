@@ -9,6 +9,7 @@ Rows past the last repeat the last, as in the tile for floats. Four rows by two 
 products; measured best of four, five and six.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -149,6 +150,12 @@ class Finisher:
         return block.let("rounded", whole + zeros)
 
 
+def zero_sums(block: Block) -> list[list[Var]]:
+    """Registers for sums, [row][vector], that start at zero."""
+    zero = Const(0, I32X4)
+    return [[block.let(f"sum{i}{j}", zero) for j in range(VECTORS)] for i in range(TILE_ROWS)]
+
+
 def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var, pairs: Expr) -> None:
     """sums += rows[i][p] * panel[p] for pairs p in 0 .. pairs; the row and panel pointers move on by as much."""
 
@@ -196,6 +203,13 @@ def store_sums(
     places = [
         block.let(f"place{i}", out_start + (first_row + i).minimum(last) * out_row + column) for i in range(TILE_ROWS)
     ]
+    store_rows(block, finisher, sums, places, column, columns)
+
+
+def store_rows(
+    block: Block, finisher: Finisher, sums: list[list[Var]], places: Sequence[Expr], column: Expr, columns: Expr
+) -> None:
+    """Store the finished sums in the order of rows; at places[i] lies `column` of row i, `columns` are the output's."""
     finished = finisher.finished(block, sums, column)
 
     def vector(j: int) -> None:

@@ -6,7 +6,7 @@ of the transform's positions), and transforms the products into outputs.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families import register_tile as tile
@@ -20,12 +20,16 @@ from intab.kernels.families.register_tile import (
     Epilogue,
     ExtraOperands,
 )
+from intab.kernels.families.winograd_tiles import (
+    Inside,
+    Sizes,
+    declare_sizes,
+    is_inside,
+    place_of_tile,
+    through_stages,
+)
 from intab.kernels.families.winograd_transform import Transform, transform_inputs, transform_outputs
-from intab.kernels.ir import F32, I32, Const, Expr, Kernel, Type, Var, Word
-
-# Elements between the matrices of neighbouring positions beyond their own: matrices whose sizes are powers of two
-# would else lie in the same lines of the first-level cache.
-APART = 16
+from intab.kernels.ir import F32, I32, Const, Expr, Kernel, Type, Var
 
 
 @cache
@@ -52,71 +56,9 @@ def winograd(transform: Transform, epilogue: Epilogue = PLAIN) -> Kernel:
     kernel.buffer("out", "f32", "read_write")
     kernel.buffer("a", "f32", "read_write")
     kernel.buffer("products", "f32", "read_write")
-    sizes = _Sizes(*(kernel.word(name) for name in _Sizes.__dataclass_fields__))
-    block_tiles, block_columns, item_tiles = (kernel.word(n) for n in ("block_tiles", "block_columns", "item_tiles"))
-    runs = kernel.let("runs", (sizes.tiles + item_tiles - 1) // item_tiles)
-    begin = kernel.let("begin", kernel.item % runs * item_tiles)
-    end = kernel.let("end", sizes.tiles.minimum(begin + item_tiles))
-    first_column = kernel.let("first_column", kernel.item // runs * block_columns)
-    last_column = kernel.let("last_column", sizes.columns.minimum(first_column + block_columns))
-    a_step = kernel.let("a_step", block_tiles * sizes.channels + APART)
-    product_step = kernel.let("product_step", block_tiles * block_columns + APART)
-    a_start = kernel.let("a_start", kernel.item * a_step * transform.positions)
-    product_start = kernel.let("product_start", kernel.item * product_step * transform.positions)
-    writer = _Stages(kernel, transform, sizes, extras, a_start, product_start)
-    # A loop steps by a constant, so it counts blocks.
-    with kernel.loop("block", 0, (end - begin + block_tiles - 1) // block_tiles) as block:
-        first_tile = kernel.let("first_tile", begin + block * block_tiles)
-        count = kernel.let("count", block_tiles.minimum(end - first_tile))
-        with kernel.loop("entering", 0, count) as entering:
-            writer.enter(first_tile + entering, a_start + entering * sizes.channels, a_step)
-        with (
-            kernel.loop("position", 0, Const(transform.positions, I32)) as position,
-            kernel.loop("group", 0, sizes.groups) as group,
-            kernel.loop("column", first_column, last_column.minimum(sizes.group_columns), TILE_COLUMNS) as column,
-        ):
-            left = a_start + position * a_step + group * sizes.group_depth
-            place = group * sizes.group_columns + column - first_column
-            # What a panel has too many lies where the next group's columns will.
-            target = product_start + position * product_step + place
-            writer.multiply(left, position * sizes.groups + group, column, count, target, block_columns)
-        with kernel.loop("leaving", 0, count) as leaving:
-            writer.leave(
-                first_tile + leaving,
-                product_start + leaving * block_columns,
-                product_step,
-                first_column,
-                last_column,
-            )
+    sizes = declare_sizes(kernel)
+    through_stages(kernel, transform, sizes, sizes.channels, partial(_Stages, kernel, transform, sizes, extras))
     return kernel.kernel()
-
-
-@dataclass(frozen=True, slots=True)
-class _Sizes:
-    """The words that describe the problem, in their order."""
-
-    height: Word
-    width: Word
-    channels: Word
-    top: Word
-    left: Word
-    dilation_y: Word
-    dilation_x: Word
-    out_height: Word
-    out_width: Word
-    columns: Word
-    groups: Word
-    group_depth: Word
-    group_columns: Word
-    pixel_step: Word
-    line_step: Word
-    image_step: Word
-    out_pixel: Word
-    out_line: Word
-    out_image: Word
-    tiles_down: Word
-    tiles_across: Word
-    tiles: Word
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,27 +67,12 @@ class _Stages:
 
     kernel: KernelWriter
     transform: Transform
-    sizes: _Sizes
+    sizes: Sizes
     extras: ExtraOperands
     spare_a: Var
     spare_products: Var
 
-    def enter(self, number: Expr, target: Expr, step: Expr) -> None:
-        """Transform one tile's inputs: to element `target` of each position, `step` apart."""
-        kernel, sizes, inputs = self.kernel, self.sizes, self.transform.inputs
-        image, out_y, out_x = self._place(number)
-        y, x = kernel.let("y", out_y - sizes.top), kernel.let("x", out_x - sizes.left)
-        source = kernel.let("source", image * sizes.image_step + y * sizes.line_step + x * sizes.pixel_step)
-        last_y, last_x = y + sizes.dilation_y * (inputs - 1), x + sizes.dilation_x * (inputs - 1)
-        whole = y.ge(0) & x.ge(0) & last_y.lt(sizes.height) & last_x.lt(sizes.width)
-        target = kernel.let("entered", target)
-        with kernel.when(whole), kernel.tile("enter"):
-            self._enter(source, target, step, None)
-        with kernel.otherwise(), kernel.tile("enter_border"):
-            lines = [kernel.let("line_inside", _inside(y + sizes.dilation_y * i, sizes.height)) for i in range(inputs)]
-            self._enter(source, target, step, (lines, x))
-
-    def _enter(self, source: Expr, target: Expr, step: Expr, inside: tuple[list[Var], Expr] | None) -> None:
+    def enter(self, source: Expr, target: Expr, step: Expr, inside: Inside | None) -> None:
         """Columns of the tile, then its lines: loops, since unrolled they are code that takes long to compile."""
         kernel, channels, inputs = self.kernel, self.sizes.channels, self.transform.inputs
         line = kernel.let("line", self.sizes.dilation_y * self.sizes.line_step)
@@ -158,7 +85,7 @@ class _Stages:
                 return kernel.let("pixel", load("x", reading[i], F32X4))
             lines, x = inside
             value = kernel.let("pixel", Const(0.0, F32X4))
-            with kernel.when(lines[i] & _inside(x + j * self.sizes.dilation_x, self.sizes.width)):
+            with kernel.when(lines[i] & is_inside(x + j * self.sizes.dilation_x, self.sizes.width)):
                 kernel.assign(value, load("x", reading[i], F32X4))
             return value
 
@@ -210,7 +137,7 @@ class _Stages:
 
         with kernel.tile("leave"):
             self._leave(source, step, last_column - first_column)
-            image, y, x = self._place(number)
+            image, y, x = place_of_tile(kernel, self.transform, sizes, number)
             lines = outputs_within(sizes.out_height - y, sizes.dilation_y)
             pixels = outputs_within(sizes.out_width - x, sizes.dilation_x)
             starts = self.extras.starts(kernel, Const(0, I32))
@@ -265,20 +192,3 @@ class _Stages:
 
         run(first_column, whole, F32X4)
         run(whole, last_column, F32)
-
-    def _place(self, number: Expr) -> tuple[Expr, Expr, Expr]:
-        """Image, line and column of a tile's first output; its others lie `dilation` apart."""
-        kernel, sizes = self.kernel, self.sizes
-        tiles = kernel.let("image_tiles", sizes.tiles_down * sizes.tiles_across)
-        image = kernel.let("image", number // tiles)
-        inside = kernel.let("inside", number % tiles)
-
-        def first(place: Expr, dilation: Expr) -> Expr:
-            return place % dilation + place // dilation * (dilation * self.transform.outputs)
-
-        line, column = inside // sizes.tiles_across, inside % sizes.tiles_across
-        return image, first(line, sizes.dilation_y), first(column, sizes.dilation_x)
-
-
-def _inside(index: Expr, size: Expr) -> Expr:
-    return index.ge(0) & index.lt(size)
