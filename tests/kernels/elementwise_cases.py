@@ -9,7 +9,7 @@ from scipy import special
 
 from intab.kernels import functions
 from intab.kernels.families import elementwise, move
-from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
+from intab.kernels.families.elementwise import CONTIGUOUS, SINGLE, SPLAT, STRIDED, Operand
 from intab.kernels.ir import BOOL, F32, I32, I64, Cast, Select
 from intab.kernels.scalar import ScalarFunction, identity
 from tests.kernels.case import (
@@ -151,6 +151,28 @@ def elementwise_strided() -> Iterator[KernelCase]:
     kernel = elementwise.elementwise(subtract, 2, (Operand("f32"), Operand("f32", SPLAT)), Operand("f32"), lanes=LANES)
     words = {**sizes((3, 5), 2), "x0_stride_0": 5, "x1_stride_0": 1, "y_stride_0": 5}
     yield case("subtract-column", kernel, {"x0": x, "x1": b}, words, 2, x - b)
+    yield from elementwise_bytes()
+
+
+def elementwise_bytes() -> Iterator[KernelCase]:
+    """Eight at once, then four, then one; what is too large for a byte loses its first bits."""
+    some = functions.scalar_function(
+        lambda block, a, b, c, d: a * b + block.let("twice", c * 2) + Cast(block.let("half", d * 0.5), I32),
+        *(I32, I32, I32, F32),
+    )
+    first, row = Operand("u8"), Operand("i8")
+    for length in (1, 7, 8, 12, 23, 24):
+        x, b = integers("uint8", 3, length) * 28, integers("int8", length)
+        for c_inner, c in ((SPLAT, integers("uint8", 3, 1)), (SINGLE, integers("uint8", 1, 1))):
+            for dtype in ("u8", "i8", "i32"):
+                wanted = x.astype(np.int32) * b + c.astype(np.int32) * 2 + 3
+                wanted = wanted.astype({"u8": np.uint8, "i8": np.int8, "i32": np.int32}[dtype])
+                inputs = (first, row, Operand("u8", c_inner), Operand("f32", SINGLE))
+                kernel = elementwise.elementwise(some, 2, inputs, Operand(dtype), lanes=LANES)
+                words = {**sizes((3, length), 2), "x0_stride_0": length, "x1_stride_0": 0, "y_stride_0": length}
+                words |= {"x2_stride_0": 1} if c_inner == SPLAT else {}
+                buffers = {"x0": x, "x1": b, "x2": c, "x3": np.array([6.5], np.float32)}
+                yield case(f"bytes-{dtype}-{length}-{c_inner}", kernel, buffers, words, 2, wanted)
 
 
 def copies() -> Iterator[KernelCase]:

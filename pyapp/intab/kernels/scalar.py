@@ -3,6 +3,7 @@
 A `ScalarFunction` is written once for scalars; `inline` puts it into a block at any width.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from intab.errors import KernelError
@@ -79,7 +80,34 @@ def inline(block: Block, function: ScalarFunction, arguments: tuple[Expr, ...]) 
     return _widened(function.result, lanes, known)
 
 
-def _widened(expr: Expr, lanes: int, known: dict[str, Expr]) -> Expr:
+def settled(
+    block: Block, function: ScalarFunction, values: Mapping[str, Expr]
+) -> tuple[ScalarFunction, dict[str, Expr]]:
+    """What follows from some arguments alone, whose scalar values are given by name, computed in the block.
+
+    Returns the rest as a function of the other arguments, then of those among the given and computed values that it
+    uses, and these values in their order.
+    """
+    known, rest = dict(values), []
+    for stmt in function.body:
+        if not isinstance(stmt, Let):
+            raise KernelError(f"A scalar function may hold nothing but Lets, not {type(stmt).__name__}.")
+        if _names(stmt.value) <= known.keys():
+            known[stmt.var.name] = block.let(stmt.var.name, _widened(stmt.value, 1, known))
+        else:
+            rest.append(stmt)
+    used = _names(function.result).union(*(_names(stmt.value) for stmt in rest))
+    kept = {name: value for name, value in known.items() if name in used}
+    moving = tuple(argument for argument in function.arguments if argument.name not in known)
+    arguments = (*moving, *(Var(name, value.type) for name, value in kept.items()))
+    return ScalarFunction(arguments, tuple(rest), function.result), kept
+
+
+def _names(expr: Expr) -> set[str]:
+    return {part.name for part in walk_expr(expr) if isinstance(part, Var)}
+
+
+def _widened(expr: Expr, lanes: int, known: Mapping[str, Expr]) -> Expr:
     def wide(inner: Expr) -> Expr:
         return _widened(inner, lanes, known)
 

@@ -10,7 +10,7 @@ from intab.graph.dims import Dim, Shape, ceil_div, product
 from intab.kernels.block import KernelWriter
 from intab.kernels.families import elementwise as family
 from intab.kernels.families import move
-from intab.kernels.families.elementwise import CONTIGUOUS, SPLAT, STRIDED, Operand
+from intab.kernels.families.elementwise import CONTIGUOUS, SINGLE, SPLAT, STRIDED, Operand
 from intab.kernels.families.loops import register_type
 from intab.kernels.ir import I64, Cast, Kernel
 from intab.kernels.scalar import ScalarFunction, identity, operations_of
@@ -33,7 +33,7 @@ def compute_step(
     names = [*(f"x{i}" for i in range(len(inputs))), "y"]
     buffers = dict(zip(names, (*inputs, output), strict=True))
     operands = [
-        Operand(checked(place.dtype).name, _inner(strides[-1]))
+        Operand(checked(place.dtype).name, _inner(strides))
         for place, strides in zip((*inputs, output), path.strides, strict=True)
     ]
     operations = operations_of(function)
@@ -55,7 +55,7 @@ def compute_step(
         words |= {f"size_{axis}": path.sizes[axis] for axis in range(1, path.rank - 2)}
         items = product(path.sizes[:-2]) * ceil_div(rows, together)
     for name, operand, strides in zip(names, operands, path.strides, strict=True):
-        kept = path.rank if operand.inner == STRIDED else path.rank - 1
+        kept = 0 if operand.inner == SINGLE else path.rank if operand.inner == STRIDED else path.rank - 1
         words |= {f"{name}_stride_{axis}": strides[axis] for axis in range(kept)}
     lowering.step(kernel, buffers, words, items, work=work)
 
@@ -166,10 +166,13 @@ def checked(dtype: DType) -> DType:
     return dtype
 
 
-def _inner(stride: Dim) -> str:
-    if stride == 1:
+def _inner(strides: Shape) -> str:
+    """How an operand lies along the innermost axis."""
+    if strides[-1] == 1:
         return CONTIGUOUS
-    return SPLAT if stride == 0 else STRIDED
+    if strides[-1] != 0:
+        return STRIDED
+    return SINGLE if all(stride == 0 for stride in strides) else SPLAT
 
 
 def _walk_work(path: Walk, places: Sequence[Place], operations: int) -> Work:

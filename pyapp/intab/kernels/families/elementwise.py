@@ -1,29 +1,35 @@
 """Elementwise work: y[...] = function(x0[...], x1[...], ...), with broadcasting by strides of 0."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
 from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, at
 from intab.kernels.families.loops import (
+    BYTES,
+    EIGHT,
+    VECTOR,
     lanes_for,
+    load_eight,
     load_value,
     outer_indices,
     place,
     register_type,
+    store_eight,
     store_value,
     stream,
     widened,
 )
-from intab.kernels.ir import I32, Const, Expr, Kernel, Word
-from intab.kernels.scalar import ScalarFunction, identity, inline
+from intab.kernels.ir import I32, Const, Expr, Kernel, Var, Word
+from intab.kernels.scalar import ScalarFunction, identity, inline, settled
 
 # How many elements an item of a flat kernel covers: enough to make a call worth it, few enough to share out.
 FLAT_BLOCK = 4096
 
 CONTIGUOUS = "contiguous"
 SPLAT = "splat"
+SINGLE = "single"
 STRIDED = "strided"
 
 
@@ -31,22 +37,23 @@ STRIDED = "strided"
 class Operand:
     """One operand's dtype and how it lies along the innermost axis.
 
-    `inner` is "contiguous" (stride 1), "splat" (stride 0: one value for the whole row) or "strided" (a word).
+    `inner` is "contiguous" (stride 1), "splat" (stride 0: one value for the whole row), "single" (one value for all
+    rows) or "strided" (a word).
     """
 
     dtype: str
     inner: str = CONTIGUOUS
 
     def __post_init__(self) -> None:
-        if self.inner not in (CONTIGUOUS, SPLAT, STRIDED):
-            raise KernelError(f"An operand is contiguous, splat or strided along the innermost axis, not {self.inner}.")
+        if self.inner not in (CONTIGUOUS, SPLAT, SINGLE, STRIDED):
+            raise KernelError(f"An operand is contiguous, splat, single or strided, not {self.inner}.")
 
 
 @cache
 def flat(
     function: ScalarFunction, inputs: tuple[Operand, ...], output: str, *, lanes: int, block: int = FLAT_BLOCK
 ) -> Kernel:
-    """Operands that all have the result's elements in the result's order, or are one value for all (splat).
+    """Operands that all have the result's elements in the result's order, or are one value for all (splat or single).
 
     Buffers: x0, x1, ..., y. Words: count (of elements). Items: ceil(count / block), by default FLAT_BLOCK.
     `output` is the dtype of y. y may be one of the inputs.
@@ -57,8 +64,9 @@ def flat(
     with kernel.tile("body"):
         first = kernel.let("first", kernel.item * block)
         length = kernel.let("length", (count - first).minimum(block))
+        rows = _Rows(kernel, function, (*inputs, Operand(output)), names, lanes)
         starts: list[Expr] = [first if operand.inner == CONTIGUOUS else Const(0, I32) for operand in inputs]
-        _row(kernel, function, inputs, Operand(output), names, [*starts, first], [], length, lanes)
+        rows.one(kernel, [*starts, first], [None] * len(names), length)
     return kernel.kernel()
 
 
@@ -71,10 +79,10 @@ def elementwise(
     Buffers: x0, x1, ..., y. Words, of axes 0 .. rank - 1 after the caller has merged what can be merged:
     length (the size of the innermost axis); of rank 2 or more rows (the size of the axis before it) and together
     (how many of them an item does); size_1 .. size_{rank-3}; then for each of x0, x1, ..., y its strides in elements
-    x0_stride_0 .. x0_stride_{rank-2} (0 repeats), and x0_stride_{rank-1} where it is "strided".
+    x0_stride_0 .. x0_stride_{rank-2} (0 repeats) unless it is "single", and x0_stride_{rank-1} where it is "strided".
     Items: ceil(rows / together) times the sizes of the axes before. y may be an input with the same strides.
     """
-    if rank < 1 or output.inner == SPLAT:
+    if rank < 1 or output.inner in (SPLAT, SINGLE):
         raise KernelError("An elementwise kernel needs an axis, and a place for each element of its result.")
     kernel = KernelWriter("elementwise")
     names = _declare(kernel, inputs, output)
@@ -82,23 +90,31 @@ def elementwise(
     rows, together = (kernel.word("rows"), kernel.word("together")) if rank > 1 else (None, None)
     sizes = [kernel.word(f"size_{axis}") for axis in range(1, rank - 2)]
     operands = (*inputs, output)
-    outer = [[kernel.word(f"{name}_stride_{axis}") for axis in range(rank - 1)] for name in names]
+    outer = [
+        [] if operand.inner == SINGLE else [kernel.word(f"{name}_stride_{axis}") for axis in range(rank - 1)]
+        for name, operand in zip(names, operands, strict=True)
+    ]
     inner = [
         kernel.word(f"{name}_stride_{rank - 1}") if operand.inner == STRIDED else None
         for name, operand in zip(names, operands, strict=True)
     ]
     with kernel.tile("body"):
+        work = _Rows(kernel, function, operands, names, lanes)
         if rows is None or together is None:
-            _row(kernel, function, inputs, output, names, [Const(0, I32)] * len(names), inner, length, lanes)
+            work.one(kernel, [Const(0, I32)] * len(names), inner, length)
         else:
             blocks = kernel.let("blocks", (rows + together - 1) // together)
             first = kernel.let("first", kernel.item % blocks * together)
             indices = outer_indices(kernel, sizes, kernel.let("outer", kernel.item // blocks)) if rank > 2 else []
-            places = [kernel.let(f"{n}_first", place([*indices, first], s)) for n, s in zip(names, outer, strict=True)]
+            places = [
+                kernel.let(f"{n}_first", place([*indices, first], s)) if s else Const(0, I32)
+                for n, s in zip(names, outer, strict=True)
+            ]
             with kernel.loop("row", first, rows.minimum(first + together)):
-                _row(kernel, function, inputs, output, names, places, inner, length, lanes)
+                work.one(kernel, places, inner, length)
                 for start, strides in zip(places, outer, strict=True):
-                    kernel.assign(start, start + strides[-1])
+                    if isinstance(start, Var):
+                        kernel.assign(start, start + strides[-1])
     return kernel.kernel()
 
 
@@ -117,47 +133,71 @@ def _declare(kernel: KernelWriter, inputs: tuple[Operand, ...], output: Operand)
     return [*names, kernel.buffer("y", output.dtype, "write")]
 
 
-def _row(
-    block: Block,
-    function: ScalarFunction,
-    inputs: tuple[Operand, ...],
-    output: Operand,
-    names: Sequence[str],
-    starts: Sequence[Expr],
-    inner: Sequence[Word | None],
-    length: Expr,
-    lanes: int,
-) -> None:
-    """One row: `starts` are the places of its first elements, `inner` the strides of the strided operands."""
-    operands = (*inputs, output)
-    pointers = [block.let(f"{n}_at", at(n, start)) for n, start in zip(names, starts, strict=True)]
-    vector = lanes_for(lanes, *(operand.dtype for operand in operands), functions=(function,))
+class _Rows:
+    """The function, row after row. What follows from single values alone is computed once, before the rows."""
+
+    def __init__(
+        self, block: Block, function: ScalarFunction, operands: Sequence[Operand], names: Sequence[str], lanes: int
+    ) -> None:
+        self._operands, self._names = operands, names
+        self._lanes = _lanes(function, operands, lanes)
+        self._position = {argument.name: i for i, argument in enumerate(function.arguments)}
+        zero = [Const(0, I32)] * len(names)
+        self._function, self._values = self._settled(block, function, {}, SINGLE, zero)
+
+    def _settled(
+        self, block: Block, function: ScalarFunction, values: dict[str, Expr], inner: str, pointers: Sequence[Expr]
+    ) -> tuple[ScalarFunction, dict[str, Expr]]:
+        """The rest of a function after the operands that lie so are loaded, and what they give."""
+        found = dict(values)
+        for argument in function.arguments:
+            i = self._position.get(argument.name)
+            if i is not None and self._operands[i].inner == inner and argument.name not in found:
+                name, dtype = self._names[i], self._operands[i].dtype
+                found[argument.name] = block.let(f"{name}_once", load_value(name, dtype, pointers[i], 1))
+        return settled(block, function, found)
+
+    def one(self, block: Block, starts: Sequence[Expr], inner: Sequence[Word | None], length: Expr) -> None:
+        """One row: `starts` are the places of its first elements, `inner` the strides of the strided operands."""
+        operands, names = self._operands, self._names
+        pointers = [block.let(f"{n}_at", at(n, start)) for n, start in zip(names, starts, strict=True)]
+        function, values = self._settled(block, self._function, self._values, SPLAT, pointers)
+        by_width = {1: values}
+        if self._lanes > 1:
+            wide = min(self._lanes, VECTOR)
+            by_width[wide] = {name: block.let(f"{name}_wide", widened(v, wide)) for name, v in values.items()}
+        moving = [self._position[a.name] for a in function.arguments if a.name not in values]
+
+        def body(width: int) -> None:
+            vectors, lanes = (2, VECTOR) if width == EIGHT else (1, width)
+            loaded = [self._load(block, i, pointers[i], width) for i in moving]
+            results = []
+            for vector in range(vectors):
+                read = [block.let(f"{names[i]}_value", loads[vector]) for i, loads in zip(moving, loaded, strict=True)]
+                made = inline(block, function, (*read, *by_width[lanes].values()))
+                results.append(block.let("made", widened(made, lanes)) if vectors > 1 else widened(made, lanes))
+            if width == EIGHT:
+                store_eight(block, names[-1], operands[-1].dtype, pointers[-1], results[0], results[1])
+            else:
+                store_value(block, names[-1], operands[-1].dtype, pointers[-1], results[0])
+            for pointer, stride in zip(pointers, inner, strict=True):
+                if stride is not None:
+                    block.advance(pointer, stride)
+
+        ahead = [p for p, operand in zip(pointers, operands, strict=True) if operand.inner == CONTIGUOUS]
+        stream(block, length, self._lanes, ahead, body)
+
+    def _load(self, block: Block, i: int, pointer: Expr, width: int) -> tuple[Expr, ...]:
+        name, dtype = self._names[i], self._operands[i].dtype
+        if width == EIGHT:
+            return load_eight(block, name, dtype, pointer)
+        return (load_value(name, dtype, pointer, width),)
+
+
+def _lanes(function: ScalarFunction, operands: Sequence[Operand], lanes: int) -> int:
+    """How many elements are done at once: EIGHT where there are bytes, whose loads and stores are short then."""
     if any(operand.inner == STRIDED for operand in operands):
-        vector = 1
-    splats = {
-        (name, width): value
-        for name, operand, pointer in zip(names, operands, pointers, strict=True)
-        if operand.inner == SPLAT
-        for width, value in _splat(block, name, operand.dtype, pointer, vector)
-    }
-
-    def body(width: int) -> None:
-        values = [
-            splats.get((name, width)) or block.let(f"{name}_value", load_value(name, operand.dtype, pointer, width))
-            for name, operand, pointer in zip(names[:-1], inputs, pointers[:-1], strict=True)
-        ]
-        store_value(block, names[-1], output.dtype, pointers[-1], inline(block, function, tuple(values)))
-        for pointer, stride in zip(pointers, inner, strict=False):
-            if stride is not None:
-                block.advance(pointer, stride)
-
-    moving = [p for p, operand in zip(pointers, operands, strict=True) if operand.inner == CONTIGUOUS]
-    stream(block, length, vector, moving, body)
-
-
-def _splat(block: Block, name: str, dtype: str, pointer: Expr, lanes: int) -> Iterator[tuple[int, Expr]]:
-    """The one value of a splat operand by width, loaded before the loops."""
-    single = block.let(f"{name}_once", load_value(name, dtype, pointer, 1))
-    yield 1, single
-    if lanes > 1:
-        yield lanes, block.let(f"{name}_wide", widened(single, lanes))
+        return 1
+    possible = lanes_for(lanes, *(operand.dtype for operand in operands), functions=(function,))
+    bytes_move = any(operand.inner == CONTIGUOUS and operand.dtype in BYTES for operand in operands)
+    return EIGHT if possible == VECTOR and bytes_move else possible

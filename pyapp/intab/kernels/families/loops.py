@@ -6,15 +6,18 @@ from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, load
 from intab.kernels.ir import (
     BOOL,
+    I16X8,
     Binary,
     Cast,
     Const,
     Expr,
     Lane,
+    Narrow,
     Pick,
     Splat,
     Type,
     Var,
+    Widen,
     Word,
     expressions,
     walk_expr,
@@ -24,6 +27,9 @@ from intab.kernels.verify import REGISTER_OF
 
 # What vectors hold: 32-bit elements as they are, single bytes widened to i32, halves to f32.
 VECTOR_DTYPES = frozenset({"f32", "f16", "i32", "u32", "u8", "i8", "bool"})
+# What is loaded and stored eight at once, as two vectors.
+BYTES = frozenset({"u8", "i8"})
+VECTOR, EIGHT = 4, 8
 _VECTOR_SCALARS = frozenset({"f32", "i32", "u32", "bool"})
 
 
@@ -72,6 +78,24 @@ def store_value(block: Block, buffer: str, dtype: str, pointer: Expr, value: Exp
     block.store(buffer, pointer, stored, offset)
 
 
+def load_eight(block: Block, buffer: str, dtype: str, pointer: Expr) -> tuple[Expr, Expr]:
+    """Eight elements as two vectors of values; bytes are loaded at once."""
+    if dtype not in BYTES:
+        return load_value(buffer, dtype, pointer, VECTOR), load_value(buffer, dtype, pointer, VECTOR, VECTOR)
+    both = block.let(f"{buffer}_eight", load(buffer, pointer, I16X8))
+    return Widen(both, last=False), Widen(both, last=True)
+
+
+def store_eight(block: Block, buffer: str, dtype: str, pointer: Expr, first: Expr, second: Expr) -> None:
+    """The counterpart of `load_eight`. What is too large for a byte loses its first bits, as in `store_value`."""
+    if dtype not in BYTES:
+        store_value(block, buffer, dtype, pointer, first)
+        store_value(block, buffer, dtype, pointer, second, VECTOR)
+        return
+    cut = [value & 0xFF if dtype == "u8" else (value << 24) >> 24 for value in (first, second)]
+    block.store(buffer, pointer, Narrow(*cut))
+
+
 def widened(value: Expr, width: int) -> Expr:
     """A scalar in `width` lanes."""
     return Splat(value, width) if width > 1 and value.type.lanes == 1 else value
@@ -80,7 +104,10 @@ def widened(value: Expr, width: int) -> Expr:
 def stream(
     block: Block, length: Expr, lanes: int, pointers: Sequence[Var], body: Callable[[int], None], name: str = "i"
 ) -> None:
-    """for each vector, then for each element left over: body(width), and the pointers move on by width."""
+    """for each vector, then for each element left over: body(width), and the pointers move on by width.
+
+    Behind vectors of EIGHT there is one of VECTOR, if as many elements are left.
+    """
 
     def one_loop(begin: Expr | int, end: Expr, width: int) -> None:
         with block.loop(name, begin, end, width):
@@ -88,12 +115,12 @@ def stream(
             for pointer in pointers:
                 block.advance(pointer, width)
 
-    if lanes == 1:
-        one_loop(0, length, 1)
-        return
-    main = block.let("main", length & -lanes)
-    one_loop(0, main, lanes)
-    one_loop(main, length, 1)
+    begin: Expr | int = 0
+    for width in (lanes, VECTOR) if lanes == EIGHT else (lanes,) if lanes > 1 else ():
+        end = block.let("main", length & -width)
+        one_loop(begin, end, width)
+        begin = end
+    one_loop(begin, length, 1)
 
 
 def fold_lanes(block: Block, vector: Expr, combine: Callable[[Expr, Expr], Expr]) -> Expr:
