@@ -68,9 +68,10 @@ class Status(IntEnum):
 CONTROL_NBYTES = 704
 MOST_WORKERS = 31  # as many as have a bit and a word
 SLICE_MS = 20
-# About 20 us of looking at a word in the first-level cache: most waits between steps are shorter, and waking a
-# sleeper takes 20 to 50 us.
-SPINS = 20_000
+# About 2 ms of looking at a word in the first-level cache: longer than any wait between steps when each thread has a
+# processor of its own. Threads that sleep in mid-run are put on one processor when they wake, on machines that would
+# rather keep few awake, and stay there for tens of milliseconds.
+SPINS = 2_000_000
 # A claim's lower half counts chunks taken from the front and, above these bits, from the back.
 _BACK_BITS = 16
 _FROM_BACK = 1 << _BACK_BITS
