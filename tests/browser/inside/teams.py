@@ -3,6 +3,7 @@
 import asyncio
 import sys
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 
@@ -169,8 +170,9 @@ async def sessions_in_turn(url, shape, runs):
 @contextmanager
 def workers_of(script, ready_seconds):
     """Have this tab's workers run another script, and loads wait less for them."""
-    machine = wasm_pool(2).machine
-    machine.script, before = script, threads.READY_SECONDS
+    machine, before = wasm_pool(2).machine, threads.READY_SECONDS
+    assert isinstance(machine, SharedMachine)
+    machine.script = script
     threads.READY_SECONDS = ready_seconds
     try:
         yield
@@ -253,7 +255,7 @@ def plain_simd():
     machines = BrowserMachine(), SharedMachine()
     machines[0].target, machines[1].target = WASM_SIMD, WASM_SIMD.with_feature("threads")
     pools = [Pool(machine) for machine in machines]
-    module = sys.modules["intab.runtime.load"]
+    module: Any = sys.modules["intab.runtime.load"]
     module.wasm_pool = lambda threads=1: pools[threads > 1]
     try:
         yield
