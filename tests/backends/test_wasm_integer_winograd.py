@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from intab.dtypes import dtype_of, int32
 from intab.graph.dims import Dim, Shape, symbol
 from intab.graph.ir import Attribute, Graph
-from intab.kernels.families.integer_winograd import MOST_CHANNELS, pack_filter_pairs
-from intab.kernels.families.winograd_transform import SMALL, filter_matrix
+from intab.kernels.families.integer_winograd import QUADS, fits, pack_filter_pairs, units
+from intab.kernels.families.winograd_transform import SMALL, Transform, filter_matrix
 from intab.ops.builder import Builder
 from intab.program import build
 from intab.program.bind import Binder
@@ -53,8 +53,14 @@ def convolution(
     return builder.graph([("y", builder.emit("IntegerConv", x, w, *zeros, **window))])
 
 
+def outputs_of(graph: Graph) -> int:
+    """How many outputs a line of a tile has, 0 where it is no Winograd convolution."""
+    found = [kernel.name.split("_")[2] for kernel in build(graph, WASM_SIMD).kernels if "winograd" in kernel.name]
+    return int(found[0]) if found else 0
+
+
 def is_winograd(graph: Graph) -> bool:
-    return any(kernel.name.startswith("integer_winograd") for kernel in build(graph, WASM_SIMD).kernels)
+    return outputs_of(graph) > 0
 
 
 @pytest.mark.parametrize(
@@ -70,13 +76,21 @@ def is_winograd(graph: Graph) -> bool:
 )
 def test_extremes(dtype: str, zero: int | None, weights: str, weights_zero: int | None) -> None:
     """Tiles and windows of the least and the largest number only, so many channels that products wrap on the way."""
-    channels = MOST_CHANNELS // 8 * 8
+    for outputs, channels in ((2, 912), (4, 112)):
+        if outputs == 4 and (weights == "uint8" or weights_zero):
+            continue
+        extremes_of(outputs, channels, dtype, zero, weights, weights_zero)
+
+
+def extremes_of(
+    outputs: int, channels: int, dtype: str, zero: int | None, weights: str, weights_zero: int | None
+) -> None:
     limits, other = np.iinfo(dtype), np.iinfo(weights)
     filters = np.full((16, 3, 3, channels), other.max, weights)
     filters[1::3] = other.min
     filters[2::3, 1, 1] = other.min
     graph = convolution((N, H, W, channels), filters, dtype=dtype, zero=zero, weights_zero=weights_zero)
-    assert is_winograd(graph)
+    assert outputs_of(graph) == outputs
     x = np.full((1, 7, 9, channels), limits.max, dtype)
     x[:, ::2, :4] = limits.min
     x[:, 3:, 5:, ::2] = limits.min
@@ -118,7 +132,7 @@ def test_what_stays_direct() -> None:
         convolution(sizes, octets("int8", 16, 3, 5, 16)),
         convolution((1, 20, 20, 20), octets("int8", 16, 3, 3, 20)),  # no whole vectors
         convolution((1, 1, 40, 16), weights),  # tiles that would be mostly empty
-        convolution((1, 20, 20, 920), octets("int8", 16, 3, 3, 920)),  # sums that might not fit
+        convolution((1, 20, 20, 920), octets("uint8", 16, 3, 3, 920)),  # sums that might not fit
     ):
         assert not is_winograd(graph)
 
@@ -133,12 +147,32 @@ def test_threads_share_pictures() -> None:
     assert items((1, 56, 56, 64), threads=True) >= 8
 
 
-def test_packed_filters_are_four_times_the_transformed_ones() -> None:
-    filters = np.random.default_rng(0).integers(-255, 256, (11, 3, 3, 6)).astype(np.float64)
-    matrix = np.array(filter_matrix(SMALL), np.float64)
-    wanted = 4 * np.einsum("ia,jb,oabc->ijco", matrix, matrix, filters).reshape(16, 6, 11)
-    packed = pack_filter_pairs(filters)
-    assert packed.shape == (16, 2, 3, 8)
-    flat = packed.view(np.int16).reshape(16, 2, 3, 8, 2).transpose(0, 2, 4, 1, 3).reshape(16, 6, 16)
-    assert np.array_equal(flat[..., :11], wanted)
+def test_the_transform_follows_from_weights_channels_and_pixels() -> None:
+    def chosen(channels: int, weights: str, zero: int | None = None, size: Dim = H) -> int:
+        filters = octets(weights, 16, 3, 3, channels)
+        return outputs_of(convolution((N, size, size, channels), filters, weights_zero=zero))
+
+    assert [chosen(112, "int8"), chosen(112, "int8", 0), chosen(16, "int8", size=20)] == [4, 4, 4]
+    assert [chosen(120, "int8"), chosen(16, "int8", 1), chosen(16, "uint8", 0)] == [2, 2, 2]
+    assert [chosen(912, "uint8"), chosen(920, "uint8")] == [2, 0]
+    assert chosen(64, "int8", size=4) == 2  # larger tiles would be mostly empty
+
+
+def test_what_is_exact() -> None:
+    assert fits(SMALL, 917, 255) and not fits(SMALL, 918, 255)
+    assert fits(QUADS, 114, 128) and not fits(QUADS, 115, 128)
+    assert not fits(QUADS, 8, 255)
+
+
+@pytest.mark.parametrize("transform", [SMALL, QUADS])
+def test_packed_filters_are_transformed_in_units(transform: Transform) -> None:
+    filters = np.random.default_rng(0).integers(-128, 129, (11, 3, 3, 6)).astype(np.float64)
+    matrix = np.array(filter_matrix(transform), np.float64)
+    matrix[:-1] *= units(transform).unit
+    positions = transform.positions
+    wanted = np.einsum("ia,jb,oabc->ijco", matrix, matrix, filters).reshape(positions, 6, 11)
+    packed = pack_filter_pairs(transform, filters)
+    assert packed.shape == (positions, 2, 3, 8)
+    flat = packed.view(np.int16).reshape(positions, 2, 3, 8, 2).transpose(0, 2, 4, 1, 3).reshape(positions, 6, 16)
+    assert np.array_equal(flat[..., :11], np.rint(wanted))
     assert not flat[..., 11:].any()

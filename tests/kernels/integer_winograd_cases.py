@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from intab.kernels.families.integer_tile import LIMITS, Finish
-from intab.kernels.families.integer_winograd import integer_winograd, pack_filter_pairs
+from intab.kernels.families.integer_winograd import QUADS, integer_winograd, pack_filter_pairs
 from intab.kernels.families.winograd_tiles import APART
-from intab.kernels.families.winograd_transform import SMALL
+from intab.kernels.families.winograd_transform import SMALL, Transform
 from tests.kernels.case import Array, KernelCase, case
 from tests.kernels.integer_cases import finished, whole
 from tests.kernels.winograd_cases import items_of, sizes_of, windows
@@ -16,6 +16,7 @@ from tests.kernels.winograd_cases import items_of, sizes_of, windows
 
 def integer_winograd_case(
     name: str,
+    transform: Transform,
     x: Array,
     zero: int | None,
     filters: Array,
@@ -30,16 +31,16 @@ def integer_winograd_case(
     operands, expected = finished(finish, sums)
     block_tiles, block_columns, _ = blocks
     pairs, columns = x.shape[-1] // 2, len(filters)
-    items = items_of(sums, dilation, SMALL, blocks)
-    inputs = {"x": x, "b": pack_filter_pairs(filters.astype(np.float64)), **operands}
+    items = items_of(sums, dilation, transform, blocks)
+    inputs = {"x": x, "b": pack_filter_pairs(transform, filters.astype(np.float64)), **operands}
     inputs |= {} if zero is None else {"x_zero": np.array([zero], x.dtype)}
     rooms = {
-        "a": np.full(items * SMALL.positions * (block_tiles * pairs + APART), -1, np.int32),
-        "products": np.full(items * SMALL.positions * (block_tiles * block_columns + APART), -1, np.int32),
+        "a": np.full(items * transform.positions * (block_tiles * pairs + APART), -1, np.int32),
+        "products": np.full(items * transform.positions * (block_tiles * block_columns + APART), -1, np.int32),
     }
-    words = sizes_of(x, columns, pads, dilation, SMALL, blocks) | {"group_depth": pairs}
+    words = sizes_of(x, columns, pads, dilation, transform, blocks) | {"group_depth": pairs}
     dtype = {np.dtype(np.uint8): "u8", np.dtype(np.int8): "i8"}[x.dtype]
-    kernel = integer_winograd(dtype, finish, zero=zero is not None)
+    kernel = integer_winograd(transform, dtype, finish, zero=zero is not None)
     made = case(f"{kernel.name}-{name}", kernel, inputs | rooms, words, items, expected, output="out")
     return replace(made, scratch=frozenset(rooms))
 
@@ -75,13 +76,16 @@ def integer_winograds() -> Iterator[KernelCase]:
             x = whole(*LIMITS[dtype], *shape).astype({"u8": np.uint8, "i8": np.int8}[dtype])
             filters = whole(-255, 255, columns, 3, 3, shape[-1])
             name = f"{dtype}-{zero}-{shape}-{columns}-{pads}-{blocks}-{dilation}-{finish.out}"
-            yield integer_winograd_case(name, x, zero, filters, pads, blocks, finish, dilation)
+            yield integer_winograd_case(name, SMALL, x, zero, filters, pads, blocks, finish, dilation)
+            filters = whole(-128, 128, columns, 3, 3, shape[-1])
+            yield integer_winograd_case(name, QUADS, x, zero, filters, pads, blocks, finish, dilation)
 
 
 def largest() -> Iterator[KernelCase]:
     """Every number as large as it gets: sums of products wrap on the way and end within a few of 2^31."""
-    channels = 912
-    for zero, filled, sign in ((0, 255, 1), (0, 255, -1), (255, 0, 1)):
-        x = np.full((1, 3, 4, channels), filled, np.uint8)
-        filters = np.full((3, 3, 3, channels), 255 * sign, np.int64)
-        yield integer_winograd_case(f"largest-{zero}-{sign}", x, zero, filters, (0, 0, 0, 0), (2, 8, 1), Finish())
+    for transform, channels, most in ((SMALL, 912, 255), (QUADS, 112, 128)):
+        for zero, filled, sign in ((0, 255, 1), (0, 255, -1), (255, 0, 1)):
+            x = np.full((1, 3, 4, channels), filled, np.uint8)
+            filters = np.full((3, 3, 3, channels), most * sign, np.int64)
+            name = f"largest-{zero}-{sign}"
+            yield integer_winograd_case(name, transform, x, zero, filters, (1, 0, 2, 1), (2, 8, 1), Finish())

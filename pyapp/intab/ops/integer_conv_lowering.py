@@ -32,7 +32,7 @@ from intab.ops.integer_dense import (
     widened,
     without_zero_of_filters,
 )
-from intab.ops.integer_winograd_lowering import lower_integer_winograd, suits_winograd
+from intab.ops.integer_winograd_lowering import integer_transform, lower_integer_winograd
 from intab.ops.kernel_steps import compute_step, moved
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
@@ -63,8 +63,10 @@ def lower_integer_conv(
     if depthwise_window and g.group > 1 and _are_constant(lowering, operands):
         _lower_depthwise(lowering, g, operands, (top, left, bottom, right), lowering.place(output), to)
         return
-    if len(operands.left.shape) == 4 and _are_constant(lowering, operands) and suits_winograd(conv, operands, output):
-        lower_integer_winograd(conv, lowering, operands, (top, left), output, to)
+    pictures = len(operands.left.shape) == 4 and _are_constant(lowering, operands)
+    transform = integer_transform(conv, lowering, operands, output) if pictures else None
+    if transform is not None:
+        lower_integer_winograd(conv, lowering, transform, operands, (top, left), output, to)
         return
     inputs, columns = g.channels // g.group, g.features // g.group
     pixel = g.group * -(-inputs // 2)

@@ -8,7 +8,7 @@ import numpy as np
 
 from intab.dtypes import float32
 from intab.graph.derived import View
-from intab.graph.dims import Dim, ceil_div, evaluate, maximum, minimum
+from intab.graph.dims import Dim, Shape, ceil_div, evaluate, maximum, minimum, product
 from intab.graph.ir import Value
 from intab.kernels.families.register_tile import LANES, TILE_COLUMNS, TILE_ROWS
 from intab.kernels.families.winograd import winograd
@@ -85,11 +85,19 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
 
 def leaves_few_products(conv: Windows, transform: Transform, output: Value, rows: int) -> bool:
     """Is what is left of the products few enough, in tiles of so many `rows`? Sizes must be known but for images."""
-    images, height, width, _ = output.shape
-    count = images if isinstance(images, int) else 1
-    down, across = _tiles(conv, transform, output)
-    left, whole = (-(-evaluate(count * size, {}) // rows) for size in (down * across, height * width))
-    return transform.positions * left <= WORTHWHILE * WINDOW * WINDOW * whole
+    whole = -(-_count(output.shape[:-1]) // rows)
+    return products_left(conv, transform, output, rows) <= WORTHWHILE * WINDOW * WINDOW * whole
+
+
+def products_left(conv: Windows, transform: Transform, output: Value, rows: int) -> int:
+    """The products of a register tile's `rows` that are left, for each channel and feature."""
+    return transform.positions * -(-_count((output.shape[0], *_tiles(conv, transform, output))) // rows)
+
+
+def _count(sizes: Shape) -> int:
+    """Their product; images of which the number is not known are one."""
+    images, *others = sizes
+    return evaluate(product((images if isinstance(images, int) else 1, *others)), {})
 
 
 def _tiles(conv: Windows, transform: Transform, output: Value) -> tuple[Dim, Dim]:

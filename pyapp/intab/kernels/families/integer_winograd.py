@@ -1,13 +1,16 @@
-"""Exact convolution of bytes with windows of 3 x 3 by Winograd's algorithm, four outputs with 16 products each for 36.
+"""Exact convolution of bytes with windows of 3 x 3 by Winograd's algorithm: 16 products for 36, or 36 for 144.
 
-It is exact because every number on the way is whole and fits: bytes less their zero point lie within +-255, sums of
-four of them within 16 bits; the windows are transformed by twice the matrix in either direction, which leaves
-9 * 255 at most; and the sums of products, which may wrap on the way, end as four times the convolution's, which fit
-32 bits up to MOST_CHANNELS. So a shift gives the numbers of `integer_convolution`.
+It is exact because every number that is multiplied is whole and fits 16 bits, and because what wraps on the way comes
+out right: sums of 32 bits are exact modulo 2^32. For whole numbers the points are 1, -1, 2, -2, and all rows of the
+windows' matrix but that of infinity are multiplied by their common denominator, the `unit`; what the last row lacks,
+outputs make up for. So they end as unit^2 times the convolution's sums. The odd part of that is undone by its inverse
+modulo 2^32, the power of two by a shift, if the sums times this power fit 32 bits (`fits`).
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import cache, partial
 
 import numpy as np
@@ -26,8 +29,11 @@ from intab.kernels.families.winograd_tiles import (
     through_stages,
 )
 from intab.kernels.families.winograd_transform import (
-    SMALL,
     WINDOW,
+    Transform,
+    combination,
+    filter_matrix,
+    input_matrix,
     transform_filters,
     transform_inputs,
     transform_outputs,
@@ -35,33 +41,63 @@ from intab.kernels.families.winograd_transform import (
 from intab.kernels.ir import I16X8, I32, Bitcast, Const, Expr, Kernel, Select, Splat, Var
 
 HALVES = 8  # of a vector
-# Twice the matrix for the windows in either direction: four times the sums.
-SCALE = 4
-SHIFT = 2
-MOST_CHANNELS = (2**31 - 1) // (SCALE * WINDOW**2 * 255 * 255)
+QUADS = Transform(4, (Fraction(1), Fraction(2)))
 
 
-def pack_filter_pairs(filters: NDArray[np.float64]) -> NDArray[np.int32]:
-    """[count, 3, 3, depth] of whole numbers -> SCALE * G filter Gt in panels [positions, panels, pairs, TILE_COLUMNS].
+@dataclass(frozen=True, slots=True)
+class Units:
+    """What whole numbers of a transform end as: `unit`^2 = odd * 2^shift times too large."""
 
-    Pairs are of neighbouring depths, of which there is an even number.
-    """
-    taps = np.ascontiguousarray(filters.transpose(1, 2, 3, 0))
-    lines = transform_filters(SMALL, taps)
-    matrices = [matrix * SCALE for line in lines for matrix in transform_filters(SMALL, line)]
-    return np.stack([tile.pack_pairs(matrix.astype(np.int16)) for matrix in matrices])
+    unit: int
+    shift: int
+    inverse: int  # of the odd part, modulo 2^32
+    growth: int  # of a window's numbers by its matrix, in one direction
 
 
 @cache
-def integer_winograd(dtype: str, finish: Finish, *, zero: bool) -> Kernel:
+def units(transform: Transform) -> Units:
+    """The units of a transform."""
+    matrix = filter_matrix(transform)
+    unit = math.lcm(*(number.denominator for row in matrix for number in row))
+    shift = (unit**2 & -(unit**2)).bit_length() - 1
+    growth = max(sum(abs(int(number * unit)) for number in row) for row in matrix[:-1])
+    return Units(unit, shift, pow(unit**2 >> shift, -1, 1 << 32), growth)
+
+
+def fits(transform: Transform, channels: int, largest: int) -> bool:
+    """Is a convolution exact whose bytes and weights, less their zero points, are at most 255 and `largest`?"""
+    of = units(transform)
+    inputs = 255 * max(sum(abs(int(number)) for number in row) for row in input_matrix(transform)) ** 2
+    sums = WINDOW**2 * channels * 255 * largest
+    return max(inputs, of.growth**2 * largest) < 1 << 15 and sums << of.shift < 1 << 31
+
+
+def pack_filter_pairs(transform: Transform, filters: NDArray[np.float64]) -> NDArray[np.int32]:
+    """[count, 3, 3, depth] of whole numbers, in units transformed, in panels [positions, panels, pairs, TILE_COLUMNS].
+
+    Pairs are of neighbouring depths, of which there is an even number.
+    """
+    lines = _in_units(transform, filters.transpose(1, 2, 3, 0))
+    matrices = [matrix for line in lines for matrix in _in_units(transform, line)]
+    return np.stack([tile.pack_pairs(matrix.astype(np.int16)) for matrix in matrices])
+
+
+def _in_units(transform: Transform, taps: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """G times the first axis, in units but for the last. Fractions of the matrix are rounded, products are whole."""
+    *finite, last = transform_filters(transform, taps)
+    return [*(np.rint(values * units(transform).unit) for values in finite), last]
+
+
+@cache
+def integer_winograd(transform: Transform, dtype: str, finish: Finish, *, zero: bool) -> Kernel:
     """Picture x of bytes [images, height, width, channels] * weights -> [images, out_height, out_width, columns].
 
-    `channels` is a multiple of HALVES. Words and items are those of `winograd.winograd` for SMALL, without those of an
+    `channels` is a multiple of HALVES. Words and items are those of `winograd.winograd`, without those of an
     epilogue; of one group, and group_depth counts pairs. Buffers: x ("i8" or "u8"), x_zero (of that dtype, one number,
     for `zero`), b (`pack_filter_pairs`), those of the finish, out; a and products (i32, room as there, a's for
     channels / 2 elements a tile).
     """
-    kernel = KernelWriter(f"integer_winograd_{dtype}")
+    kernel = KernelWriter(f"integer_winograd_{transform.outputs}_{dtype}")
     kernel.buffer("x", dtype, "read")
     if zero:
         kernel.buffer("x_zero", dtype, "read")
@@ -71,7 +107,7 @@ def integer_winograd(dtype: str, finish: Finish, *, zero: bool) -> Kernel:
     kernel.buffer("products", "i32", "read_write")
     sizes = declare_sizes(kernel)
     pairs = kernel.let("pairs", sizes.channels // 2)
-    through_stages(kernel, SMALL, sizes, pairs, partial(_Stages, kernel, sizes, finisher, pairs, zero))
+    through_stages(kernel, transform, sizes, pairs, partial(_Stages, kernel, transform, sizes, finisher, pairs, zero))
     return kernel.kernel()
 
 
@@ -80,6 +116,7 @@ class _Stages:
     """Writes the three stages; all of a tile stays in registers."""
 
     kernel: KernelWriter
+    transform: Transform
     sizes: Sizes
     finisher: Finisher
     pairs: Var
@@ -88,8 +125,8 @@ class _Stages:
     product_start: Var
 
     def enter(self, source: Expr, target: Expr, step: Expr, inside: Inside | None) -> None:
-        """All channels of a tile, a vector at a time; unlike floats, so few numbers are unrolled."""
-        kernel, sizes, inputs = self.kernel, self.sizes, SMALL.inputs
+        """All channels of a tile, a vector at a time."""
+        kernel, sizes, inputs = self.kernel, self.sizes, self.transform.inputs
         line = kernel.let("line", sizes.dilation_y * sizes.line_step)
         gap = kernel.let("pixel_gap", sizes.dilation_x * sizes.pixel_step)
         reading = [kernel.let(f"reading{i}", at("x", source + line * i)) for i in range(inputs)]
@@ -103,12 +140,12 @@ class _Stages:
                     pixels.append(pixel(i, j))
                     kernel.advance(pointer, gap)
                 kernel.advance(pointer, HALVES - gap * inputs)
-                lines.append(transform_inputs(kernel, SMALL, pixels))
+                lines.append(transform_inputs(kernel, self.transform, pixels))
             for column in zip(*lines, strict=True):
-                for value in transform_inputs(kernel, SMALL, column):
+                for value in transform_inputs(kernel, self.transform, column):
                     kernel.store("a", writing, Bitcast(value, I32X4))
                     kernel.advance(writing, step * inputs)
-                kernel.advance(writing, step - step * SMALL.positions)
+                kernel.advance(writing, step - step * self.transform.positions)
             kernel.advance(writing, HALVES // 2 - step * inputs)
 
     def _reader(self, reading: list[Var], inside: Inside | None) -> Callable[[int, int], Expr]:
@@ -127,7 +164,8 @@ class _Stages:
             return lambda i, j: kernel.let("pixel", read(i))
         lines, x = inside
         columns = [
-            kernel.let("column_inside", is_inside(x + sizes.dilation_x * j, sizes.width)) for j in range(SMALL.inputs)
+            kernel.let("column_inside", is_inside(x + sizes.dilation_x * j, sizes.width))
+            for j in range(self.transform.inputs)
         ]
 
         def read_inside(i: int, j: int) -> Expr:
@@ -155,48 +193,65 @@ class _Stages:
                         kernel.store("products", place, sums[i][j], LANES * j)
 
     def leave(self, number: Expr, source: Expr, step: Expr, first_column: Expr, last_column: Expr) -> None:
-        """Transform one tile's products, and store them finished: its four outputs are the rows of a register tile."""
+        """Transform one tile's products, and store them finished: outputs are the rows of register tiles."""
         kernel, sizes = self.kernel, self.sizes
         with kernel.tile("leave"):
-            image, y, x = place_of_tile(kernel, SMALL, sizes, number)
+            image, y, x = place_of_tile(kernel, self.transform, sizes, number)
             y, x = kernel.let("y", y), kernel.let("x", x)
             reading = kernel.let("reading", at("products", source))
             with kernel.when(y.lt(sizes.out_height) & x.lt(sizes.out_width)):
                 places = self._places(image * sizes.out_image, y, x)
                 with kernel.loop("column", first_column, last_column, TILE_COLUMNS) as column:
-                    sums = self.finisher.start_sums(kernel, column)
-                    for j in range(VECTORS):
-                        for row, value in zip(sums, self._outputs(reading, step, LANES * j), strict=True):
-                            kernel.assign(row[j], row[j] + (value >> SHIFT))
+                    vectors = [self._outputs(reading, step, LANES * j) for j in range(VECTORS)]
                     kernel.advance(reading, TILE_COLUMNS)
-                    targets = [kernel.let("target", place + column) for place in places]
-                    # Outputs past an edge lie where those before it do, which are stored after them.
-                    tile.store_rows(kernel, self.finisher, sums[::-1], targets[::-1], column, last_column)
+                    # Outputs past an edge lie where the last before it does, which is stored after them.
+                    rows = list(zip(*vectors, places, strict=True))[::-1]
+                    for first in range(0, len(rows), TILE_ROWS):
+                        self._store(rows[first : first + TILE_ROWS], column, last_column)
+
+    def _store(self, rows: Sequence[tuple[Expr, ...]], column: Expr, last_column: Expr) -> None:
+        """Store a register tile, finished: of each row its vectors in units, and its place."""
+        kernel, of = self.kernel, units(self.transform)
+        sums = self.finisher.start_sums(kernel, column)
+        for row, values in zip(sums, rows, strict=True):
+            for total, value in zip(row, values[:-1], strict=True):
+                even = value * of.inverse if of.inverse != 1 else value
+                kernel.assign(total, total + (even >> of.shift))
+        targets = [kernel.let("target", values[-1] + column) for values in rows]
+        tile.store_rows(kernel, self.finisher, sums, targets, column, last_column)
 
     def _outputs(self, reading: Var, step: Expr, offset: int) -> list[Expr]:
-        """SCALE times a vector of each of the four outputs, line by line."""
-        kernel, inputs = self.kernel, SMALL.inputs
+        """A vector of each of the outputs in units, line by line."""
+        kernel, inputs = self.kernel, self.transform.inputs
         lines = []
         for _ in range(inputs):
             values = []
             for _ in range(inputs):
                 values.append(kernel.let("product", load("products", reading, I32X4, offset)))
                 kernel.advance(reading, step)
-            lines.append(transform_outputs(kernel, SMALL, values))
-        kernel.advance(reading, -step * SMALL.positions)
-        columns = [transform_outputs(kernel, SMALL, column) for column in zip(*lines, strict=True)]
-        return [column[i] for i in range(SMALL.outputs) for column in columns]
+            lines.append(self._line(values))
+        kernel.advance(reading, -step * self.transform.positions)
+        columns = [self._line(column) for column in zip(*lines, strict=True)]
+        return [column[i] for i in range(self.transform.outputs) for column in columns]
+
+    def _line(self, values: Sequence[Expr]) -> list[Expr]:
+        """Outputs of a line in units, of which its last product has none."""
+        last = combination(self.kernel, [Fraction(units(self.transform).unit)], values[-1:])
+        return transform_outputs(self.kernel, self.transform, [*values[:-1], last])
 
     def _places(self, image: Expr, y: Expr, x: Expr) -> list[Var]:
-        """Where the four outputs lie."""
+        """Where the outputs lie, line by line."""
         kernel, sizes = self.kernel, self.sizes
 
-        def both(first: Expr, dilation: Expr, size: Expr) -> tuple[Expr, Expr]:
-            second = kernel.let("second", first + dilation)
-            return first, kernel.let("within", Select(second.lt(size), second, first))
+        def along(first: Expr, dilation: Expr, size: Expr) -> list[Expr]:
+            places = [first]
+            for i in range(1, self.transform.outputs):
+                further = kernel.let("further", first + dilation * i)
+                places.append(kernel.let("within", Select(further.lt(size), further, places[-1])))
+            return places
 
         return [
             kernel.let("output", image + line * sizes.out_line + column * sizes.out_pixel)
-            for line in both(y, sizes.dilation_y, sizes.out_height)
-            for column in both(x, sizes.dilation_x, sizes.out_width)
+            for line in along(y, sizes.dilation_y, sizes.out_height)
+            for column in along(x, sizes.dilation_x, sizes.out_width)
         ]

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from intab.errors import KernelError
 from intab.kernels.block import Block
 from intab.kernels.families.register_tile import TILE_COLUMNS
 from intab.kernels.ir import Const, Expr, Fma
@@ -148,16 +149,33 @@ def transform_outputs(block: Block, transform: Transform, values: Sequence[Expr]
 def combination(block: Block, coefficients: Sequence[Fraction], values: Sequence[Expr]) -> Expr:
     """The sum of coefficient * value, in as few instructions as it takes."""
     terms = [(c, v) for c, v in zip(coefficients, values, strict=True) if c]
-    terms.sort(key=lambda term: (abs(term[0]) != 1, term[0] != 1))  # one that needs no product first
+    terms.sort(key=lambda term: (abs(term[0]) != 1, term[0] < 0))  # first one that needs no product and no sign
     factor, total = terms[0]
     if factor != 1:
-        total = Const(float(factor), total.type) * total
+        total = _times(block, total, factor)
     for factor, value in terms[1:]:
         if abs(factor) == 1:
             total = total + value if factor == 1 else total - value
-        else:
+        elif value.type.scalar == "f32":
             total = Fma(Const(float(factor), value.type), value, total)
+        else:
+            part = _times(block, value, abs(factor))
+            total = total + part if factor > 0 else total - part
     return block.let("t", total)
+
+
+def _times(block: Block, value: Expr, factor: Fraction) -> Expr:
+    """factor * value; of integers, for small whole factors, by sums: there is no product of eight i16."""
+    if value.type.scalar == "f32":
+        return Const(float(factor), value.type) * value
+    if factor.denominator != 1 or factor < 1:
+        raise KernelError(f"Vectors of {value.type} are multiplied with whole numbers from 1 on, not with {factor}.")
+    total = value
+    for bit in f"{factor.numerator:b}"[1:]:
+        total = block.let("twice", total + total)
+        if bit == "1":
+            total = block.let("t", total + value)
+    return total
 
 
 def _with_roots(roots: Sequence[Fraction]) -> tuple[Fraction, ...]:
