@@ -59,6 +59,13 @@ def test_sums_wrap_and_bits_are_shared() -> None:
     assert run(writing(Bitcast(HALVES + HALVES, I32.wide(4))), x) == doubled
 
 
+def test_the_larger_and_the_smaller_of_each_lane() -> None:
+    x = np.array([-32768, 3, 32767, -1, 0, 7, -9, 200], np.int16)
+    other = load("x", 0, I16X8)
+    largest = HALVES.maximum(Bitcast(Const(0, I32.wide(4)), I16X8)).minimum(other)
+    assert run(writing(Bitcast(largest, I32.wide(4))), x) == list(np.minimum(np.maximum(x, 0), x).view(np.int32))
+
+
 def test_eight_numbers_of_four_and_four() -> None:
     x = np.array([1, -2, 40000, -40000, 32767, -32768, 7, 300], np.int32)
     first, second = (load("x", 4 * i, I32.wide(4)) for i in range(2))

@@ -61,6 +61,13 @@ def pools() -> Iterator[KernelCase]:
             name = f"{window}-{stride}-{dilation}-{pads}{'-unrolled' if known else ''}"
             kernel = pool.pool("max", lanes=LANES, window=known)
             yield case(f"max-pool-{name}", kernel, {"x": x}, words, items, maximum)
+            for dtype, offset in (("u8", 100), ("i8", 0)):
+                octets, least = np.rint(x * 25 + offset), -128 if dtype == "i8" else 0
+                largest = np.where(np.isnan(maximum), least, np.rint(maximum * 25 + offset))
+                kernel = pool.pool("max", dtype, lanes=LANES, window=known)
+                kind = {"u8": np.uint8, "i8": np.int8}[dtype]
+                inputs, wanted = {"x": octets.astype(kind)}, largest.astype(kind)
+                yield case(f"max-pool-{dtype}-{name}", kernel, inputs, words, items, wanted)
             kernel = pool.pool("average", lanes=LANES, window=known)
             yield case(f"mean-pool-{name}", kernel, {"x": x}, words, items, mean, tolerance=1e-5)
             kernel = pool.pool("average", lanes=LANES, count_padding=True, window=known)
@@ -97,11 +104,13 @@ def resizes() -> Iterator[KernelCase]:
                 kernel = resize.resize_linear(coordinates, given_scales=given, lanes=LANES)
                 wanted = _linear(_linear(x.astype(np.float64), at[0], 1), at[1], 2).astype(np.float32)
                 yield case(f"linear-{name}", kernel, {"x": x}, words, 2 * out[0], wanted, tolerance=1e-4)
-    m = integers("uint8", 1, 2, 2, 3)
-    kernel = resize.resize_nearest("u8", "asymmetric", "floor", given_scales=False, lanes=LANES)
-    words = {"height": 2, "width": 2, "channels": 3, "out_height": 4, "out_width": 4}
-    words |= {"out_pixel": 3, "out_line": 12, "out_image": 48}
-    yield case("nearest-u8", kernel, {"x": m}, words, 4, m.repeat(2, axis=1).repeat(2, axis=2))
+    for channels in (3, 14):
+        m = integers("uint8", 1, 2, 2, channels)
+        kernel = resize.resize_nearest("u8", "asymmetric", "floor", given_scales=False, lanes=LANES)
+        words = {"height": 2, "width": 2, "channels": channels, "out_height": 4, "out_width": 4}
+        words |= {"out_pixel": channels, "out_line": 4 * channels, "out_image": 16 * channels}
+        wanted = m.repeat(2, axis=1).repeat(2, axis=2)
+        yield case(f"nearest-u8-{channels}", kernel, {"x": m}, words, 4, wanted)
 
 
 def _linear(x: Array, at: Array, axis: int) -> Array:

@@ -1,5 +1,7 @@
 """Cases of convolutions, poolings and resizings."""
 
+import numpy as np
+
 from intab.graph.dims import symbol
 from intab.graph.ir import Attribute, Graph
 from tests.ops.bodies import activation, epilogue
@@ -145,6 +147,10 @@ POOL = [
     pool("dilated", "MaxPool", PICTURES, kernel=(2, 2), dilations=(2, 3)),
     pool("nchw", "MaxPool", floats(2, 5, 6, 7), kernel=(3, 2), strides=(2, 1), pads=(1, 0, 1, 1), layout="NCHW"),
     pool("line", "MaxPool", floats(2, 9, 5), kernel=(3,), strides=(2,), pads=(1, 1)),
+    *(
+        pool(f"{octets.dtype}", "MaxPool", octets, kernel=(3, 2), strides=(1, 1), pads=(1, 1, 1, 0))
+        for octets in (np.rint(PICTURES * 30).astype(np.int8), np.rint(PICTURES * 30 + 128).astype(np.uint8))
+    ),
     pool("2x2", "AveragePool", PICTURES, kernel=(2, 2), strides=(2, 2)),
     pool("padded", "AveragePool", PICTURES, kernel=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1)),
     pool("counted", "AveragePool", PICTURES, kernel=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1), count_include_pad=True),

@@ -292,6 +292,17 @@ def test_bytes_are_resized_as_bytes(mode: str, wanted: bool) -> None:
         assert made[-1] == "Concat" and sorted(made[:-1]) == sorted(["Resize", "Dequantize", "Resize", "Quantize"])
 
 
+@pytest.mark.parametrize("level", [70, 71])
+def test_the_largest_bytes_are_taken(level: int) -> None:
+    def make(b: Quantized) -> Value:
+        x = b.real(b.input("x", uint8, (2, 4, 5, 6)), b.scale(-5), b.level(70))
+        y = b.emit("MaxPool", x, kernel=(3, 2), strides=(2, 1), pads=(1, 0, 1, 0), dilations=(1, 1))
+        return b.round(y, b.scale(-5), b.level(level))
+
+    between = ["DequantizeLinear", "QuantizeLinear"] if level == 71 else []
+    assert operators(apply(graph(make), BETWEEN_BYTES, tolerance=0)) == ["MaxPool", *between]
+
+
 def test_sums_that_become_floats_are_scaled_where_they_are_made() -> None:
     """As in dynamic quantization; not where the sums are wanted too, nor by a number for each element."""
 

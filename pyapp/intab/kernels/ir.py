@@ -18,8 +18,8 @@ A `Tile` is a block worth a function of its own: V8 swaps in optimised code only
 loops must lie in functions called many times. Shading languages print it inline. A tile may not assign
 variables from outside itself; what it makes leaves by stores.
 
-Eight i16 in a vector are for integer products alone: loaded from 8- or 16-bit integers, made of four i32 by
-Bitcast, added and subtracted lane by lane (wrapping), and multiplied by `DotPairs`.
+Eight i16 in a vector are for integer products and bytes: loaded from 8- or 16-bit integers, made of four i32 by
+Bitcast, added and subtracted lane by lane (wrapping), the larger or smaller taken, and multiplied by `DotPairs`.
 `Narrow` makes them of eight i32 and `Widen` gives four of those back; stored to bytes they saturate. They exist on
 WebAssembly only.
 

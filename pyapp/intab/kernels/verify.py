@@ -75,8 +75,7 @@ _UNARY_TAKES = {
     "not": _INTEGERS | {"bool"},
 }
 _BINARY_TAKES = {
-    "add": _NUMBERS | {"i16"},
-    "sub": _NUMBERS | {"i16"},
+    **dict.fromkeys(("add", "sub", "min", "max"), _NUMBERS | {"i16"}),
     "rem": _INTEGERS,
     "shl": _INTEGERS,
     "shr": _INTEGERS,

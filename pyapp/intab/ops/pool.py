@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from intab.dtypes import int8, uint8
 from intab.errors import DTypeError, ShapeError
 from intab.graph.dims import Dim, Shape, ceil_div, floor_div, minimum, product
 from intab.graph.ir import Value
@@ -100,7 +101,8 @@ class Pool:
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
         source, target = lowering.place(x), lowering.place(y)
-        need_floats(source)
+        if x.dtype not in (uint8, int8) or self.kind != "max":
+            need_floats(source)
         last = (0, *range(2, x.rank), 1)
         first = (0, x.rank - 1, *range(1, x.rank - 1))
         if self.layout == "NHWC":
@@ -148,7 +150,7 @@ class Pool:
             words |= {"pad_bottom": pads[1][0], "pad_right": pads[1][1]}
         height, width = window
         known = (height, width) if height * width <= family.MOST_TAPS else None
-        kernel = family.pool(self.kind, lanes=lowering.target.lanes, count_padding=counted, window=known)
+        kernel = family.pool(self.kind, x.dtype.name, lanes=lowering.target.lanes, count_padding=counted, window=known)
         work = tensor_work((height * width, *out), (x, shape), (y, out))
         lowering.step(kernel, {"x": x, "y": y}, words, out[0] * product(out[1:-2]), work=work)
 

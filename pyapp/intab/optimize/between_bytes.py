@@ -49,6 +49,18 @@ def _resize(editor: Editor, node: Node) -> Value | None:
     return editor.again(resize, _quantized_part(editor, node, picture), like=node)
 
 
+def _max_pool(editor: Editor, node: Node) -> Value | None:
+    pool, scale = editor.single(node.inputs[0], "MaxPool"), node.inputs[1]
+    maker = None if pool is None else dequantized(editor, pool.inputs[0])
+    if pool is None or maker is None or scale is None or scale.rank or node.output.dtype.name not in BYTES:
+        return None
+    factor = known(editor, maker.inputs[1])
+    if factor is None or factor.shape != () or not np.greater(factor.numpy(), 0):
+        return None
+    largest = editor.again(pool, maker.inputs[0], like=node)
+    return _quantized_part(editor, node, editor.again(maker, largest, *maker.inputs[1:], like=node))
+
+
 def _nearest(editor: Editor, value: Value | None) -> Node | None:
     """The resizing to the nearest element that makes a value which nobody else wants."""
     resize = editor.single(value, "Resize")
@@ -90,13 +102,14 @@ def _whole_levels(scale: Numbers) -> Numbers:
     return np.asarray(np.float32(1) / levels, np.float32)
 
 
-BETWEEN_BYTES = peephole("between_bytes", {"QuantizeLinear": [_mean, _softmax, _concat, _resize]})
+BETWEEN_BYTES = peephole("between_bytes", {"QuantizeLinear": [_mean, _softmax, _concat, _resize, _max_pool]})
 """quantize(reduce_mean(dequantize(x)))      ->   quantize(reduce_mean(dequantize(x)) {in_order})
 quantize(softmax(dequantize(x)), scale)   ->   quantize(softmax(dequantize(x)), 1 / floor(1 / scale))
 quantize(concat(dequantize(x), y))        ->   concat(quantize(dequantize(x)), quantize(y))
 quantize(resize(dequantize(x)))           ->   resize(quantize(dequantize(x))), to the nearest
+quantize(max_pool(dequantize(x)))         ->   quantize(dequantize(max_pool(x))), or max_pool(x) at equal levels
 
-The last two are exact, and move bytes instead of floats, which become others while they are few. The others are as
+The last three are exact, and move bytes instead of floats, which become others while they are few. The others are as
 onnxruntime computes them: it puts channels last, too, and adds one pixel after the other, and its softmax of bytes cuts
 the number of levels up to 1 to a whole one (254 for a scale of 1/255, which is a little more in f32).
 """

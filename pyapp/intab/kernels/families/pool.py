@@ -1,13 +1,15 @@
-"""Pooling windows over pictures [N, H, W, C], every size at run time, in f32."""
+"""Pooling windows over pictures [N, H, W, C], every size at run time, in f32; maxima of bytes too."""
 
 from collections.abc import Callable
 from functools import cache
 
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
-from intab.kernels.families.loops import check_lanes, stream, widened
+from intab.kernels.families.lookup import FIRST
+from intab.kernels.families.loops import BYTES, EIGHT, VECTOR, check_lanes, stream, widened
 from intab.kernels.families.row import larger
-from intab.kernels.ir import F32, I32, Cast, Const, Expr, Kernel, Select, Var, Word
+from intab.kernels.ir import F32, I16X8, I32, Cast, Const, Expr, Kernel, Select, Type, Var, Word
+from intab.kernels.verify import REGISTER_OF
 
 WORDS = (
     "height",
@@ -34,21 +36,25 @@ MOST_TAPS = 16
 
 
 @cache
-def pool(op: str, *, lanes: int, count_padding: bool = False, window: tuple[int, int] | None = None) -> Kernel:
+def pool(
+    op: str, dtype: str = "f32", *, lanes: int, count_padding: bool = False, window: tuple[int, int] | None = None
+) -> Kernel:
     """op "max", or "average": of the elements inside the picture, or with `count_padding` of its padding too.
+
+    dtype is "f32", for "max" also "u8" or "i8".
 
     Buffers: x [N, height, width, channels], contiguous, y [N, out_height, out_width, channels]. Words: WORDS, the last
     of which say how far apart pixels, lines and pictures of y are; with `count_padding` then pad_bottom, pad_right.
-    Items: N * out_height. A window with nothing in it gives -inf or NaN; max does not bother about NaN. `window` says
-    (window_height, window_width) beforehand, which makes windows that lie inside the picture several times as fast;
-    for small windows, since every tap is written out.
+    Items: N * out_height. A window with nothing in it gives the least number or NaN; max does not bother about NaN.
+    `window` says (window_height, window_width) beforehand, which makes windows that lie inside the picture several
+    times as fast; for small windows, since every tap is written out.
     """
     check_lanes(lanes)
-    if op not in ("max", "average"):
-        raise KernelError(f"There is no pooling kernel {op!r}.")
+    if op not in ("max", "average") or dtype not in ("f32", *(BYTES if op == "max" else ())):
+        raise KernelError(f"There is no pooling kernel {op!r} of {dtype}.")
     kernel = KernelWriter(f"pool_{op}")
-    kernel.buffer("x", "f32", "read")
-    kernel.buffer("y", "f32", "write")
+    kernel.buffer("x", dtype, "read")
+    kernel.buffer("y", dtype, "write")
     words = {name: kernel.word(name) for name in WORDS}
     bottom = kernel.word("pad_bottom") if count_padding else None
     right = kernel.word("pad_right") if count_padding else None
@@ -68,7 +74,7 @@ def pool(op: str, *, lanes: int, count_padding: bool = False, window: tuple[int,
                 )
                 count = kernel.let("count", Cast(rows.counted * columns.counted, F32))
                 out = kernel.let("out", at("y", out_start + out_x * words["out_pixel"]))
-                _one_place(kernel, op, words, rows, columns, row_start, x, out, count, lanes)
+                _one_place(kernel, op, dtype, words, rows, columns, row_start, x, out, count, lanes)
 
         if window is None:
             any_places(0, words["out_width"])
@@ -77,7 +83,7 @@ def pool(op: str, *, lanes: int, count_padding: bool = False, window: tuple[int,
             with kernel.loop("side", 0, 2) as side:
                 left = side.equal(0)
                 any_places(Select(left, Const(0, I32), end), Select(left, first, words["out_width"]))
-            _whole_windows(kernel, op, words, window, row_start, out_start, first, end, lanes)
+            _whole_windows(kernel, op, dtype, words, window, row_start, out_start, first, end, lanes)
     return kernel.kernel()
 
 
@@ -97,6 +103,7 @@ def _inside(kernel: KernelWriter, words: dict[str, Word], rows: "_Taps", window:
 def _whole_windows(
     kernel: KernelWriter,
     op: str,
+    dtype: str,
     words: dict[str, Word],
     window: tuple[int, int],
     row_start: Expr,
@@ -109,7 +116,7 @@ def _whole_windows(
 
     At stride 1, with nothing between the results, they are one run of elements.
     """
-    channels = words["channels"]
+    channels, combine = words["channels"], _combine(op, dtype)
     dense = kernel.let("dense", words["stride_x"].equal(1) & words["out_pixel"].equal(channels))
     runs = kernel.let("runs", Select(dense, (end - first).minimum(1), end - first))
     length = kernel.let("length", Select(dense, (end - first) * channels, channels))
@@ -130,15 +137,22 @@ def _whole_windows(
         out = kernel.let("out", at("y", out_start + place * words["out_pixel"]))
 
         def body(width: int) -> None:
-            seen = [kernel.let("seen", load("x", tap, F32.wide(width))) for tap in taps]
+            elements = I16X8 if width == EIGHT else Type(REGISTER_OF[dtype], width)
+            seen = [kernel.let("seen", load("x", tap, elements)) for tap in taps]
             while len(seen) > 1:
                 paired = zip(seen[::2], seen[1::2], strict=False)
-                merged = [kernel.let("seen", larger(a, b) if op == "max" else a + b) for a, b in paired]
+                merged = [kernel.let("seen", combine(a, b)) for a, b in paired]
                 seen = merged + seen[len(seen) - len(seen) % 2 :]
             result = seen[0] / float(window[0] * window[1]) if op == "average" else seen[0]
             kernel.store("y", out, result)
 
-        stream(kernel, length, lanes, [*taps, out], body)
+        stream(kernel, length, EIGHT if lanes == VECTOR and dtype in BYTES else lanes, [*taps, out], body)
+
+
+def _combine(op: str, dtype: str) -> Callable[[Expr, Expr], Expr]:
+    if op == "average":
+        return lambda a, b: a + b
+    return larger if dtype == "f32" else lambda a, b: a.maximum(b)
 
 
 class _Taps:
@@ -168,6 +182,7 @@ class _Taps:
 def _one_place(
     kernel: KernelWriter,
     op: str,
+    dtype: str,
     words: dict[str, Word],
     rows: _Taps,
     columns: _Taps,
@@ -178,20 +193,21 @@ def _one_place(
     lanes: int,
 ) -> None:
     """All channels of one window."""
-    channels = words["channels"]
-    combine: Callable[[Expr, Expr], Expr] = larger if op == "max" else lambda a, b: a + b
-    first = float("-inf") if op == "max" else 0.0
+    channels, combine = words["channels"], _combine(op, dtype)
+    least = float("-inf") if dtype == "f32" else -FIRST[dtype]
+    first = least if op == "max" else 0.0
+    register = Type(REGISTER_OF[dtype])
     x_start = kernel.let("x_start", x + columns.begin * words["dilation_x"])
     step = kernel.let("step", words["dilation_x"] * channels)
 
     def vectors(begin: Expr | int, end: Expr, width: int) -> None:
         with kernel.loop("channel", begin, end, width) as channel:
-            result = kernel.let("result", Const(first, F32.wide(width)))
+            result = kernel.let("result", Const(first, register.wide(width)))
             with kernel.loop("tap_y", rows.begin, rows.end) as tap_y:
                 row = (row_start + tap_y * words["dilation_y"]) * words["width"]
                 tap = kernel.let("tap", at("x", (row + x_start) * channels + channel))
                 with kernel.loop("tap_x", columns.begin, columns.end):
-                    kernel.assign(result, combine(result, load("x", tap, F32.wide(width))))
+                    kernel.assign(result, combine(result, load("x", tap, register.wide(width))))
                     kernel.advance(tap, step)
             kernel.store("y", out, result / widened(count, width) if op == "average" else result)
             kernel.advance(out, width)

@@ -4,8 +4,8 @@ from functools import cache
 
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
-from intab.kernels.families.loops import lanes_for, stream, widened
-from intab.kernels.ir import F32, I32, Cast, Const, Expr, Fma, Kernel, Select, Type, Unary, Var, Word
+from intab.kernels.families.loops import BYTES, EIGHT, VECTOR, lanes_for, stream, widened
+from intab.kernels.ir import F32, I16X8, I32, Cast, Const, Expr, Fma, Kernel, Select, Type, Unary, Var, Word
 from intab.kernels.verify import REGISTER_OF
 
 COORDINATES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")
@@ -25,7 +25,9 @@ def resize_nearest(dtype: str, coordinates: str, rounding: str, *, given_scales:
         raise KernelError(f"Resizing rounds by one of {', '.join(ROUNDINGS)}, not {rounding}.")
     kernel = KernelWriter("resize_nearest")
     sizes = _Sizes(kernel, dtype, coordinates, given_scales)
-    register = Type(REGISTER_OF[dtype])
+    register, vector = Type(REGISTER_OF[dtype]), lanes_for(lanes, dtype)
+    if vector == VECTOR and dtype in BYTES:
+        vector = EIGHT
 
     def index(at_x: Expr, size: Word) -> Expr:
         whole = {
@@ -46,9 +48,9 @@ def resize_nearest(dtype: str, coordinates: str, rounding: str, *, given_scales:
             reading = kernel.let("reading", at("x", (row + x) * sizes.channels))
 
             def body(width: int) -> None:
-                kernel.store("y", writing, load("x", reading, register.wide(width)))
+                kernel.store("y", writing, load("x", reading, I16X8 if width == EIGHT else register.wide(width)))
 
-            stream(kernel, sizes.channels, lanes_for(lanes, dtype), [reading, writing], body)
+            stream(kernel, sizes.channels, vector, [reading, writing], body)
             kernel.advance(writing, sizes.out_pixel - sizes.channels)
     return kernel.kernel()
 

@@ -39,7 +39,7 @@ VECTOR_BINARY: dict[str, dict[str, bytes]] = {
         _INTEGER_VECTORS | {"shr": 0xAD, "min": 0xB7, "max": 0xB9, "lt": 0x3A, "gt": 0x3C, "le": 0x3E, "ge": 0x40}
     ),
     "bool": _MASKS | _vectors({"eq": 0x37, "ne": 0x38}),
-    "i16": _vectors({"add": 0x8E, "sub": 0x91}),
+    "i16": _vectors({"add": 0x8E, "sub": 0x91, "min": 0x96, "max": 0x98}),
     "f32": _vectors(
         {"add": 0xE4, "sub": 0xE5, "mul": 0xE6, "div": 0xE7, "min": 0xE8, "max": 0xE9}
         | {"eq": 0x41, "ne": 0x42, "lt": 0x43, "gt": 0x44, "le": 0x45, "ge": 0x46}
