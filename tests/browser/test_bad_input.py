@@ -67,9 +67,19 @@ async def still_works(selenium, url):
     return float(scores.sum()), dict(proxies.live())
 
 
+@pytest.fixture(scope="module")
+def packers():
+    """What has been made ready: the pool keeps a small module for each kind of packing, from its first use on."""
+    return set()
+
+
 @pytest.fixture(autouse=True)
-def the_tab_is_alive_after(selenium, proofs: Proofs):
+def the_tab_is_alive_after(selenium, proofs: Proofs, packers: set[str]):
     """It runs a model before and after, and nothing that was opened meanwhile is still open."""
+    for url in MODELS.values():
+        if url not in packers:
+            assert load_error(selenium, url) == ("", "")
+            packers.add(url)
     before = still_works(selenium, MODELS["cls"])
     yield
     after = still_works(selenium, MODELS["cls"])
