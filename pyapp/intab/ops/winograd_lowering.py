@@ -34,7 +34,7 @@ ROOM_NBYTES = 4 * 1024 * 1024
 FEWEST_ITEMS, MOST_ITEMS = 8, 16
 # Transformed weights are 4 times as large for the large transform, 1.8 times for the small one. Filters (channels in
 # times channels out) that this is worth it for: so many, or so many for each output pixel of a picture; and pixels
-# below which many filters had better be read as they are.
+# below which many filters had better be read as they are, and few are not worth the large transform's memory.
 FEW_FILTERS = 128 * 256
 FILTERS_A_PIXEL = 160
 FEW_PIXELS = 100
@@ -79,7 +79,7 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
     few = filters <= max(FEW_FILTERS, FILTERS_A_PIXEL * pixels)
     if not few and pixels < FEW_PIXELS:
         return None
-    transform = LARGE if few else SMALL
+    transform = LARGE if few and pixels >= FEW_PIXELS else SMALL
     return transform if leaves_few_products(conv, transform, output, TILE_ROWS) else None
 
 
