@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from dataclasses import replace
 
 import numpy as np
 
@@ -11,12 +10,13 @@ from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
 from intab.graph.derived import View
 from intab.graph.dims import Dim, Shape, ceil_div, product
-from intab.graph.ir import Graph, Value
+from intab.graph.ir import Value
 from intab.kernels.families.convolution import convolution
 from intab.kernels.families.depthwise import Window, depthwise, pad_lines
 from intab.kernels.families.matmul import matmul
 from intab.kernels.families.register_tile import pack_panels
 from intab.ops.arrays import Numbers
+from intab.ops.conv_geometry import FLAT, Convolution, Geometry, geometry_of, three_axes
 from intab.ops.dense import (
     PANELS_NBYTES,
     Blocking,
@@ -43,93 +43,6 @@ from intab.ops.panels import Axis, Panels, depth_axes
 from intab.ops.pictures import Picture, picture_of, plain_picture
 from intab.ops.winograd_lowering import lower_winograd, winograd_transform
 
-_Size = TypeVar("_Size")
-
-# Unrolled windows larger than this make kernels that are slow to compile.
-MAXIMUM_UNROLLED_TAPS = 49
-
-
-@dataclass(frozen=True, slots=True)
-class Depth:
-    """The first of three spatial axes: its sizes in the padded picture, the window and the result."""
-
-    size: Dim = 1
-    kernel: int = 1
-    stride: int = 1
-    dilation: int = 1
-    out: Dim = 1
-
-
-FLAT = Depth()
-
-
-@dataclass(frozen=True, slots=True)
-class Geometry:
-    """A convolution in numbers and dims: sizes of the padded picture, the window and the result.
-
-    The picture is a plane, or with a `depth` a run of planes.
-    """
-
-    images: Dim
-    height: Dim
-    width: Dim
-    channels: int
-    kernel: tuple[int, int]
-    strides: tuple[int, int]
-    dilations: tuple[int, int]
-    out_height: Dim
-    out_width: Dim
-    features: int
-    group: int
-    depth: Depth = FLAT
-
-    @property
-    def taps(self) -> int:
-        """Pixels of the window."""
-        return math.prod(self.kernel) * self.depth.kernel
-
-    @property
-    def plane(self) -> Dim:
-        """Elements of a plane of the padded picture."""
-        return self.height * self.line
-
-    @property
-    def picture(self) -> Shape:
-        """The sizes of the padded picture."""
-        return (self.images, self.depth.size, self.height, self.width, self.channels)
-
-    @property
-    def is_depthwise(self) -> bool:
-        """Whether each channel has a window of its own that may be part of a kernel."""
-        return self.group == self.channels == self.features and self.group > 1 and self.taps <= MAXIMUM_UNROLLED_TAPS
-
-    @property
-    def line(self) -> Dim:
-        """Elements of a line of the padded picture."""
-        return self.width * self.channels
-
-    @property
-    def rows(self) -> Dim:
-        """Output pixels in all."""
-        return self.images * self.depth.out * self.out_height * self.out_width
-
-
-class Convolution(Protocol):
-    """What lowering reads of a Conv."""
-
-    @property
-    def strides(self) -> tuple[int, ...]: ...
-    @property
-    def pads(self) -> tuple[Dim, ...]: ...
-    @property
-    def dilations(self) -> tuple[int, ...]: ...
-    @property
-    def group(self) -> int: ...
-    @property
-    def layout(self) -> str: ...
-    @property
-    def epilogue(self) -> Graph | None: ...
-
 
 def lower_conv(conv: Convolution, lowering: Lowering, operands: Sequence[Value | None], output: Value) -> None:
     """Steps of a convolution over one to three spatial axes."""
@@ -140,7 +53,7 @@ def lower_conv(conv: Convolution, lowering: Lowering, operands: Sequence[Value |
             f"a convolution over {x.rank - 2} axes in layout {conv.layout} has no kernel on this back end. "
             'Use backend="reference".'
         )
-    geometry = _geometry(conv, x, w, output)
+    geometry = geometry_of(conv, x, w, output)
     half = len(conv.pads) // 2
     begins, ends = (three_axes(pads, 0) for pads in (conv.pads[:half], conv.pads[half:]))
     shape = (x.shape[0], *three_axes(x.shape[1:-1], 1), geometry.channels)
@@ -214,39 +127,6 @@ def _with_border(picture: Picture, begins: tuple[Dim, Dim, Dim]) -> Picture:
     if top == 0 and left == 0:
         return picture
     return replace(picture, place=moved(picture.place, -top * picture.line - left * picture.pixel))
-
-
-def _geometry(conv: Convolution, x: Value, w: Value, output: Value) -> Geometry:
-    """A convolution in numbers. Raises UnsupportedOpError where weights have sizes that are not known."""
-    fixed = [size for size in w.shape if isinstance(size, int)]
-    if len(fixed) != w.rank:
-        raise UnsupportedOpError(f"a convolution with weights {w}, whose sizes are not numbers, has no kernel.")
-    features, *window, inputs = fixed
-    half = len(window)
-    pads = three_axes([begin + end for begin, end in zip(conv.pads[:half], conv.pads[half:], strict=True)], 0)
-    sizes = [size + pad for size, pad in zip(three_axes(x.shape[1:-1], 1), pads, strict=True)]
-    out = three_axes(output.shape[1:-1], 1)
-    kernel, strides, dilations = (three_axes(of_axes, 1) for of_axes in (window, conv.strides, conv.dilations))
-    return Geometry(
-        x.shape[0],
-        sizes[1],
-        sizes[2],
-        inputs * conv.group,
-        kernel[1:],
-        strides[1:],
-        dilations[1:],
-        out[1],
-        out[2],
-        features,
-        conv.group,
-        FLAT if half < 3 else Depth(sizes[0], kernel[0], strides[0], dilations[0], out[0]),
-    )
-
-
-def three_axes(values: Sequence[_Size], fill: _Size) -> tuple[_Size, _Size, _Size]:
-    """What is said of one to three spatial axes, said of three: of planes, lines and pixels."""
-    first, second, third = (*[fill] * (3 - len(values)), *values)
-    return first, second, third
 
 
 def _lower_geometry(

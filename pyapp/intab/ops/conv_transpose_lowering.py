@@ -15,7 +15,7 @@ from intab.kernels.families.gather_windows import gather_windows
 from intab.kernels.families.matmul import matmul
 from intab.kernels.families.register_tile import PLAIN, TILE_COLUMNS, Epilogue, pack_panels, pad_columns
 from intab.ops.arrays import Numbers
-from intab.ops.conv_lowering import Convolution, three_axes
+from intab.ops.conv_geometry import Convolution, three_axes
 from intab.ops.dense import (
     EpilogueOperands,
     OutputShape,

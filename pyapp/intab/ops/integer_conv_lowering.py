@@ -1,8 +1,7 @@
 """Which kernels an integer convolution becomes. Pictures are NHWC here; the layout pass sees to that."""
 
 import math
-from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +15,7 @@ from intab.kernels.families.integer_convolution import integer_convolution
 from intab.kernels.families.integer_matmul import integer_matmul
 from intab.kernels.families.integer_tile import pack_pairs
 from intab.ops.arrays import Numbers
-from intab.ops.conv_lowering import MAXIMUM_UNROLLED_TAPS, Geometry
+from intab.ops.conv_geometry import Geometry, Windows, geometry_of, three_axes
 from intab.ops.integer_dense import (
     Border,
     FinishOperands,
@@ -39,28 +38,19 @@ from intab.ops.packing import Packing, packing
 from intab.ops.strides import collapse
 
 
-class IntegerConvolution(Protocol):
-    """What lowering reads of an IntegerConv."""
-
-    @property
-    def strides(self) -> tuple[int, ...]: ...
-    @property
-    def pads(self) -> tuple[Dim, ...]: ...
-    @property
-    def dilations(self) -> tuple[int, ...]: ...
-    @property
-    def group(self) -> int: ...
-
-
-def lower_integer_conv(
-    conv: IntegerConvolution, lowering: Lowering, operands: Operands, output: Value, to: DType
-) -> None:
+def lower_integer_conv(conv: Windows, lowering: Lowering, operands: Operands, output: Value, to: DType) -> None:
     """Steps of an integer convolution over one or two spatial axes."""
-    g, (top, left, bottom, right) = _geometry(conv, operands.left, operands.right, output)
+    x = operands.left
+    if x.rank > 4:
+        raise UnsupportedOpError(
+            f'an integer convolution over {x.rank - 2} axes has no kernel here. Use backend="reference".'
+        )
+    g = geometry_of(conv, x, operands.right, output)
+    half = len(conv.pads) // 2
+    (_, top, left), (_, bottom, right) = (three_axes(pads, 0) for pads in (conv.pads[:half], conv.pads[half:]))
     if any(isinstance(pad, int) and pad < 0 for pad in (top, left, bottom, right)):
         raise UnsupportedOpError('a convolution with negative pads has no kernel here. Use backend="reference".')
-    depthwise_window = g.group == g.channels == g.features and math.prod(g.kernel) <= MAXIMUM_UNROLLED_TAPS
-    if depthwise_window and g.group > 1 and _are_constant(lowering, operands):
+    if g.is_depthwise and _are_constant(lowering, operands):
         _lower_depthwise(lowering, g, operands, (top, left, bottom, right), lowering.place(output), to)
         return
     pictures = len(operands.left.shape) == 4 and _are_constant(lowering, operands)
@@ -87,39 +77,6 @@ def lower_integer_conv(
             finish.shifted(group * columns),
             moved(out, group * columns),
         )
-
-
-def _geometry(
-    conv: IntegerConvolution, x: Value, w: Value, output: Value
-) -> tuple[Geometry, tuple[Dim, Dim, Dim, Dim]]:
-    """The convolution in numbers, one axis being a picture of one line, and its pads: top, left, bottom, right."""
-    line_only = x.rank == 3
-    pads = (0, conv.pads[0], 0, conv.pads[1]) if line_only else conv.pads
-    top, left, bottom, right = pads
-    height, width = (1, x.shape[1]) if line_only else x.shape[1:3]
-    out_height, out_width = (1, output.shape[1]) if line_only else output.shape[1:3]
-    sizes = (*w.shape[1:-1], x.shape[-1], w.shape[0])
-    *kernel, channels, features = (size for size in sizes if isinstance(size, int))
-    if len(kernel) != x.rank - 2:
-        raise UnsupportedOpError(f"a convolution with window and channels {list(sizes)} that are not numbers.")
-
-    def plane(values: Sequence[int]) -> tuple[int, int]:
-        return (1, values[0]) if line_only else (values[0], values[1])
-
-    geometry = Geometry(
-        x.shape[0],
-        height + top + bottom,
-        width + left + right,
-        channels,
-        plane(kernel),
-        plane(conv.strides),
-        plane(conv.dilations),
-        out_height,
-        out_width,
-        features,
-        conv.group,
-    )
-    return geometry, (top, left, bottom, right)
 
 
 def _are_constant(lowering: Lowering, operands: Operands) -> bool:

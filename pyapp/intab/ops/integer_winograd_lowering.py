@@ -10,10 +10,11 @@ from intab.kernels.families.integer_tile import TILE_COLUMNS, TILE_ROWS
 from intab.kernels.families.integer_winograd import HALVES, QUADS, fits, integer_winograd, pack_filter_pairs
 from intab.kernels.families.winograd_transform import SMALL, WINDOW, Transform
 from intab.ops.arrays import Numbers
+from intab.ops.conv_geometry import Windows
 from intab.ops.integer_dense import Operands, finish_operands, without_zero_of_filters
 from intab.ops.lowering import Lowering
 from intab.ops.packing import Packing, packing
-from intab.ops.winograd_lowering import MOST_DILATION, Windows, cut_into_tiles, leaves_few_products, products_left
+from intab.ops.winograd_lowering import MOST_DILATION, cut_into_tiles, leaves_few_products, products_left
 
 # Channels in and out below which the transforms eat up what is won.
 LEAST_CHANNELS = 16

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
@@ -15,6 +14,7 @@ from intab.kernels.families.winograd import winograd
 from intab.kernels.families.winograd_tiles import APART
 from intab.kernels.families.winograd_transform import LARGE, SMALL, WINDOW, Transform, pack_filters
 from intab.ops.arrays import Numbers
+from intab.ops.conv_geometry import Windows
 from intab.ops.dense import EpilogueOperands, dense_work
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
@@ -44,17 +44,6 @@ LEAST_GROUP = 16
 MOST_DILATION = 4
 # Of the products of the convolution as it is, at most this share may be left, or the transforms eat up what is won.
 WORTHWHILE = 0.7
-
-
-class Windows(Protocol):
-    """What the choice reads of a Conv."""
-
-    @property
-    def strides(self) -> tuple[int, ...]: ...
-    @property
-    def dilations(self) -> tuple[int, ...]: ...
-    @property
-    def group(self) -> int: ...
 
 
 def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Value) -> Transform | None:
