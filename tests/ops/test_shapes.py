@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from intab import dtypes
 from intab.dtypes import DType, float32, int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, evaluate, symbol
+from intab.graph.dims import Dim, Shape, dense_strides, evaluate, symbol
 from intab.graph.ir import Attribute, Graph, Value
 from intab.ops.broadcast import broadcast, broadcast_to, numbers
 from intab.ops.builder import Builder
 from intab.ops.move import resolve_reshape
 from intab.ops.registry import Result, operator_of
-from intab.ops.strides import Walk, broadcast_strides, collapse, dense_strides
+from intab.ops.strides import Walk, broadcast_strides, collapse
 
 N, H, W, M = map(symbol, "NHWM")
 

@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intab.dtypes import float32, int8, uint8
+from intab.graph.dims import dense_strides
 from intab.graph.ir import Array, Constant
 from intab.graph.storage import check_range
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Transposed:
-    """Axis i of the result is axis perm[i] of the source."""
+class _Derived:
+    """Base of rules. A rule says its shape, and computes its numbers."""
+
+    __slots__ = ()
 
     source: Constant
-    perm: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -31,17 +32,32 @@ class Transposed:
     def nbytes(self) -> int:
         return self.source.nbytes
 
+    def numbers(self) -> Array:
+        """The result, whose bytes are what is stored."""
+        raise NotImplementedError
+
+    def read(self, offset: int, nbytes: int) -> memoryview:
+        check_range(self.name, self.nbytes, offset, nbytes)
+        return bytes_of(self.numbers())[offset : offset + nbytes]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Transposed(_Derived):
+    """Axis i of the result is axis perm[i] of the source."""
+
+    source: Constant
+    perm: tuple[int, ...]
+
     @property
     def shape(self) -> tuple[int, ...]:
         return tuple(self.source.shape[axis] for axis in self.perm)
 
-    def read(self, offset: int, nbytes: int) -> memoryview:
-        check_range(self.name, self.nbytes, offset, nbytes)
-        return bytes_of(np.transpose(self.source.numpy(), self.perm))[offset : offset + nbytes]
+    def numbers(self) -> Array:
+        return np.transpose(self.source.numpy(), self.perm)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Scaled:
+class Scaled(_Derived):
     """The source times factor[i] at index i of an axis, multiplied in float64 and rounded once."""
 
     source: Constant
@@ -49,33 +65,20 @@ class Scaled:
     axis: int
 
     @property
-    def name(self) -> str:
-        return self.source.storage.name
-
-    @property
-    def nbytes(self) -> int:
-        return self.source.nbytes
-
-    @property
     def shape(self) -> tuple[int, ...]:
         return self.source.shape
 
-    def read(self, offset: int, nbytes: int) -> memoryview:
-        check_range(self.name, self.nbytes, offset, nbytes)
+    def numbers(self) -> Array:
         numbers = self.source.numpy().astype(np.float64)
         factor = self.factor.numpy().astype(np.float64).reshape(-1, *(1,) * (numbers.ndim - 1 - self.axis))
-        return bytes_of((numbers * factor).astype(self.source.dtype.numpy))[offset : offset + nbytes]
+        return (numbers * factor).astype(self.source.dtype.numpy)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Widened:
+class Widened(_Derived):
     """Numbers of 16 bits as float32, exactly."""
 
     source: Constant
-
-    @property
-    def name(self) -> str:
-        return self.source.storage.name
 
     @property
     def nbytes(self) -> int:
@@ -85,13 +88,12 @@ class Widened:
     def shape(self) -> tuple[int, ...]:
         return self.source.shape
 
-    def read(self, offset: int, nbytes: int) -> memoryview:
-        check_range(self.name, self.nbytes, offset, nbytes)
-        return bytes_of(self.source.numpy().astype(np.float32))[offset : offset + nbytes]
+    def numbers(self) -> Array:
+        return self.source.numpy().astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Unpacked:
+class Unpacked(_Derived):
     """Whole numbers of four or eight bits of the source's bytes, the first in the low half, as a byte each.
 
     Every row along the last axis takes `width` of them in the source, or, if that is 0, they follow one another.
@@ -106,15 +108,10 @@ class Unpacked:
     middle: int = 0
 
     @property
-    def name(self) -> str:
-        return self.source.storage.name
-
-    @property
     def nbytes(self) -> int:
         return prod(self.shape)
 
-    def read(self, offset: int, nbytes: int) -> memoryview:
-        check_range(self.name, self.nbytes, offset, nbytes)
+    def numbers(self) -> Array:
         numbers: NDArray[Any] = self.source.numpy().reshape(-1).view(np.uint8)
         if self.bits == 4:
             numbers = np.stack([numbers & 15, numbers >> 4], axis=1).reshape(-1)
@@ -125,7 +122,7 @@ class Unpacked:
             numbers = (numbers ^ 8).view(np.int8) - np.int8(8) if self.bits == 4 else numbers.view(np.int8)
         if self.middle:
             numbers = (numbers.astype(np.int16) - self.middle).astype(np.int8)
-        return bytes_of(numbers)[offset : offset + nbytes]
+        return numbers
 
 
 def unpacked(rule: Unpacked) -> Constant:
@@ -181,11 +178,6 @@ def reshaped_view(view: View, shape: tuple[int, ...]) -> View | None:
     axes = {axis: view.strides[before] for before, axis in moved.items()}
     strides = tuple(axes.get(axis, 0) for axis in range(len(shape)))
     return View(view.source, shape, strides, view.factor, moved.get(view.factor_axis, 0))
-
-
-def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Elements between neighbours along each axis of a contiguous array."""
-    return tuple(prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 
 def bytes_of(array: Array) -> memoryview:

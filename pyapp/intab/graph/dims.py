@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Union
+from typing import Union, overload
 
 from intab.dtypes import DTYPES
 from intab.errors import ShapeError
@@ -165,6 +165,20 @@ def product(dims: Iterable[Dim]) -> Dim:
     for dim in dims:
         result = result * dim
     return result
+
+
+@overload
+def dense_strides(shape: tuple[int, ...]) -> tuple[int, ...]: ...
+@overload
+def dense_strides(shape: Shape) -> Shape: ...
+def dense_strides(shape: Shape) -> Shape:
+    """Elements between neighbours along each axis of a tensor in row-major order."""
+    strides: list[Dim] = []
+    step: Dim = 1
+    for dim in reversed(shape):
+        strides.append(step)
+        step = step * dim
+    return tuple(reversed(strides))
 
 
 def total(dims: Iterable[Dim]) -> Dim:

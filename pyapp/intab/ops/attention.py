@@ -4,7 +4,7 @@ import numpy as np
 
 from intab.dtypes import float32
 from intab.errors import DTypeError, ShapeError
-from intab.graph.dims import Dim, Shape, ceil_div
+from intab.graph.dims import Dim, Shape, ceil_div, dense_strides
 from intab.graph.ir import Value
 from intab.kernels.families.attention import BLOCK_ROWS, Masking, attention, pack_heads
 from intab.kernels.families.register_tile import TILE_COLUMNS
@@ -14,7 +14,7 @@ from intab.ops.dense import expanded, packed_batch, require_float32
 from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.registry import Result, op
-from intab.ops.strides import broadcast_strides, dense_strides
+from intab.ops.strides import broadcast_strides
 
 # Fewer heads than this are shared out in spans of queries.
 FEWEST_ITEMS = 8

@@ -9,7 +9,7 @@ import numpy as np
 
 from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim, Shape, product
+from intab.graph.dims import Dim, Shape, dense_strides, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.gather_windows import gather_windows
 from intab.kernels.families.matmul import matmul
@@ -31,7 +31,6 @@ from intab.ops.dense import (
 from intab.ops.kernel_steps import copy_step, moved, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
-from intab.ops.strides import dense_strides
 
 _NO_EPILOGUE = EpilogueOperands(PLAIN, {}, {})
 

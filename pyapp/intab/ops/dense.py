@@ -7,7 +7,7 @@ import numpy as np
 
 from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim, Shape, ceil_div, floor_div, maximum, minimum, product
+from intab.graph.dims import Dim, Shape, ceil_div, dense_strides, floor_div, maximum, minimum, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.matmul import pack_right
 from intab.kernels.families.register_tile import LANES, TILE_COLUMNS, TILE_ROWS, Epilogue, Tiles, pad_columns
@@ -17,7 +17,7 @@ from intab.ops.kernel_steps import copy_step
 from intab.ops.layout import row_step
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
-from intab.ops.strides import broadcast_strides, dense_strides
+from intab.ops.strides import broadcast_strides
 from intab.target import Target
 
 # Of the second-level cache, what the panels of a block may take, and what its rows may.

@@ -3,14 +3,13 @@
 import numpy as np
 
 from intab.errors import DTypeError, ShapeError
-from intab.graph.dims import symbol
+from intab.graph.dims import dense_strides, symbol
 from intab.graph.ir import Value
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import shape_text
 from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
-from intab.ops.strides import dense_strides
 
 
 @op("Fill")

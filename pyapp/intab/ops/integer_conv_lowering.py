@@ -40,12 +40,7 @@ from intab.ops.strides import collapse
 
 def lower_integer_conv(conv: Windows, lowering: Lowering, operands: Operands, output: Value, to: DType) -> None:
     """Steps of an integer convolution over one or two spatial axes."""
-    x = operands.left
-    if x.rank > 4:
-        raise UnsupportedOpError(
-            f'an integer convolution over {x.rank - 2} axes has no kernel here. Use backend="reference".'
-        )
-    g = geometry_of(conv, x, operands.right, output)
+    g = geometry_of(conv, operands.left, operands.right, output)
     half = len(conv.pads) // 2
     (_, top, left), (_, bottom, right) = (three_axes(pads, 0) for pads in (conv.pads[:half], conv.pads[half:]))
     if any(isinstance(pad, int) and pad < 0 for pad in (top, left, bottom, right)):

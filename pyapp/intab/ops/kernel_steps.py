@@ -6,7 +6,7 @@ from functools import cache
 
 from intab.dtypes import DType, float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim, Shape, ceil_div, product
+from intab.graph.dims import Dim, Shape, ceil_div, dense_strides, product
 from intab.kernels.block import KernelWriter
 from intab.kernels.families import elementwise as family
 from intab.kernels.families import move
@@ -16,7 +16,7 @@ from intab.kernels.ir import I64, Cast, Kernel
 from intab.kernels.scalar import ScalarFunction, identity, operations_of
 from intab.kernels.verify import REGISTER_OF
 from intab.ops.lowering import Lowering, Place, Work
-from intab.ops.strides import Walk, collapse, dense_strides
+from intab.ops.strides import Walk, collapse
 
 # Rows and columns of a block that is transposed: cache lines of 32-bit elements on both sides.
 TURNED_LINES = 16

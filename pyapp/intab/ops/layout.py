@@ -9,10 +9,10 @@ with it (`Spacious`); others never meet one.
 
 from typing import Protocol, runtime_checkable
 
-from intab.graph.dims import Dim, Shape
+from intab.graph.dims import Dim, Shape, dense_strides
 from intab.graph.ir import Value
 from intab.ops.lowering import Layout, Lowering, Place
-from intab.ops.strides import broadcast_strides, collapse, dense_strides
+from intab.ops.strides import broadcast_strides, collapse
 
 
 @runtime_checkable
@@ -55,6 +55,17 @@ class Anywhere:
         self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout
     ) -> bool:
         return True
+
+
+class WritesOnly:
+    """For operators that make values inside larger tensors, where they say so, and read none there."""
+
+    __slots__ = ()
+
+    def reads_inside(
+        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, position: int, layout: Layout
+    ) -> bool:
+        return False
 
 
 def in_rows(shape: Shape, layout: Layout) -> bool:

@@ -6,7 +6,7 @@ import numpy as np
 
 from intab.dtypes import DType, float32, uint8
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, ceil_div
+from intab.graph.dims import Dim, Shape, ceil_div, dense_strides
 from intab.graph.ir import Value
 from intab.kernels import functions
 from intab.kernels.block import Block
@@ -16,7 +16,7 @@ from intab.ops.broadcast import NO_PAIRS, Pairs, agree, normal_axis, shape_text
 from intab.ops.kernel_steps import checked, compute_step
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
-from intab.ops.strides import broadcast_strides, collapse, dense_strides
+from intab.ops.strides import broadcast_strides, collapse
 
 QUANTIZED = ("i8", "u8", "i16", "u16", "i32")
 

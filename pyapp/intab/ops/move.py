@@ -4,7 +4,7 @@ import numpy as np
 
 from intab.dtypes import int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, floor_div, product
+from intab.graph.dims import Dim, Shape, dense_strides, floor_div, product
 from intab.graph.ir import Value
 from intab.kernels.families import move as family
 from intab.ops.arrays import Numbers
@@ -29,11 +29,11 @@ from intab.ops.kernel_steps import (
     transpose_step,
     turn_step,
 )
-from intab.ops.layout import Anywhere, broadcast_walk, strides_of
+from intab.ops.layout import Anywhere, WritesOnly, broadcast_walk, strides_of
 from intab.ops.lowering import Layout, Lowering
 from intab.ops.pictures import picture_of
 from intab.ops.registry import Result, op
-from intab.ops.strides import collapse, dense_strides, offset_of
+from intab.ops.strides import collapse, offset_of
 
 
 @op("Reshape")
@@ -83,7 +83,7 @@ class Transpose:
 
 
 @op("Shuffle")
-class Shuffle:
+class Shuffle(WritesOnly):
     """An axis taken for `groups` rows, read column by column: element k of group g goes to k * groups + g.
 
     x [..., groups * size, ...] -> the same shape. Source: Zhang et al. 2017, ShuffleNet, section 3.1.
@@ -116,11 +116,6 @@ class Shuffle:
         steps = (picture.pixel, picture.line, picture.image)
         turned = Turned(pixels, rows, columns, steps, lines=product(lines), images=images)
         turn_step(lowering, lowering.place(x), target, turned)
-
-    def reads_inside(
-        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, position: int, layout: Layout
-    ) -> bool:
-        return False
 
     def writes_inside(
         self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout

@@ -3,7 +3,7 @@
 import numpy as np
 
 from intab.errors import DTypeError, ShapeError
-from intab.graph.dims import Dim, Shape, product
+from intab.graph.dims import Dim, Shape, dense_strides, product
 from intab.graph.ir import Value
 from intab.kernels import functions
 from intab.kernels.block import Block
@@ -24,7 +24,7 @@ from intab.ops.elementwise import FLOATS
 from intab.ops.kernel_steps import compute_step, copy_step, need_floats, tensor_work, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
-from intab.ops.strides import broadcast_strides, collapse, dense_strides
+from intab.ops.strides import broadcast_strides, collapse
 
 
 @op("Softmax")

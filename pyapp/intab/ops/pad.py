@@ -5,7 +5,7 @@ from typing import Literal
 import numpy as np
 
 from intab.errors import DTypeError, KernelError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, Shape, product
+from intab.graph.dims import Dim, Shape, dense_strides, product
 from intab.graph.ir import Value
 from intab.kernels.families import move as family
 from intab.ops.arrays import Numbers, pad_constant
@@ -13,7 +13,7 @@ from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
 from intab.ops.kernel_steps import checked, copy_step, moved, tensor_work, value_word
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
-from intab.ops.strides import dense_strides, offset_of
+from intab.ops.strides import offset_of
 
 # Its size, the elements before it, and its size with them and those behind it.
 _Axis = tuple[Dim, Dim, Dim]

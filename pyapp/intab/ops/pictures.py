@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass
 
-from intab.graph.dims import Dim, Shape
+from intab.graph.dims import Dim, Shape, dense_strides
 from intab.ops.layout import in_rows, row_step
 from intab.ops.lowering import Place
-from intab.ops.strides import dense_strides
 
 
 @dataclass(frozen=True, slots=True)

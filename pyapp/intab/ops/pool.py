@@ -16,12 +16,13 @@ from intab.ops.broadcast import channel_axis, need_rank, numbers, picture_shape,
 from intab.ops.conv import tap_slices, window_sizes
 from intab.ops.elementwise import FLOATS, NUMBERS
 from intab.ops.kernel_steps import need_floats, tensor_work, transpose_step
+from intab.ops.layout import WritesOnly
 from intab.ops.lowering import Layout, Lowering, Place
 from intab.ops.pictures import picture_of
 from intab.ops.registry import Result, op
 
 
-class Pool:
+class Pool(WritesOnly):
     """Base of poolings. x [N, C, *in] or [N, *in, C] -> the same with *out. `pads`: all begins, then all ends.
 
     out = (in + pads - dilation * (kernel - 1) - 1) / stride + 1, rounded down, or up with `ceil_mode`; windows that
@@ -38,11 +39,6 @@ class Pool:
     layout: str
     accepts: ClassVar[tuple[str, ...]] = NUMBERS
     kind: ClassVar[str]
-
-    def reads_inside(
-        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, position: int, layout: Layout
-    ) -> bool:
-        return False
 
     def writes_inside(
         self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout

@@ -8,7 +8,7 @@ import numpy as np
 
 from intab.dtypes import float32, int32
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.dims import Dim, product
+from intab.graph.dims import Dim, dense_strides, product
 from intab.graph.ir import Value
 from intab.kernels.families import recurrent as family
 from intab.kernels.families.matmul import matmul
@@ -22,7 +22,6 @@ from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.recurrent_activations import OWN_ACTIVATIONS
 from intab.ops.recurrent_packing import Sizes, bias_sums, gate_rows, input_panels, known_size, state_stream
 from intab.ops.registry import Result, operator_of
-from intab.ops.strides import dense_strides
 
 Activation = Elementwise
 

@@ -13,13 +13,14 @@ from intab.ops.arrays import Numbers, convert
 from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
 from intab.ops.elementwise import NUMBERS
 from intab.ops.kernel_steps import checked, need_floats, tensor_work
+from intab.ops.layout import WritesOnly
 from intab.ops.lowering import Layout, Lowering, Place
 from intab.ops.pictures import picture_of
 from intab.ops.registry import Result, op
 
 
 @op("Resize")
-class Resize:
+class Resize(WritesOnly):
     """x [...] -> `sizes`, one axis after the other, by the nearest element or weighted neighbours.
 
     `scales` are output size over input size where the source says so itself (it may differ a little from the
@@ -108,11 +109,6 @@ class Resize:
             target = lowering.place(y) if last else lowering.scratch(x.dtype, product(shape))
             self._resize_step(lowering, source, before, axes, target)
             source = target
-
-    def reads_inside(
-        self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, position: int, layout: Layout
-    ) -> bool:
-        return False
 
     def writes_inside(
         self, lowering: Lowering, inputs: tuple[Value | None, ...], output: Value, layout: Layout

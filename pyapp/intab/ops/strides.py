@@ -7,7 +7,7 @@ that is right whatever the symbols are.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from intab.graph.dims import Dim, Shape, product, total
+from intab.graph.dims import Dim, Shape, dense_strides, product, total
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,6 @@ class Walk:
     def count(self) -> Dim:
         """How many places are visited."""
         return product(self.sizes)
-
-
-def dense_strides(shape: Shape) -> Shape:
-    """The strides of a tensor in row-major order."""
-    strides: list[Dim] = []
-    step: Dim = 1
-    for dim in reversed(shape):
-        strides.append(step)
-        step = step * dim
-    return tuple(reversed(strides))
 
 
 def broadcast_strides(shape: Shape, target: Shape) -> Shape:

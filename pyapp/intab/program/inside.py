@@ -10,12 +10,12 @@ result that lies inside another itself ends up in the outermost.
 import itertools
 from dataclasses import dataclass
 
-from intab.graph.dims import Dim, Shape, symbols_of, total
+from intab.graph.dims import Dim, Shape, dense_strides, symbols_of, total
 from intab.graph.ir import Graph, Node, Value, consumers
 from intab.ops.layout import Bordered, Spacious
 from intab.ops.lowering import Layout, Lowering
 from intab.ops.registry import Operator, operator_of_node
-from intab.ops.strides import dense_strides, offset_of
+from intab.ops.strides import offset_of
 
 
 @dataclass(frozen=True, slots=True)
