@@ -1,12 +1,14 @@
 """Recurrent layers over whole sequences: LSTM, GRU, RNN, with what they share in ops/recurrent_parts.py."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from intab.graph.dims import Dim
 from intab.graph.ir import Value
 from intab.kernels.families import recurrent as family
+from intab.kernels.ir import Kernel
 from intab.ops.arrays import Numbers
-from intab.ops.lowering import Lowering
+from intab.ops.lowering import Lowering, Place
 from intab.ops.recurrent_packing import Sizes, gate_rows
 from intab.ops.recurrent_parts import (
     Activation,
@@ -25,8 +27,58 @@ from intab.ops.recurrent_parts import (
 from intab.ops.registry import Result, op
 
 
+class Recurrent:
+    """Base of recurrent layers: what all of them are told, and how each begins and ends its step."""
+
+    __slots__ = ()
+
+    direction: str
+    activations: tuple[str, ...]
+    alphas: tuple[float, ...]
+    betas: tuple[float, ...]
+    clip: float
+
+    def _functions(self, count: int, directions: int) -> list[Activation]:
+        """`count` activations for each direction."""
+        return activations_of(self.activations, self.alphas, self.betas, count, directions)
+
+    def _gate(self, function: Activation, sums: Numbers) -> Numbers:
+        return np.asarray(function.compute(np.clip(sums, -self.clip, self.clip) if self.clip else sums))
+
+    def _begin(
+        self, lowering: Lowering, layer: Layer, inputs: Sequence[Value | None], y: Value, last: Value
+    ) -> dict[str, Place]:
+        """The buffers that every layer has. `inputs`: x, w, r, bias, lengths, first state, and more."""
+        x, w, r, bias, lengths, state, *_ = inputs
+        assert x is not None and w is not None and r is not None
+        buffers = project(lowering, layer, x, w, r, bias)
+        buffers |= {"y": lowering.place(y), "state": start_state(lowering, last, state)}
+        if lengths is not None:
+            buffers["lengths"] = lowering.place(lengths)
+        return buffers
+
+    def _gates(self, layer: Layer, count: int, lengths: Value | None) -> family.Gates:
+        return kernel_gates(
+            layer, self.activations, self.alphas, self.betas, count, bool(self.clip), lengths is not None
+        )
+
+    def _step(
+        self,
+        lowering: Lowering,
+        layer: Layer,
+        kernel: Kernel,
+        buffers: dict[str, Place],
+        x: Value,
+        y: Value,
+        last: Value,
+    ) -> None:
+        """The step that loops over time."""
+        words = step_words(layer, x, last, self.clip)
+        lowering.step(kernel, buffers, words, layer.directions * x.shape[1], work=step_work(layer, y))
+
+
 @op("LSTM")
-class Lstm:
+class Lstm(Recurrent):
     """Long short-term memory over a whole sequence.
 
     x [T, B, I]; w [D, 4H, I], r [D, 4H, H] with the gates input, output, forget, cell; bias [D, 8H] (of w, then of
@@ -59,7 +111,7 @@ class Lstm:
         peepholes: Value | None = None,
     ) -> tuple[Result, ...]:
         layer = Layer("LSTM", self.direction, family.LSTM_GATES)
-        activations_of(self.activations, self.alphas, self.betas, 3, layer.directions)
+        self._functions(3, layer.directions)
         y, last = check_operands(layer, x, w, r, bias, lengths, (state, cell), peepholes)
         return y, last, last
 
@@ -74,7 +126,7 @@ class Lstm:
         cell: Numbers | None = None,
         peepholes: Numbers | None = None,
     ) -> tuple[Numbers, ...]:
-        functions = activations_of(self.activations, self.alphas, self.betas, 3, len(w))
+        functions = self._functions(3, len(w))
 
         def step(direction: int, x: Numbers, s: Numbers, c: Numbers) -> tuple[Numbers, Numbers]:
             f, g, h = functions[3 * direction : 3 * direction + 3]
@@ -90,30 +142,23 @@ class Lstm:
 
         return run_directions(self.direction, step, x, r.shape[-1], lengths, state, cell)
 
-    def _gate(self, function: Activation, sums: Numbers) -> Numbers:
-        return np.asarray(function.compute(np.clip(sums, -self.clip, self.clip) if self.clip else sums))
-
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        x, w, r, bias, lengths, state, cell, peepholes = all_operands(inputs, 8)
-        y, last, last_cell = outputs
-        assert x is not None and w is not None and r is not None
+        operands, (y, last, last_cell) = all_operands(inputs, 8), outputs
+        x, _, r, _, lengths, _, cell, peepholes = operands
+        assert x is not None and r is not None
         layer = Layer("LSTM", self.direction, family.LSTM_GATES)
-        buffers = project(lowering, layer, x, w, r, bias)
-        buffers |= {"y": lowering.place(y), "state": start_state(lowering, last, state)}
+        buffers = self._begin(lowering, layer, operands, y, last)
         buffers["cell"] = start_state(lowering, last_cell, cell)
-        if lengths is not None:
-            buffers["lengths"] = lowering.place(lengths)
         if peepholes is not None:
             sizes = Sizes(layer.directions, 3, layer.sizes(r).units)
             buffers["peepholes"] = gate_rows(lowering, peepholes, sizes, "peepholes")
-        gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 3, bool(self.clip), lengths is not None)
+        gates = self._gates(layer, 3, lengths)
         kernel = family.lstm(gates, peepholes=peepholes is not None, input_forget=self.input_forget)
-        words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
-        lowering.step(kernel, buffers, words, layer.directions * x.shape[1], work=step_work(layer, y))
+        self._step(lowering, layer, kernel, buffers, x, y, last)
 
 
 @op("GRU")
-class Gru:
+class Gru(Recurrent):
     """Gated recurrent units over a whole sequence.
 
     x [T, B, I]; w [D, 3H, I], r [D, 3H, H] with the gates update, reset, hidden; bias [D, 6H] (of w, then of r);
@@ -143,7 +188,7 @@ class Gru:
         state: Value | None = None,
     ) -> tuple[Result, ...]:
         layer = Layer("GRU", self.direction, family.GRU_GATES)
-        activations_of(self.activations, self.alphas, self.betas, 2, layer.directions)
+        self._functions(2, layer.directions)
         return check_operands(layer, x, w, r, bias, lengths, (state,), None)
 
     def reference(
@@ -155,7 +200,7 @@ class Gru:
         lengths: Numbers | None = None,
         state: Numbers | None = None,
     ) -> tuple[Numbers, ...]:
-        functions = activations_of(self.activations, self.alphas, self.betas, 2, len(w))
+        functions = self._functions(2, len(w))
 
         def step(direction: int, x: Numbers, s: Numbers, nothing: Numbers) -> tuple[Numbers, Numbers]:
             f, g = functions[2 * direction : 2 * direction + 2]
@@ -171,31 +216,24 @@ class Gru:
 
         return run_directions(self.direction, step, x, r.shape[-1], lengths, state, None)[:2]
 
-    def _gate(self, function: Activation, sums: Numbers) -> Numbers:
-        return np.asarray(function.compute(np.clip(sums, -self.clip, self.clip) if self.clip else sums))
-
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        x, w, r, bias, lengths, state = all_operands(inputs, 6)
-        y, last = outputs
-        assert x is not None and w is not None and r is not None
+        operands, (y, last) = all_operands(inputs, 6), outputs
+        x, _, r, bias, lengths, _ = operands
+        assert x is not None and r is not None
         layer = Layer("GRU", self.direction, family.GRU_GATES, apart=int(self.linear_before_reset))
-        buffers = project(lowering, layer, x, w, r, bias)
-        buffers |= {"y": lowering.place(y), "state": start_state(lowering, last, state)}
-        if lengths is not None:
-            buffers["lengths"] = lowering.place(lengths)
+        buffers = self._begin(lowering, layer, operands, y, last)
         if self.linear_before_reset:
             buffers["hidden_bias"] = hidden_bias(lowering, layer, r, bias)
         else:
             count = x.shape[1] * Sizes(layer.directions, 1, layer.sizes(r).units).count
             buffers |= {name: lowering.scratch(x.dtype, count) for name in ("update", "reset")}
-        gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 2, bool(self.clip), lengths is not None)
+        gates = self._gates(layer, 2, lengths)
         kernel = family.gru(gates, linear_before_reset=self.linear_before_reset)
-        words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
-        lowering.step(kernel, buffers, words, layer.directions * x.shape[1], work=step_work(layer, y))
+        self._step(lowering, layer, kernel, buffers, x, y, last)
 
 
 @op("RNN")
-class Rnn:
+class Rnn(Recurrent):
     """Plain recurrent units over a whole sequence.
 
     x [T, B, I]; w [D, H, I], r [D, H, H]; bias [D, 2H] (of w, then of r); lengths i32 [B], the steps of each sequence;
@@ -223,7 +261,7 @@ class Rnn:
         state: Value | None = None,
     ) -> tuple[Result, ...]:
         layer = Layer("RNN", self.direction, family.RNN_GATES)
-        activations_of(self.activations, self.alphas, self.betas, 1, layer.directions)
+        self._functions(1, layer.directions)
         return check_operands(layer, x, w, r, bias, lengths, (state,), None)
 
     def reference(
@@ -235,26 +273,21 @@ class Rnn:
         lengths: Numbers | None = None,
         state: Numbers | None = None,
     ) -> tuple[Numbers, ...]:
-        functions = activations_of(self.activations, self.alphas, self.betas, 1, len(w))
+        functions = self._functions(1, len(w))
 
         def step(direction: int, x: Numbers, s: Numbers, nothing: Numbers) -> tuple[Numbers, Numbers]:
             sums = x @ w[direction].T.astype(np.float64) + s @ r[direction].T.astype(np.float64)
             if bias is not None:
                 sums = sums + bias[direction].astype(np.float64).reshape(2, -1).sum(axis=0)
-            clipped = np.clip(sums, -self.clip, self.clip) if self.clip else sums
-            return np.asarray(functions[direction].compute(clipped)), nothing
+            return self._gate(functions[direction], sums), nothing
 
         return run_directions(self.direction, step, x, r.shape[-1], lengths, state, None)[:2]
 
     def lower(self, lowering: Lowering, inputs: tuple[Value | None, ...], outputs: tuple[Value, ...]) -> None:
-        x, w, r, bias, lengths, state = all_operands(inputs, 6)
-        y, last = outputs
-        assert x is not None and w is not None and r is not None
+        operands, (y, last) = all_operands(inputs, 6), outputs
+        x, lengths = operands[0], operands[4]
+        assert x is not None
         layer = Layer("RNN", self.direction, family.RNN_GATES)
-        buffers = project(lowering, layer, x, w, r, bias)
-        buffers |= {"y": lowering.place(y), "state": start_state(lowering, last, state)}
-        if lengths is not None:
-            buffers["lengths"] = lowering.place(lengths)
-        gates = kernel_gates(layer, self.activations, self.alphas, self.betas, 1, bool(self.clip), lengths is not None)
-        words: dict[str, Dim | float] = step_words(layer, x, last, self.clip)
-        lowering.step(family.rnn(gates), buffers, words, layer.directions * x.shape[1], work=step_work(layer, y))
+        buffers = self._begin(lowering, layer, operands, y, last)
+        kernel = family.rnn(self._gates(layer, 1, lengths))
+        self._step(lowering, layer, kernel, buffers, x, y, last)
