@@ -60,7 +60,7 @@ def install_peers() -> None:
     _install_packages(PEERS)
     sources = [PEERS / "page" / name for name in BUNDLED]
     bundles = PEERS / NODE_MODULES.name / ".bundles"
-    digest = digest_of_files([*sources, PEERS / "page" / "side.js"])
+    digest = digest_of_files(sorted((PEERS / "page").glob("*.js")))
     if is_stamped(bundles, digest):
         return
     esbuild = PEERS / NODE_MODULES.name / "esbuild" / "bin" / "esbuild"

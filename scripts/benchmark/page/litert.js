@@ -5,18 +5,15 @@
  */
 
 import { loadAndCompile, loadLiteRt, Tensor } from "@litertjs/core";
-import { answer, described, fetchNumbers, sendOutput, threads } from "./side.js";
+import { answerProducts } from "./products.js";
+import { threads } from "./side.js";
 
 const PEER = new URL("../packages/@litertjs/core/", self.location.href);
 
 /** @type {Map<string, any>} */
 const models = new Map();
-/** @type {Map<string, Record<string, any>>} */
-const feeds = new Map();
-/** @type {Map<string, import("./side.js").Output[]>} */
-const results = new Map();
 
-answer({
+answerProducts({
   async open() {
     // In a worker its script looks for the module beside the worker's, unless it is told where.
     Object.assign(self, { Module: { locateFile: (/** @type {string} */ name) => new URL(`wasm/${name}`, PEER).href } });
@@ -26,35 +23,18 @@ answer({
   },
 
   async load(model, url) {
-    const begin = performance.now();
     const options = { accelerator: /** @type {const} */ ("wasm"), cpuOptions: { numThreads: threads } };
     models.set(model, await loadAndCompile(new URL(url.replace(/onnx$/, "tflite"), self.location.href).href, options));
-    return { load_ms: performance.now() - begin };
   },
 
-  async feed(model, feed) {
-    feeds.set(model, { ...feeds.get(model), [feed.name]: new Tensor(await fetchNumbers(feed), feed.shape) });
-  },
+  tensor: (numbers, shape) => new Tensor(numbers, shape),
+  multiply: async (model, a, b) => (await models.get(model).run([a, b]))[0],
+  read: (product) => product.toTypedArray(),
+  shape: (product) => [...product.type.layout.dimensions],
+  free: (product) => product.delete(),
 
-  /** Milliseconds of a product, reading it included; its factors lie in the peer's memory already. */
-  async run(model) {
-    const { a, b } = /** @type {Record<string, any>} */ (feeds.get(model));
-    const begin = performance.now();
-    const [product] = await models.get(model).run([a, b]);
-    const shape = [...product.type.layout.dimensions];
-    const data = new Uint8Array(product.toTypedArray().slice().buffer);
-    const took = performance.now() - begin;
-    results.set(model, [{ name: "y", shape, dtype: "float32", data }]);
-    product.delete();
-    return took;
-  },
-
-  async dispose(model) {
-    for (const tensor of Object.values(feeds.get(model) ?? {})) tensor.delete();
+  unload(model) {
     models.get(model).delete();
-    for (const kept of [models, feeds, results]) kept.delete(model);
+    models.delete(model);
   },
-
-  outputs: async (model) => described(results.get(model) ?? []),
-  send: (model, name, url) => sendOutput(results.get(model) ?? [], name, url),
 });
