@@ -210,15 +210,6 @@ class _Schedule:
         return cls(blocks, chunk, (), () if left == 0 else (4 if left <= 4 else TILE_ROWS,))
 
 
-def _scales(lowering: Lowering, scale: Value, columns: int) -> Place:
-    """One scale a column, up to a whole panel."""
-    if lowering.constant(scale) is None:
-        raise UnsupportedOpError(f'There is a kernel for scales fixed at load, not for {scale}. Use "reference".')
-    length = padded_columns(columns)
-    name = f"scales of {columns} columns"
-    return lowering.weight((scale,), name, (length,), Packing("scale for each column", (columns,)))
-
-
 def _byte_axes(view: View, transposed: int) -> Panels | None:
     if len(view.shape) != 2 or view.factor is not None:
         return None

@@ -2,7 +2,6 @@
 
 import platform
 import time
-from functools import cache
 from statistics import median
 from typing import Any
 
@@ -10,9 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import intab
+from intab.backends.wasm.speed import ITEMS, LANES, SUMS, loop_table, multiply_loop
 from intab.browser.wasm import PAGE_NBYTES, WasmMemory, instantiate, validate
-from intab.kernels.block import KernelWriter
-from intab.kernels.ir import F32, Const, Fma, Kernel, Splat
 from intab.kernels.wasm import generate
 from intab.runtime import Session, load
 from intab.target import WASM_RELAXED_SIMD, WASM_SIMD
@@ -21,9 +19,7 @@ SESSIONS: dict[str, Session] = {}
 FEEDS: dict[str, dict[str, NDArray[Any]]] = {}
 OUTPUTS: dict[str, dict[str, NDArray[Any]]] = {}
 THREADS = 1
-LANES = 4
-CHAINS = 12  # sums at once: enough to hide how long a multiply-add takes
-PEAK_ROUNDS, PEAK_ITEMS, PEAK_REPEATS = 2000, 500, 20
+PEAK_TURNS, PEAK_REPEATS = 50_000, 20
 
 
 def start(threads: int) -> dict[str, str]:
@@ -97,35 +93,16 @@ async def overhead(model: str, count: int) -> float:
 
 async def peak() -> float:
     """GFLOP/s of a loop of multiply-adds that touches no memory: the most that one core does here."""
-    relaxed = generate([multiply_adds(CHAINS)], WASM_RELAXED_SIMD)
-    module = relaxed if validate(relaxed) else generate([multiply_adds(CHAINS)], WASM_SIMD)
+    relaxed = generate([multiply_loop()], WASM_RELAXED_SIMD)
+    module = relaxed if validate(relaxed) else generate([multiply_loop()], WASM_SIMD)
     memory = WasmMemory(PAGE_NBYTES, PAGE_NBYTES)
     instance = await instantiate(module, memory)
-    result, words, table = 0, 1024, 2048  # addresses
-    memory.write(words, np.array([result, PEAK_ROUNDS], np.int32).data)
-    memory.write(table, np.array([0, words, PEAK_ITEMS, 0], np.int32).data)
+    memory.write(0, loop_table(0, PEAK_TURNS))
     rates = []
     for _ in range(PEAK_REPEATS):
         begin = time.perf_counter()
-        instance.run(table, 1)
-        rates.append(2 * LANES * CHAINS * PEAK_ROUNDS * PEAK_ITEMS / (time.perf_counter() - begin) / 1e9)
+        instance.run(0, 1)
+        rates.append(2 * LANES * SUMS * ITEMS * PEAK_TURNS / (time.perf_counter() - begin) / 1e9)
     instance.dispose()
     memory.dispose()
     return max(rates)
-
-
-@cache
-def multiply_adds(chains: int) -> Kernel:
-    """An item is `count` rounds of one vector multiply-add in each of `chains` sums, with nothing else to do."""
-    kernel = KernelWriter("multiply_adds")
-    kernel.buffer("y", "f32", "write")
-    count = kernel.word("count")
-    with kernel.tile("rounds"):
-        sums = [kernel.let(f"sum{number}", Splat(Const(float(number), F32), LANES)) for number in range(chains)]
-        factor = kernel.let("factor", Splat(Const(0.5, F32), LANES))
-        with kernel.loop("round", 0, count):
-            for one in sums:
-                kernel.assign(one, Fma(one, factor, factor))
-        for number, one in enumerate(sums):
-            kernel.store("y", number * LANES, one)
-    return kernel.kernel()
