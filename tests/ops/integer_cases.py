@@ -19,9 +19,10 @@ def octets(dtype: str, *shape: int, seed: int) -> Numbers:
 
 
 def operands(
-    left: Numbers, right: Numbers, columns: int, depth: int, to: DType, zeros: str, bias: bool
+    left: Numbers, right: Numbers, columns: int, depth: int, to: DType, zeros: str, bias: bool, reach: int = 2**16
 ) -> list[Numbers | None]:
-    """All inputs. `zeros` is "", "one" or "column": the kind of the right zero point. Scales are a column's then."""
+    """All inputs. `zeros` is "", "one" or "column": the kind of the right zero point. Scales are a column's then.
+    Biases lie from -reach to reach."""
     random = np.random.default_rng(columns)
     right_zero: Numbers = random.integers(LOW[right.dtype.name], LOW[right.dtype.name] + 256, columns)
     right_zero = right_zero.astype(right.dtype)
@@ -30,10 +31,10 @@ def operands(
         inputs[2] = np.array(ZERO[left.dtype.name], left.dtype)
         inputs[3] = right_zero if zeros == "column" else right_zero[:1].reshape(())
     if bias:
-        inputs[4] = random.integers(-(2**16), 2**16, columns).astype(np.int32)
+        inputs[4] = random.integers(-reach, reach, columns).astype(np.int32)
     if to != dtypes.int32:
         # So that results fill the range of a byte and some are beyond it.
-        scale = (random.uniform(0.5, 2.0, columns) / (90 * math.sqrt(depth))).astype(np.float32)
+        scale = (random.uniform(0.5, 2.0, columns) / max(90 * math.sqrt(depth), reach / 700)).astype(np.float32)
         inputs.append(scale if zeros == "column" else scale[:1].reshape(()))
     if to in (dtypes.uint8, dtypes.int8):
         inputs.append(np.array(ZERO[to.numpy_name], to.numpy))
@@ -97,6 +98,7 @@ def window(
     bias: bool = True,
     constant: bool = True,
     kernel: bool = True,
+    reach: int = 2**16,
     **attributes: Attribute,
 ) -> OpCase:
     left, right = dtype.split()
@@ -104,7 +106,7 @@ def window(
     made: dict[str, Attribute] = {"strides": (1,) * rank, "pads": (0,) * 2 * rank, "dilations": (1,) * rank}
     made |= {"layout": "NHWC", "to": to, **attributes}
     sides = octets(left, *x, seed=3), octets(right, *w, seed=4)
-    inputs = operands(*sides, w[0], math.prod(w[1:]), to, zeros, bias)
+    inputs = operands(*sides, w[0], math.prod(w[1:]), to, zeros, bias, reach)
     spatial = range(2, len(x)) if made["layout"] == "NCHW" else range(1, len(x) - 1)
     axes = {(0, 0): "N", **{(0, i): f"S{i}" for i in spatial}}
     fixed = tuple(range(1, len(inputs))) if constant else ()
@@ -144,6 +146,7 @@ WINDOWS = [
         pads=(2, 2, 2, 2),
         strides=(2, 2),
     ),
+    window("depthwise-large-bias", (1, 6, 7, 35), (35, 3, 3, 1), zeros="column", reach=2**26, group=35, **PADDED),
     window("depthwise-multiplier", (1, 5, 5, 4), (8, 3, 3, 1), group=4, **PADDED),
     window("winograd", (2, 9, 10, 16), (24, 3, 3, 16), zeros="column", **PADDED),
     window("winograd-pads-differ", (1, 7, 6, 24), (19, 3, 3, 24), "int8 int8", dtypes.int8, pads=(0, 2, 1, 1)),

@@ -24,8 +24,8 @@ from intab.kernels.ir import (
 from intab.kernels.scalar import ScalarFunction
 
 # Added to a float, it pushes the fraction out of the mantissa: the low bits of the sum are a whole number.
-_TO_WHOLE = 1.5 * 2.0**23
-_TO_WHOLE_BITS = 0x4B400000
+TO_WHOLE = 1.5 * 2.0**23
+TO_WHOLE_BITS = 0x4B400000
 _LOG2_E = 1.4426950408889634
 # ln 2 in two parts; the first has 9 bits, so that its product with an exponent is exact without a fused Fma.
 _LN2_HIGH = 0.693359375
@@ -141,7 +141,7 @@ def exp(block: Block, x: Expr) -> Expr:
 
 def _exp_inside(block: Block, x: Expr) -> Expr:
     """e^x for a variable x between -87.4 and 89."""
-    shift = Const(_TO_WHOLE + 126, x.type)
+    shift = Const(TO_WHOLE + 126, x.type)
     whole = block.let("whole", Fma(x, Const(_LOG2_E, x.type), shift))
     n = block.let("n", whole - shift)
     nearly_r = Fma(n, Const(-_LN2_HIGH, x.type), x)
@@ -283,7 +283,7 @@ def cos(block: Block, x: Expr) -> Expr:
 
 def _sine(block: Block, x: Expr, quarters: int) -> Expr:
     """sin(x + quarters * pi / 2): the quarter that x lies in chooses between both series and the sign."""
-    shift = Const(_TO_WHOLE, x.type)
+    shift = Const(TO_WHOLE, x.type)
     whole = block.let("whole", Fma(x, Const(2 / math.pi, x.type), shift))
     n = block.let("n", whole - shift)
     r = x
@@ -313,7 +313,7 @@ def pow(block: Block, x: Expr, y: Expr) -> Expr:
     z_low = block.let("z_low", Fma(bounded - y_high, high, bounded * low))
     exact = block.let("exact", z_high + z_low)
     z = _between(block, exact, -126.4, 129.0)
-    shift = Const(_TO_WHOLE + 126, x.type)
+    shift = Const(TO_WHOLE + 126, x.type)
     whole = block.let("whole", z + shift)
     n = block.let("n", whole - shift)
     r = Select(exact.equal(z), (z_high - n) + z_low, Const(0.0, x.type))
@@ -327,19 +327,19 @@ def rounded_between(block: Block, x: Expr, low: Expr, high: Expr) -> Expr:
 
     NaN gives low. The addition that rounds is two instructions where `nearest` and a saturating Cast are ten.
     """
-    return last_bits_between(block, x, low, high) - _TO_WHOLE_BITS
+    return last_bits_between(block, x, low, high) - TO_WHOLE_BITS
 
 
 def rounded(x: Expr) -> Expr:
     """x of f32 as the nearest i32, halves to even, for x within 2^22."""
-    return Bitcast(x + _TO_WHOLE, _integer(x)) - _TO_WHOLE_BITS
+    return Bitcast(x + TO_WHOLE, _integer(x)) - TO_WHOLE_BITS
 
 
 def last_bits_between(block: Block, x: Expr, low: Expr, high: Expr) -> Expr:
     """An i32 whose last 22 bits are those of x as `rounded_between` has it: an instruction less, where bytes follow."""
     above = block.let("above", Select(low.lt(x), x, low))
     inside = block.let("inside", Select(high.lt(above), high, above))
-    return Bitcast(inside + _TO_WHOLE, _integer(x))
+    return Bitcast(inside + TO_WHOLE, _integer(x))
 
 
 def _first_bits(x: Expr) -> Expr:

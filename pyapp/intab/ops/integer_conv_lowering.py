@@ -16,12 +16,12 @@ from intab.kernels.families.integer_matmul import integer_matmul
 from intab.kernels.families.integer_tile import pack_pairs
 from intab.ops.arrays import Numbers
 from intab.ops.conv_geometry import Geometry, Windows, geometry_of, three_axes
+from intab.ops.exact_finish import exact_finish
 from intab.ops.integer_dense import (
     Border,
     FinishOperands,
     Lines,
     Operands,
-    exact_finish,
     finish_function,
     finish_operands,
     integer_blocking,

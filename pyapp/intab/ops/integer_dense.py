@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
 import numpy as np
 
@@ -14,10 +13,9 @@ from intab.kernels import functions
 from intab.kernels.block import Block
 from intab.kernels.families.integer_matmul import pack_right_pairs
 from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, TILE_ROWS, Finish
-from intab.kernels.families.register_tile import Epilogue
 from intab.kernels.families.widen_lines import widen_lines
 from intab.kernels.functions import rounded_between
-from intab.kernels.ir import F32, I32, Bitcast, Cast, Expr
+from intab.kernels.ir import F32, I32, Cast, Expr
 from intab.kernels.scalar import ScalarFunction
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import Pairs, agree
@@ -170,60 +168,6 @@ def _stays_near(lowering: Lowering, operands: Operands, depth: Dim) -> bool:
         return False
     largest = 0 if bias is None else np.abs(bias.numpy().astype(np.int64)).max(initial=0)
     return bool((depth * 255 * 255 + largest) * np.abs(scale.numpy()).max(initial=0) < NEAR)
-
-
-@dataclass(frozen=True, slots=True)
-class ExactFinish:
-    """The same for sums that are exact floats: a kernel's epilogue and its buffers."""
-
-    epilogue: Epilogue
-    buffers: Mapping[str, Place]
-
-
-def exact_finish(lowering: Lowering, operands: Operands, to: DType, depth: int) -> ExactFinish | None:
-    """Bytes of sums of `depth` products that start from the bias; None where they may be inexact or are computed."""
-    bias, scale, zero = operands.bias, operands.scale, operands.zero
-    constants = [lowering.constant(value) for value in (bias, scale, zero) if value is not None]
-    if to not in BYTES or scale is None or zero is None or any(constant is None for constant in constants):
-        return None
-    start = lowering.constant(bias)
-    largest = 0 if start is None else np.abs(start.numpy().astype(np.int64)).max(initial=0)
-    if depth * 255 * 255 + largest >= 1 << 24:
-        return None
-    buffers = {"e0": lowering.place(scale)}
-    for i, name in enumerate(("least", "most", "zero point's bits")):
-        numbers = () if i == 2 else (LIMITS[to.name][i],)
-        buffers[f"e{i + 1}"] = lowering.weight((zero,), name, (1,), Packing("level", numbers), float32)
-    if bias is not None:
-        buffers["bias"] = lowering.weight((bias,), "floats", _sizes(bias), Packing("floats"), float32)
-    return ExactFinish(Epilogue(bias is not None, _byte(), (not is_single(scale), False, False, False)), buffers)
-
-
-def _sizes(value: Value) -> tuple[int, ...]:
-    return tuple(size for size in value.shape if isinstance(size, int))
-
-
-@cache
-def _byte() -> ScalarFunction:
-    """Of an exact sum, a scale and the levels of a zero point: an i32 whose last eight bits are the byte."""
-
-    def build(block: Block, total: Expr, scale: Expr, least: Expr, most: Expr, bits: Expr) -> Expr:
-        inside = functions.last_bits_between(block, block.let("scaled", total * scale), least, most)
-        return inside + Bitcast(bits, I32.wide(bits.type.lanes))
-
-    return functions.scalar_function(build, F32, F32, F32, F32, F32)
-
-
-@packing("level")
-def _level(zero: Numbers, *limit: int) -> Numbers:
-    """How far a limit is from a zero point, as f32; without one the bits of the zero point as i32."""
-    number = zero.reshape(1).astype(np.int32)
-    return (limit[0] - number).astype(np.float32) if limit else number.view(np.float32)
-
-
-@packing("floats")
-def _floats(array: Numbers) -> Numbers:
-    return array.reshape(-1).astype(np.float32)
 
 
 def _padded(lowering: Lowering, value: Value) -> Place:
