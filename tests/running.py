@@ -45,7 +45,7 @@ def run_on_wasmtime(graph: Graph, feeds: Mapping[str, Array], target: Target) ->
     executable = asyncio.run(prepare(build(graph, target), pool))
     sizes = bindings_of(graph.inputs, {name: array.shape for name, array in feeds.items()})
     try:
-        outputs = executable.run(feeds, sizes, graph.output_names)
+        outputs = asyncio.run(executable.run(feeds, sizes, graph.output_names))
         return Ran(outputs, executable.step_count, executable.kernel_count)
     finally:
         executable.dispose()

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 
+from intab.dtypes import DType
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -10,6 +12,10 @@ class Target:
     `lanes` is the count of 32-bit values in a vector register, `registers` how many such registers a
     kernel may hold without spilling, `features` are names such as "relaxed-simd", "threads" or "shader-f16",
     `layout` is the order of a picture's axes that kernels prefer.
+
+    Of a GPU: `subgroup` is how many invocations run in step and can tell each other numbers, 0 where kernels had
+    better not count on any; `team_limit` the most invocations of a workgroup, `shared_nbytes` the memory that they may
+    share, `binding_nbytes` the most that a kernel may see of one buffer. All are 0 where there is no GPU.
     """
 
     language: str
@@ -17,6 +23,10 @@ class Target:
     registers: int
     features: frozenset[str] = frozenset()
     layout: str = "NHWC"
+    subgroup: int = 0
+    team_limit: int = 0
+    shared_nbytes: int = 0
+    binding_nbytes: int = 0
 
     def has(self, feature: str) -> bool:
         return feature in self.features
@@ -25,7 +35,23 @@ class Target:
         """The same target with one more feature."""
         return replace(self, features=self.features | {feature})
 
+    @property
+    def may_alias(self) -> bool:
+        """Whether a kernel may write a buffer that it reads under another name. WebGPU forbids that (section 3.4.5 of
+        its specification, "synchronization")."""
+        return self.language == "wasm"
+
+    def stored_nbytes(self, dtype: DType) -> int:
+        """Bytes of one element in the memory of the device. Shading languages have 32-bit words, and f16 at most."""
+        if self.language == "wasm" or (dtype.name == "f16" and self.has("shader-f16")):
+            return dtype.itemsize
+        return SHADER_WORD_NBYTES
+
+
+SHADER_WORD_NBYTES = 4
 
 # x86-64 gives V8 sixteen 128-bit registers; ARM gives 32, but one module must suit both.
 WASM_SIMD = Target("wasm", lanes=4, registers=16)
 WASM_RELAXED_SIMD = Target("wasm", lanes=4, registers=16, features=frozenset({"relaxed-simd"}))
+# What WebGPU guarantees everywhere (its "default limits"); 128 vectors are what GPUs hold without spilling.
+WEBGPU = Target("wgsl", lanes=4, registers=128, team_limit=256, shared_nbytes=16_384, binding_nbytes=128 * 1024**2)

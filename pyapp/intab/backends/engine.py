@@ -143,11 +143,18 @@ class Executable(Protocol):
         """What an author should know of them: how fast they were found to be, why they are not there."""
         ...
 
-    def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
+    @property
+    def waits(self) -> bool:
+        """Whether a run must wait for the device; one that need not is over when its coroutine is first awaited."""
+        ...
+
+    async def run(
+        self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
+    ) -> dict[str, Array]:
         """Compute the fetches. The feeds are complete, contiguous and of the right dtypes; sizes bind every symbol."""
         ...
 
-    def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
+    async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
         """Run the last run's steps again over its feeds, one by one; the median of `repeats` times each.
 
         On one thread, and where there are more on all of them too.

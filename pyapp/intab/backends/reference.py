@@ -59,16 +59,19 @@ class ReferenceExecutable:
     kernel_count = 0
     threads = 1
     team_size = 1
+    waits = False
 
     def __init__(self, graph: Graph, release: Callable[[], None] = lambda: None) -> None:
         self._graph = graph
         self._release = release
         self.step_count = len(graph.nodes)
 
-    def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
+    async def run(
+        self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
+    ) -> dict[str, Array]:
         return evaluate(self._graph, feeds, fetches)
 
-    def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
+    async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
         raise BackendUnavailableError(
             f'{self._graph.name}: the reference back end has no kernels to time. Load the model with backend="wasm".'
         )

@@ -20,7 +20,7 @@ async def run_model(arguments: RunModel, progress: ProgressCallback) -> ModelRun
             run_ms.append((await _timed(session, feeds))[1])
             progress("run", number + 1, arguments.repeat)
         stats = session.stats()
-        profile = session.profile() if arguments.profile else None
+        profile = await session.profile_async() if arguments.profile else None
         return ModelRun(
             backend=stats.backend,
             adapter=stats.adapter,

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from intab.errors import OutOfMemoryError, ShapeError
 from intab.graph.dims import Atom, Dim, Shape, Symbol, evaluate, symbols_of
-from intab.program.ir import ARENA, INPUTS, OUTPUTS, REGIONS, WEIGHTS, Port, Program
+from intab.program.ir import ARENA, INPUTS, OUTPUTS, WEIGHTS, Port, Program
 from intab.program.memory import Lifetime, Placement, place_apart, place_reused
+from intab.program.pages import Pages, whole_regions
 
 Numbers = NDArray[np.int64]
 
@@ -47,10 +48,14 @@ class Plan:
 
 
 class Binder:
-    """Binds one program, again and again."""
+    """Binds one program, again and again.
 
-    def __init__(self, program: Program) -> None:
+    `pages` say which regions' memory is split, for devices that want it so: a region number is then a page's.
+    """
+
+    def __init__(self, program: Program, pages: Pages | None = None) -> None:
         self.program = program
+        self.pages = pages or whole_regions(program)
         self.symbols = tuple(sorted({s for dim in program.dims for s in symbols_of(dim)}))
         self._evaluate = _compiled(program.dims, self.symbols)
         words = [word for step in program.steps for word in step.words]
@@ -60,7 +65,7 @@ class Binder:
         positions = np.array([i for i, w in enumerate(words) if w.buffer >= 0], np.int64)
         self._word_buffers = np.array([w.buffer for w in words if w.buffer >= 0], np.int64)
         itemsizes = np.array([w.itemsize for w in words if w.buffer >= 0], np.int64)
-        self._buffer_regions = np.array([b.region for b in program.buffers], np.int64)
+        self._buffer_regions = np.array(self.pages.of_buffer, np.int64)
         self.relocation = Relocation(positions, self._buffer_regions[self._word_buffers], itemsizes)
         self._item_dims = np.array([s.items for s in program.steps], np.int64)
         self._nbytes_dims = np.array([b.nbytes_dim for b in program.buffers], np.int64)
@@ -112,7 +117,7 @@ class Binder:
                 )
 
     def fixed_places(self, region: int) -> tuple[dict[int, int], int]:
-        """Where the buffers of a region lie whose sizes are plain numbers: offsets by buffer, and bytes in all."""
+        """Where the buffers of a page lie whose sizes are plain numbers: offsets by buffer, and bytes in all."""
         members = np.flatnonzero(self._buffer_regions == region)
         sizes = [self.program.dims[self._nbytes_dims[i]] for i in members]
         placement = place_apart([size for size in sizes if isinstance(size, int)])
@@ -145,8 +150,8 @@ class Binder:
     def _place(self, nbytes: Numbers) -> tuple[Numbers, tuple[int, ...]]:
         offsets = np.zeros(len(nbytes), np.int64)
         totals = []
-        for region in range(len(REGIONS)):
-            members = np.flatnonzero(self._buffer_regions == region)
+        for page, region in enumerate(self.pages.regions):
+            members = np.flatnonzero(self._buffer_regions == page)
             placement = self._place_region(region, members, nbytes)
             offsets[members] = placement.offsets
             totals.append(placement.nbytes)

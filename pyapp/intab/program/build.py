@@ -220,14 +220,15 @@ class _Building:
         return Place(self.weights[key].buffer, dtype)
 
     def _buffer(self, region: int, dtype: DType, count: Dim) -> int:
-        self.drafts.append(_Draft(region, count * dtype.itemsize, len(self.steps), len(self.steps)))
+        nbytes = count * self.target.stored_nbytes(dtype)
+        self.drafts.append(_Draft(region, nbytes, len(self.steps), len(self.steps)))
         return len(self.drafts) - 1
 
     def _kernel(self, kernel: Kernel) -> int:
         return self.kernels.setdefault(id(kernel), (len(self.kernels), kernel))[0]
 
     def _buffer_word(self, place: Place) -> Word:
-        return Word(0, self.dims.number(place.offset), place.buffer, place.dtype.itemsize)
+        return Word(0, self.dims.number(place.offset), place.buffer, self.target.stored_nbytes(place.dtype))
 
     def _word(self, scalar: str, value: Dim | float) -> Word:
         if scalar == "f32":

@@ -92,6 +92,8 @@ class _Finding:
             return False
         if layout is None:
             return True
+        if not self._lowering.target.may_alias and any(self._aliases(r, value, home) for r in self._readers[value]):
+            return False
         if layout.strides[-1] != 1 or not writer.writes_inside(self._lowering, node.inputs, value, layout):
             return False
         return all(self._reads(reader, value, layout) for reader in self._readers.get(value, []))
@@ -102,6 +104,13 @@ class _Finding:
             return False
         places = (i for i, v in enumerate(reader.inputs) if v is value)
         return all(operator.reads_inside(self._lowering, reader.inputs, reader.output, i, layout) for i in places)
+
+    def _aliases(self, reader: Node, value: Value, home: Home) -> bool:
+        """Would a reader of the value write into the buffer that it reads it from?"""
+        if reader.op == "Concat" and reader.inputs.count(value) == 1:
+            return False  # it finds the value in its place
+        around = self.homes.get(reader.output)
+        return (around.root if around else reader.output) is home.root
 
     def _operator(self, node: Node) -> Operator:
         found = self._operators.get(node)

@@ -2,12 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any, TypeVar
 
 from intab.backends.engine import Executable, MemoryUse
 from intab.backends.feeds import Feeds, checked_feeds, fetch_names
+from intab.browser import in_browser
 from intab.browser.jspi import can_wait, wait
 from intab.dtypes import DType
 from intab.errors import IntabError, ShapeError
@@ -21,6 +23,7 @@ from intab.runtime.python_memory import python_memory
 # Compilations for exact sizes that a session keeps: each holds its own weights.
 EXACT_KEPT = 4
 
+Result = TypeVar("Result")
 Specialise = Callable[[Mapping[str, int]], Awaitable[Executable]]
 
 
@@ -101,34 +104,35 @@ class Session:
         sizes = bindings_of(self._graph.inputs, {name: array.shape for name, array in arrays.items()})
         executable = self._executable if self._assumptions_hold(sizes) else await self._exactly(sizes)
         self._last = executable
-        outputs = executable.run(arrays, sizes, names)
+        outputs = await executable.run(arrays, sizes, names)
         self._peak_nbytes = max(self._peak_nbytes, self.memory().total)
         return outputs
 
     def run_sync(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]:
         """`run` for code that cannot await, such as a notebook's cell."""
-        running = self.run(feeds, fetches)
-        try:
-            running.send(None)
-        except StopIteration as finished:
-            outputs: dict[str, Array] = finished.value
-            return outputs
-        running.close()  # it had to wait for a compilation: start again where waiting is possible
-        if can_wait():
-            waited: dict[str, Array] = wait(self.run(feeds, fetches))
-            return waited
-        return asyncio.run(self.run(feeds, fetches))
+        waits, instead = self._executable.waits, "`await session.run(...)`"
+        return _now(lambda: self.run(feeds, fetches), waits=waits, instead=instead)
 
     def profile(self, *, repeats: int = PROFILE_REPEATS) -> Profile:
         """Where the time of the last run goes: its steps run again, `repeats` times, over the same feeds.
 
         Raises IntabError before the first run, BackendUnavailableError on the reference back end.
         """
+        self._check_profile(repeats)
+        instead = "`await session.profile_async()`"
+        steps = _now(lambda: self._last.time_steps(repeats), waits=self._last.waits, instead=instead)
+        return Profile(self._graph.name, steps, repeats)
+
+    async def profile_async(self, *, repeats: int = PROFILE_REPEATS) -> Profile:
+        """`profile` for code that can await; a GPU has to be waited for."""
+        self._check_profile(repeats)
+        return Profile(self._graph.name, await self._last.time_steps(repeats), repeats)
+
+    def _check_profile(self, repeats: int) -> None:
         if self._disposed:
             raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
         if repeats < 1:
             raise IntabError(f"{self._graph.name}: profile(repeats={repeats}) times nothing. Use 1 or more.")
-        return Profile(self._graph.name, self._last.time_steps(repeats), repeats)
 
     def memory(self) -> MemoryUse:
         """Bytes that this session holds, by purpose."""
@@ -199,3 +203,21 @@ class Session:
             note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
             self._choice = self._choice.noted(note)
         return self._exact[key]
+
+
+def _now(begin: Callable[[], Coroutine[Any, Any, Result]], *, waits: bool, instead: str) -> Result:
+    """The result of a coroutine for code that cannot await. What need not wait is over at once."""
+    if not waits:
+        running = begin()
+        try:
+            running.send(None)
+        except StopIteration as finished:
+            done: Result = finished.value
+            return done
+        running.close()  # it had to wait after all, for a compilation: begin again where waiting is possible
+    if can_wait():
+        waited: Result = wait(begin())
+        return waited
+    if not in_browser():
+        return asyncio.run(begin())
+    raise IntabError(f"The device must be waited for, which synchronous code cannot do here. Use {instead}.")

@@ -32,6 +32,7 @@ class WasmExecutable:
     """A program made ready. Make one with `prepare`."""
 
     backend = "wasm"
+    waits = False
 
     def __init__(self, program: Program, pool: Pool, module: bytes, instance: Instance) -> None:
         # Numbers and kernels go into the device's memory; here they would keep the model's bytes from going.
@@ -73,7 +74,9 @@ class WasmExecutable:
     def about_threads(self) -> tuple[str, ...]:
         return self._instance.about_threads()
 
-    def run(self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]) -> dict[str, Array]:
+    async def run(
+        self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
+    ) -> dict[str, Array]:
         self._finished = None
         known = {**self._guessed, **sizes}
         plan = self._start(known, feeds)
@@ -95,7 +98,7 @@ class WasmExecutable:
         by_name = {port.name: port for port in self.program.outputs}
         return {name: self._fetch(plan, by_name[name]) for name in fetches}
 
-    def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
+    async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
         if self._finished is None or self._disposed:
             raise IntabError(
                 f"{self.program.name}: there is no run to look at. Run the model, then ask for its profile."
