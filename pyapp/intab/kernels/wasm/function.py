@@ -5,8 +5,9 @@ words are byte addresses by then; they and the other words are loaded into local
 function of its own whose parameters are the outer variables that it uses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from intab.dtypes import DTYPES
 from intab.errors import KernelError
@@ -15,12 +16,12 @@ from intab.kernels.ir import Expr, Kernel, Stmt, Type, Var
 from intab.kernels.wasm import encoding as wasm
 from intab.kernels.wasm import halves
 from intab.kernels.wasm import instructions as code
-from intab.kernels.wasm.constants import Key, loop_constants
 from intab.kernels.wasm.encoding import Function, Signature, signed, unsigned
+from intab.kernels.wasm.frame import GET, SET, VECTOR_LANES, Frame, value_type
 from intab.target import Target
 
 KERNEL_SIGNATURE = Signature((wasm.I32, wasm.I32, wasm.I32))
-VECTOR_LANES = 4
+_WORDS, _BEGIN, _END = range(3)  # the slots of a kernel's parameters
 _ITEM = Type("i32")
 
 
@@ -37,101 +38,35 @@ class Functions:
 
 def kernel_function(kernel: Kernel, target: Target, functions: Functions) -> int:
     """Add a kernel and its tiles to a module; returns the kernel's function index."""
-    writer = _Writer(kernel, target, functions, parameters=3)
-    used = _names(kernel.body, writer.used_by_tiles)
-    for position, name in enumerate([b.name for b in kernel.buffers] + [w.name for w in kernel.words]):
-        if name in used:
-            kind = kernel.words[position - len(kernel.buffers)].type if position >= len(kernel.buffers) else _ITEM
-            load = b"\x2a\x02" if kind.scalar == "f32" else b"\x28\x02"
-            writer.out += b"\x20\x00" + load + unsigned(4 * position)
-            writer.set(writer.declare(name, kind))
+    words = {buffer.name: (place, _ITEM) for place, buffer in enumerate(kernel.buffers)}
+    words |= {word.name: (len(words) + place, word.type) for place, word in enumerate(kernel.words)}
+
+    writer = _Kernel(kernel, target, functions, words)
     item = writer.declare(kernel.item.name, _ITEM)
-    writer.counted(item, lambda: writer.get(1), lambda: writer.get(2), 1, kernel.body)
+    writer.counted(item, lambda: writer.get(_BEGIN), lambda: writer.get(_END), 1, kernel.body)
+    writer.load_words()
     return functions.add(writer.function(KERNEL_SIGNATURE))
 
 
-def _names(body: tuple[Stmt, ...], of_tiles: dict[int, dict[str, None]]) -> dict[str, None]:
-    """Names of variables, words and buffers that a body uses, in the order of first use.
-
-    Those of the tiles inside, by the tiles' ids, are entered into `of_tiles`, so that nothing is walked twice.
-    """
-    found: dict[str, None] = {}
-    for stmt in body:
-        if isinstance(stmt, ir.Store):
-            found[stmt.buffer] = None
-        elif isinstance(stmt, ir.Assign):
-            found[stmt.var.name] = None
-        for expr in ir.expressions(stmt):
-            _add_names(expr, found)
-        for block in ir.blocks(stmt):
-            inner = _names(block, of_tiles)
-            found |= inner
-            if isinstance(stmt, ir.Tile):
-                of_tiles[id(stmt)] = inner
-    return found
-
-
-def _add_names(expr: Expr, found: dict[str, None]) -> None:
-    if isinstance(expr, (ir.Var, ir.Word)):
-        found[expr.name] = None
-        return
-    if isinstance(expr, (ir.Load, ir.At)):
-        found[expr.buffer] = None
-    for child in ir.children(expr):
-        _add_names(child, found)
-
-
-def value_type(type: Type) -> int:
-    """The WebAssembly type of a register."""
-    if type.lanes == 1:
-        return code.VALUE_TYPES[type.scalar]
-    if type == ir.I16X8:
-        return wasm.V128
-    if type.lanes != VECTOR_LANES or type.scalar not in ("i32", "u32", "f32", "bool"):
-        raise KernelError(f"WebAssembly has no register for {type}; its vectors hold {VECTOR_LANES} of 32 bits.")
-    return wasm.V128
-
-
-class _Writer:
+class _Writer(Frame):
     """Writes the code of one function."""
 
-    def __init__(self, kernel: Kernel, target: Target, functions: Functions, parameters: int) -> None:
+    def __init__(
+        self,
+        kernel: Kernel,
+        target: Target,
+        functions: Functions,
+        type_outside: Callable[[str], Type],
+        parameters: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__(type_outside, parameters)
         self.kernel = kernel
         self.relaxed = target.has("relaxed-simd")
         self.target = target
         self.functions = functions
-        self.out = bytearray()
-        self.parameters = parameters
-        self.local_types: list[int] = []
-        self.known: dict[str, tuple[int, Type]] = {}
-        self.used_by_tiles: dict[int, dict[str, None]] = {}
-        self.constants: dict[Key, int] = {}
-
-    def function(self, signature: Signature) -> Function:
-        return Function(signature, tuple(self.local_types), bytes(self.out))
-
-    # -- locals
-
-    def declare(self, name: str, type: Type) -> int:
-        index = self.temporary(value_type(type))
-        self.known[name] = (index, type)
-        return index
-
-    def temporary(self, kind: int) -> int:
-        self.local_types.append(kind)
-        return self.parameters + len(self.local_types) - 1
-
-    def get(self, index: int) -> None:
-        self.out += b"\x20" + unsigned(index)
-
-    def set(self, index: int) -> None:
-        self.out += b"\x21" + unsigned(index)
-
-    def local(self, name: str) -> int:
-        try:
-            return self.known[name][0]
-        except KeyError:
-            raise KernelError(f"Kernel {self.kernel.name} uses {name!r} before it has a value.") from None
+        self.dtypes = {buffer.name: buffer.dtype for buffer in kernel.buffers}
+        # Within an innermost loop, the slots of its vector constants.
+        self.constants: dict[tuple[Type, float], int] | None = None
 
     # -- statements
 
@@ -154,12 +89,12 @@ class _Writer:
                 self.counted(index, lambda: self.expr(begin), lambda: self.expr(end), step, body)
             case ir.If(condition=condition, then=then, otherwise=otherwise):
                 self.expr(condition)
-                self.out += b"\x04\x40"
+                self.out.append(b"\x04\x40")
                 self.body(then)
                 if otherwise:
-                    self.out += b"\x05"
+                    self.out.append(b"\x05")
                     self.body(otherwise)
-                self.out += b"\x0b"
+                self.out.append(b"\x0b")
             case ir.Tile():
                 self.tile(stmt)
 
@@ -171,83 +106,78 @@ class _Writer:
         begin()
         self.set(index)
         end()
-        self.out += b"\x22" + unsigned(limit)
+        self.tee(limit)
         self.get(index)
-        self.out += b"\x4a\x04\x40"  # i32.gt_s, if
-        self.constants = {key: self.constant_local(number) for key, number in loop_constants(body).items()}
-        self.out += b"\x03\x40"  # loop
+        self.out.append(b"\x4a\x04\x40")  # i32.gt_s, if
+        place = len(self.out)
+        self.out.append(b"\x03\x40")  # loop
+        # An engine makes a vector constant anew wherever it stands, three instructions on x86; a local that is set
+        # before the loop costs one load at most. Inner loops have their own, and tiles are functions of their own.
+        self.constants = None if _has_inner(body) else {}
         self.body(body)
-        self.constants = {}
+        for (type_, value), slot in (self.constants or {}).items():
+            self.out[place:place] = [_vector(type_, value), 3 * slot + SET]
+        self.constants = None
         self.get(index)
-        self.out += b"\x41" + signed(step) + b"\x6a\x22" + unsigned(index)
+        self.out.append(b"\x41" + signed(step) + b"\x6a")
+        self.tee(index)
         self.get(limit)
-        self.out += b"\x48\x0d\x00\x0b\x0b"  # i32.lt_s, br_if 0, end, end
-
-    def constant_local(self, number: ir.Const) -> int:
-        """A new local that holds a constant."""
-        self.constant(number)
-        index = self.temporary(value_type(number.type))
-        self.set(index)
-        return index
+        self.out.append(b"\x48\x0d\x00\x0b\x0b")  # i32.lt_s, br_if 0, end, end
 
     def tile(self, tile: ir.Tile) -> None:
-        captured = [name for name in self.used_by_tiles[id(tile)] if name in self.known]
-        inner = _Writer(self.kernel, self.target, self.functions, parameters=len(captured))
-        inner.used_by_tiles = self.used_by_tiles
-        inner.known = {name: (i, self.known[name][1]) for i, name in enumerate(captured)}
+        inner = _Writer(self.kernel, self.target, self.functions, self.type_of)
         inner.body(tile.body)
-        signature = Signature(tuple(value_type(self.known[name][1]) for name in captured))
-        index = self.functions.add(inner.function(signature))
-        for name in captured:
+        number = self.functions.add(inner.function())
+        for name in inner.captured:
             self.get(self.local(name))
-        self.out += b"\x10" + unsigned(index)
+        self.out.append(b"\x10" + unsigned(number))
 
     # -- memory
 
     def address(self, buffer: str, index: Expr, offset: int) -> int:
         """Put the byte address of an access on the stack, return the constant part for the instruction."""
-        itemsize = DTYPES[self.kernel.buffer(buffer).dtype].itemsize
+        itemsize = DTYPES[self.dtypes[buffer]].itemsize
         constant = offset
-        if isinstance(index, Var) and index.type == ir.POINTER:
+        if isinstance(index, Var) and index.type.scalar == "pointer":
             self.get(self.local(index.name))
         else:
             if isinstance(index, ir.Binary) and index.op == "add" and isinstance(index.right, ir.Const):
                 constant, index = offset + int(index.right.value), index.left
             self.get(self.local(buffer))
             self.scaled(index, itemsize)
-            self.out += b"\x6a"
+            self.out.append(b"\x6a")
         if constant < 0:  # immediates are unsigned
-            self.out += b"\x41" + signed(constant * itemsize) + b"\x6a"
+            self.out.append(b"\x41" + signed(constant * itemsize) + b"\x6a")
             return 0
         return constant * itemsize
 
     def scaled(self, index: Expr, itemsize: int) -> None:
         """index * itemsize on the stack."""
         if isinstance(index, ir.Const):
-            self.out += b"\x41" + signed(int(index.value) * itemsize)
+            self.out.append(b"\x41" + signed(int(index.value) * itemsize))
             return
         self.expr(index)
         if itemsize > 1:
-            self.out += b"\x41" + signed(itemsize.bit_length() - 1) + b"\x74"
+            self.out.append(b"\x41" + signed(itemsize.bit_length() - 1) + b"\x74")
 
     def load(self, expr: ir.Load) -> None:
-        dtype = self.kernel.buffer(expr.buffer).dtype
+        dtype = self.dtypes[expr.buffer]
         immediate = unsigned(self.address(expr.buffer, expr.index, expr.offset))
         if dtype == "f16":
             self.load_half(immediate, expr.type.lanes)
         elif expr.type.lanes == 1:
             instruction, _, align = code.SCALAR_MEMORY[dtype]
-            self.out += instruction + unsigned(align) + immediate
-        elif expr.type == ir.I16X8:
-            self.out += code.LOAD_HALVES[dtype] + b"\x00" + immediate
+            self.out.append(instruction + unsigned(align) + immediate)
+        elif expr.type.scalar == "i16":
+            self.out.append(code.LOAD_HALVES[dtype] + b"\x00" + immediate)
         elif dtype in code.WIDEN_BYTES:
-            self.out += code.V128_LOAD32_ZERO + b"\x00" + immediate + code.WIDEN_BYTES[dtype]
+            self.out.append(code.V128_LOAD32_ZERO + b"\x00" + immediate + code.WIDEN_BYTES[dtype])
         else:
             value_type(expr.type)
-            self.out += code.V128_LOAD + b"\x02" + immediate
+            self.out.append(code.V128_LOAD + b"\x02" + immediate)
 
     def store(self, stmt: ir.Store) -> None:
-        dtype = self.kernel.buffer(stmt.buffer).dtype
+        dtype = self.dtypes[stmt.buffer]
         immediate = unsigned(self.address(stmt.buffer, stmt.index, stmt.offset))
         self.expr(stmt.value)
         type_ = stmt.value.type
@@ -255,24 +185,24 @@ class _Writer:
             self.store_half(immediate, type_)
         elif type_.lanes == 1:
             _, instruction, align = code.SCALAR_MEMORY[dtype]
-            self.out += instruction + unsigned(align) + immediate
-        elif type_ == ir.I16X8:
-            self.out += code.V128_ZERO + code.SATURATE_TO_BYTES[dtype]
-            self.out += code.V128_STORE64_LANE + b"\x00" + immediate + b"\x00"
+            self.out.append(instruction + unsigned(align) + immediate)
+        elif type_.scalar == "i16":
+            self.out.append(code.V128_ZERO + code.SATURATE_TO_BYTES[dtype])
+            self.out.append(code.V128_STORE64_LANE + b"\x00" + immediate + b"\x00")
         elif dtype in code.WIDEN_BYTES:
             mask = 1 if type_.scalar == "bool" else 0xFF
             self.constant(ir.Const(mask, Type("i32", VECTOR_LANES)))
-            self.out += code.V128_AND + code.NARROW_TO_BYTES
-            self.out += code.V128_STORE32_LANE + b"\x00" + immediate + b"\x00"
+            self.out.append(code.V128_AND + code.NARROW_TO_BYTES)
+            self.out.append(code.V128_STORE32_LANE + b"\x00" + immediate + b"\x00")
         else:
-            self.out += code.V128_STORE + b"\x02" + immediate
+            self.out.append(code.V128_STORE + b"\x02" + immediate)
 
     def load_half(self, immediate: bytes, lanes: int) -> None:
         """16-bit floats at the address on the stack as f32."""
         if lanes == 1:
-            self.out += code.SCALAR_MEMORY["u16"][0] + b"\x01" + immediate
+            self.out.append(code.SCALAR_MEMORY["u16"][0] + b"\x01" + immediate)
         else:
-            self.out += code.V128_LOAD64_ZERO + b"\x01" + immediate + code.WIDEN_HALVES
+            self.out.append(code.V128_LOAD64_ZERO + b"\x01" + immediate + code.WIDEN_HALVES)
         self.expr(halves.wide(self.keep("%half", Type("i32", lanes))))
 
     def store_half(self, immediate: bytes, type: Type) -> None:
@@ -282,9 +212,9 @@ class _Writer:
         rounded = self.keep("%rounded", Type("i32", type.lanes))
         self.expr(halves.narrow(value, rounded))
         if type.lanes == 1:
-            self.out += code.SCALAR_MEMORY["u16"][1] + b"\x01" + immediate
+            self.out.append(code.SCALAR_MEMORY["u16"][1] + b"\x01" + immediate)
         else:
-            self.out += code.NARROW_TO_HALVES + code.V128_STORE64_LANE + b"\x01" + immediate + b"\x00"
+            self.out.append(code.NARROW_TO_HALVES + code.V128_STORE64_LANE + b"\x01" + immediate + b"\x00")
 
     def keep(self, name: str, type: Type) -> Var:
         """Take what is on the stack into a variable of the generator's own; its name is none that kernels have."""
@@ -296,77 +226,66 @@ class _Writer:
 
     def expr(self, expr: Expr) -> None:
         """Put the value of an expression on the stack."""
-        match expr:
-            case ir.Const():
-                self.constant(expr)
-            case ir.Var(name=name) | ir.Word(name=name):
-                self.get(self.local(name))
-            case ir.Unary():
-                self.unary(expr)
-            case ir.Binary():
-                self.binary(expr)
-            case ir.Fma():
-                self.fma(expr)
-            case ir.DotPairs(left=left, right=right):
-                self.expr(left)
-                self.expr(right)
-                self.out += code.I32X4_DOT_I16X8_S
-            case ir.Narrow(left=left, right=right):
-                self.expr(left)
-                self.expr(right)
-                self.out += code.I16X8_NARROW_I32X4_S
-            case ir.Widen(operand=operand, last=last):
-                self.expr(operand)
-                self.out += code.EXTEND_HALF[last]
-            case ir.Select():
-                self.select(expr)
-            case ir.Cast():
-                self.cast(expr)
-            case ir.Bitcast(operand=operand, type=type_):
-                self.expr(operand)
-                if type_.lanes == 1:
-                    self.out += code.BITCAST[operand.type.scalar, type_.scalar]
-            case ir.Splat():
-                self.splat(expr)
-            case ir.Lane(operand=operand, index=index):
-                self.expr(operand)
-                self.out += code.EXTRACT_LANE[operand.type.scalar] + bytes((index,))
-            case ir.Pick(left=left, right=right, lanes=lanes):
-                self.expr(left)
-                self.expr(right)
-                self.out += code.I8X16_SHUFFLE + bytes(4 * lane + byte for lane in lanes for byte in range(4))
-            case ir.Load():
-                self.load(expr)
-            case ir.At(buffer=buffer, index=index):
-                immediate = self.address(buffer, index, 0)
-                if immediate:
-                    self.out += b"\x41" + signed(immediate) + b"\x6a"
-            case ir.Moved(pointer=pointer, elements=elements):
-                self.get(self.local(pointer.name))
-                self.scaled(elements, DTYPES[self.kernel.buffer(pointer.buffer).dtype].itemsize)
-                self.out += b"\x6a"
+        _WRITE[type(expr)](self, expr)
+
+    def variable(self, expr: Var | ir.Word) -> None:
+        self.get(self.local(expr.name))
 
     def constant(self, expr: ir.Const) -> None:
         scalar, value = expr.type.scalar, expr.value
-        if (expr.type, value) in self.constants:
-            self.get(self.constants[expr.type, value])
-            return
-        if scalar == "f32":
-            data = wasm.float32(value)
-        elif scalar == "f64":
-            data = wasm.float64(value)
-        else:
-            data = (int(value) & 0xFFFFFFFF).to_bytes(4, "little")
         if expr.type.lanes > 1:
-            if scalar == "bool":
-                data = b"\xff\xff\xff\xff" if value else bytes(4)
-            self.out += code.V128_CONST + data * expr.type.lanes
-        elif scalar in ("f32", "f64"):
-            self.out += (b"\x43" if scalar == "f32" else b"\x44") + data
+            if self.constants is None or value == 0:  # zero is cheap to make
+                self.out.append(_vector(expr.type, value))
+            else:
+                if (expr.type, value) not in self.constants:
+                    self.constants[expr.type, value] = self.temporary(value_type(expr.type))
+                self.get(self.constants[expr.type, value])
+        elif scalar == "f32":
+            self.out.append(b"\x43" + wasm.float32(value))
+        elif scalar == "f64":
+            self.out.append(b"\x44" + wasm.float64(value))
         elif scalar == "i64":
-            self.out += b"\x42" + signed(int(value))
+            self.out.append(b"\x42" + signed(int(value)))
         else:
-            self.out += b"\x41" + signed(int.from_bytes(data, "little", signed=True))
+            self.out.append(b"\x41" + signed((int(value) + 0x80000000 & 0xFFFFFFFF) - 0x80000000))
+
+    def dot_pairs(self, expr: ir.DotPairs) -> None:
+        self.expr(expr.left)
+        self.expr(expr.right)
+        self.out.append(code.I32X4_DOT_I16X8_S)
+
+    def narrow(self, expr: ir.Narrow) -> None:
+        self.expr(expr.left)
+        self.expr(expr.right)
+        self.out.append(code.I16X8_NARROW_I32X4_S)
+
+    def widen(self, expr: ir.Widen) -> None:
+        self.expr(expr.operand)
+        self.out.append(code.EXTEND_HALF[expr.last])
+
+    def bitcast(self, expr: ir.Bitcast) -> None:
+        self.expr(expr.operand)
+        if expr.type.lanes == 1:
+            self.out.append(code.BITCAST[expr.operand.type.scalar, expr.type.scalar])
+
+    def lane(self, expr: ir.Lane) -> None:
+        self.expr(expr.operand)
+        self.out.append(code.EXTRACT_LANE[expr.operand.type.scalar] + bytes((expr.index,)))
+
+    def pick(self, expr: ir.Pick) -> None:
+        self.expr(expr.left)
+        self.expr(expr.right)
+        self.out.append(code.I8X16_SHUFFLE + bytes(4 * lane + byte for lane in expr.lanes for byte in range(4)))
+
+    def at(self, expr: ir.At) -> None:
+        immediate = self.address(expr.buffer, expr.index, 0)
+        if immediate:
+            self.out.append(b"\x41" + signed(immediate) + b"\x6a")
+
+    def moved(self, expr: ir.Moved) -> None:
+        self.get(self.local(expr.pointer.name))
+        self.scaled(expr.elements, DTYPES[self.dtypes[expr.pointer.buffer]].itemsize)
+        self.out.append(b"\x6a")
 
     def unary(self, expr: ir.Unary) -> None:
         type_ = expr.type
@@ -374,7 +293,7 @@ class _Writer:
         instruction = table.get(type_.scalar, {}).get(expr.op)
         if instruction is not None:
             self.expr(expr.operand)
-            self.out += instruction
+            self.out.append(instruction)
             return
         zero, ones = ir.Const(0, type_), ir.Const(-1, type_)
         match expr.op:
@@ -407,7 +326,7 @@ class _Writer:
             self.shift_count(right)
         else:
             self.expr(right)
-        self.out += instruction
+        self.out.append(instruction)
 
     def scalar_binary(self, expr: ir.Binary) -> None:
         type_ = expr.left.type
@@ -415,16 +334,16 @@ class _Writer:
         if instruction is not None:
             self.expr(expr.left)
             self.expr(expr.right)
-            self.out += instruction
+            self.out.append(instruction)
         elif expr.op in ("min", "max"):
             left, right = self.temporary(value_type(type_)), self.temporary(value_type(type_))
             self.expr(expr.left)
-            self.out += b"\x22" + unsigned(left)
+            self.tee(left)
             self.expr(expr.right)
-            self.out += b"\x22" + unsigned(right)
+            self.tee(right)
             self.get(left)
             self.get(right)
-            self.out += code.SCALAR_BINARY[type_.scalar]["lt" if expr.op == "min" else "gt"] + b"\x1b"
+            self.out.append(code.SCALAR_BINARY[type_.scalar]["lt" if expr.op == "min" else "gt"] + b"\x1b")
         else:
             raise KernelError(f"WebAssembly has no {expr.op} for {type_}.")
 
@@ -432,7 +351,7 @@ class _Writer:
         """Vector shifts take one scalar count."""
         match expr:
             case ir.Const(value=value):
-                self.out += b"\x41" + signed(int(value))
+                self.out.append(b"\x41" + signed(int(value)))
             case ir.Splat(operand=operand):
                 self.expr(operand)
             case _:
@@ -444,27 +363,29 @@ class _Writer:
         self.expr(expr.other)
         if expr.type.lanes > 1 and self.relaxed:
             self.expr(expr.addend)
-            self.out += code.F32X4_RELAXED_MADD
+            self.out.append(code.F32X4_RELAXED_MADD)
         else:
-            self.out += table[expr.type.scalar]["mul"]
+            self.out.append(table[expr.type.scalar]["mul"])
             self.expr(expr.addend)
-            self.out += table[expr.type.scalar]["add"]
+            self.out.append(table[expr.type.scalar]["add"])
 
     def select(self, expr: ir.Select) -> None:
         then, otherwise, condition = expr.then, expr.otherwise, expr.condition
-        if expr.type == Type("f32", VECTOR_LANES) and isinstance(condition, ir.Binary) and condition.op == "lt":
+        type_ = then.type
+        is_vector = type_.scalar == "f32" and type_.lanes > 1
+        if is_vector and isinstance(condition, ir.Binary) and condition.op == "lt":
             # x < y ? y : x is one instruction, pmax(x, y), and x < y ? x : y is pmin(y, x).
             for op, first in (("max", otherwise), ("min", then)):
                 second = then if op == "max" else otherwise
                 if condition.left == first and condition.right == second:
                     self.expr(otherwise)
                     self.expr(then)
-                    self.out += code.VECTOR_PSEUDO_EXTREMES[op]
+                    self.out.append(code.VECTOR_PSEUDO_EXTREMES[op])
                     return
-        self.expr(expr.then)
-        self.expr(expr.otherwise)
-        self.expr(expr.condition)
-        self.out += b"\x1b" if expr.type.lanes == 1 else code.V128_BITSELECT
+        self.expr(then)
+        self.expr(otherwise)
+        self.expr(condition)
+        self.out.append(b"\x1b" if type_.lanes == 1 else code.V128_BITSELECT)
 
     def cast(self, expr: ir.Cast) -> None:
         operand, type_ = expr.operand, expr.type
@@ -475,23 +396,98 @@ class _Writer:
             self.binary(ir.Binary("ne", operand, ir.Const(0, operand.type)))
         elif type_.lanes == 1:
             self.expr(operand)
-            self.out += code.SCALAR_CAST[source, wanted]
+            self.out.append(code.SCALAR_CAST[source, wanted])
         elif source == "bool":
             self.expr(operand)
             self.constant(ir.Const(1, type_))
-            self.out += code.V128_AND
+            self.out.append(code.V128_AND)
         else:
             self.expr(operand)
-            self.out += code.VECTOR_CAST[source, wanted]
+            self.out.append(code.VECTOR_CAST[source, wanted])
 
     def splat(self, expr: ir.Splat) -> None:
         operand = expr.operand
         value_type(expr.type)
-        if isinstance(operand, ir.Load) and self.kernel.buffer(operand.buffer).dtype in ("f32", "i32", "u32"):
+        if isinstance(operand, ir.Load) and self.dtypes[operand.buffer] in ("f32", "i32", "u32"):
             immediate = unsigned(self.address(operand.buffer, operand.index, operand.offset))
-            self.out += code.V128_LOAD32_SPLAT + b"\x02" + immediate
+            self.out.append(code.V128_LOAD32_SPLAT + b"\x02" + immediate)
             return
         self.expr(operand)
         if operand.type.scalar == "bool":
-            self.out += b"\x45\x41\x01\x6b"  # eqz, minus one: all bits of a true lane are set
-        self.out += code.SPLAT["i32" if operand.type.scalar == "bool" else operand.type.scalar]
+            self.out.append(b"\x45\x41\x01\x6b")  # eqz, minus one: all bits of a true lane are set
+        self.out.append(code.SPLAT["i32" if operand.type.scalar == "bool" else operand.type.scalar])
+
+
+class _Kernel(_Writer):
+    """Writes a kernel's own function. What its body uses of buffers and words is loaded on entry."""
+
+    def __init__(
+        self, kernel: Kernel, target: Target, functions: Functions, words: Mapping[str, tuple[int, Type]]
+    ) -> None:
+        """`words`: place in the parameter block and type of each buffer and word."""
+        super().__init__(kernel, target, functions, self._type_of_word, KERNEL_SIGNATURE.parameters)
+        self._words = words
+        self._used: list[tuple[int, int, Type]] = []
+
+    def load_words(self) -> None:
+        """Begin with loading the words that the code so far uses."""
+        loads: list[bytes | int] = []
+        for place, slot, type_ in sorted(self._used, key=lambda used: used[0]):
+            load = b"\x2a\x02" if type_.scalar == "f32" else b"\x28\x02"
+            loads += [3 * _WORDS + GET, load + unsigned(4 * place), 3 * slot + SET]
+        self.out[:0] = loads
+
+    def _type_of_word(self, name: str) -> Type:
+        if name not in self._words:
+            raise KernelError(f"Kernel {self.kernel.name} uses {name!r} before it has a value.")
+        return self._words[name][1]
+
+    def _capture(self, name: str) -> int:
+        slot = self.declare(name, self._type_of_word(name))
+        self._used.append((self._words[name][0], slot, self._words[name][1]))
+        return slot
+
+
+def _has_inner(body: tuple[Stmt, ...]) -> bool:
+    """Whether a loop or a tile is inside a body."""
+    for stmt in body:
+        kind = type(stmt)
+        if kind is ir.Loop or kind is ir.Tile:
+            return True
+        if isinstance(stmt, ir.If) and (_has_inner(stmt.then) or _has_inner(stmt.otherwise)):
+            return True
+    return False
+
+
+def _vector(type: Type, value: float) -> bytes:
+    """The instruction that makes a vector with one number in all lanes."""
+    if type.scalar == "f32":
+        lane = wasm.float32(value)
+    elif type.scalar == "bool":
+        lane = b"\xff\xff\xff\xff" if value else bytes(4)
+    else:
+        lane = (int(value) & 0xFFFFFFFF).to_bytes(4, "little")
+    return code.V128_CONST + lane * type.lanes
+
+
+# Looked up by class: a chain of tests for each of some ten thousand expressions takes several times as long.
+_WRITE: Mapping[type, Callable[[_Writer, Any], None]] = {
+    ir.Const: _Writer.constant,
+    ir.Var: _Writer.variable,
+    ir.Word: _Writer.variable,
+    ir.Unary: _Writer.unary,
+    ir.Binary: _Writer.binary,
+    ir.Fma: _Writer.fma,
+    ir.DotPairs: _Writer.dot_pairs,
+    ir.Narrow: _Writer.narrow,
+    ir.Widen: _Writer.widen,
+    ir.Select: _Writer.select,
+    ir.Cast: _Writer.cast,
+    ir.Bitcast: _Writer.bitcast,
+    ir.Splat: _Writer.splat,
+    ir.Lane: _Writer.lane,
+    ir.Pick: _Writer.pick,
+    ir.Load: _Writer.load,
+    ir.At: _Writer.at,
+    ir.Moved: _Writer.moved,
+}
