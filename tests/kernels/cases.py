@@ -21,6 +21,7 @@ from tests.kernels.elementwise_cases import (
 from tests.kernels.integer_cases import (
     float_pictures,
     integer_convolutions,
+    integer_depthwises,
     integer_matmuls,
     pair_packings,
     widenings,
@@ -61,6 +62,7 @@ CASES: list[KernelCase] = [
         attentions,
         widenings,
         float_pictures,
+        integer_depthwises,
         integer_matmuls,
         integer_convolutions,
         integer_winograds,

@@ -5,8 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from intab.kernels import functions
+from intab.kernels.families.depthwise import Window
 from intab.kernels.families.float_lines import float_lines
 from intab.kernels.families.integer_convolution import integer_convolution
+from intab.kernels.families.integer_depthwise import integer_depthwise
 from intab.kernels.families.integer_matmul import integer_matmul, pack_right_pairs
 from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, Finish, pack_pairs
 from intab.kernels.families.widen_lines import widen_lines
@@ -145,6 +147,28 @@ def integer_convolutions() -> Iterator[KernelCase]:
             inputs = {"a": pairs_of(x), "b": pack_pairs(w.reshape(-1, features)), **operands}
             name = f"integer-convolution-{taps_y}x{taps_x}-{stride}-{dilation}-{finish.out}"
             yield case(name, integer_convolution(finish), inputs, words, items, wanted, output="out")
+
+
+def integer_depthwises() -> Iterator[KernelCase]:
+    images, height = 2, 6
+    for taps, stride, width, channels in ((3, 1, 9, 21), (3, 2, 6, 8), (8, 1, 11, 16), (3, 1, 5, 7)):
+        x = whole(-255, 255, images, height + taps, width, channels)
+        w = whole(-255, 255, taps, taps, channels)
+        out = height // stride + 1, (width - taps) // stride + 1
+        sums = np.zeros((images, *out, channels), np.int64)
+        for dy, dx in np.ndindex(taps, taps):
+            sums += x[:, dy::stride, dx::stride][:, : out[0], : out[1]] * w[dy, dx]
+        line, out_line = width * channels, out[1] * channels
+        words = {"channels": channels, "out_width": out[1], "out_height": out[0], "pixel": channels}
+        words |= {"line_step": stride * line, "tap_step": line, "image_step": (height + taps) * line}
+        words |= {"out_pixel": channels, "out_line": out_line, "out_image": out[0] * out_line}
+        for finish in finishes():
+            operands, wanted = finished(finish, sums)
+            inputs = {"a": x.astype(np.float32), "w": w.reshape(-1, channels).astype(np.float32), **operands}
+            kernel = integer_depthwise(Window(taps, taps, stride), finish)
+            name = f"integer-depthwise-{taps}-{stride}-{channels}-{finish.out}-{finish.bias}-{finish.scale_a_column}"
+            name += "-relu" if finish.function else "-near" if finish.near else ""
+            yield case(name, kernel, inputs, words, images * out[0], wanted, output="out")
 
 
 def pair_packings() -> Iterator[KernelCase]:

@@ -330,9 +330,10 @@ def rounded_between(block: Block, x: Expr, low: Expr, high: Expr) -> Expr:
     return last_bits_between(block, x, low, high) - TO_WHOLE_BITS
 
 
-def rounded(x: Expr) -> Expr:
-    """x of f32 as the nearest i32, halves to even, for x within 2^22."""
-    return Bitcast(x + TO_WHOLE, _integer(x)) - TO_WHOLE_BITS
+def last_bits(block: Block, x: Expr, *bounds: Expr) -> Expr:
+    """The nearest i32 of x of f32 plus TO_WHOLE_BITS, halves to even, for x within 2^22, or not below the first nor
+    above the second bound, as `rounded_between` has them."""
+    return last_bits_between(block, x, *bounds) if bounds else Bitcast(x + TO_WHOLE, _integer(x))
 
 
 def last_bits_between(block: Block, x: Expr, low: Expr, high: Expr) -> Expr:

@@ -12,11 +12,11 @@ from intab.graph.ir import Value
 from intab.kernels.families.depthwise import Window, depthwise
 from intab.kernels.families.float_lines import float_lines
 from intab.kernels.families.integer_convolution import integer_convolution
+from intab.kernels.families.integer_depthwise import MOST_TAPS, integer_depthwise
 from intab.kernels.families.integer_matmul import integer_matmul
 from intab.kernels.families.integer_tile import pack_pairs
 from intab.ops.arrays import Numbers
 from intab.ops.conv_geometry import Geometry, Windows, geometry_of, three_axes
-from intab.ops.exact_finish import exact_finish
 from intab.ops.integer_dense import (
     Border,
     FinishOperands,
@@ -159,7 +159,7 @@ def _exact_taps(weights: Numbers, *zero: Numbers) -> Numbers:
 def _lower_depthwise(
     lowering: Lowering, g: Geometry, operands: Operands, pads: tuple[Dim, Dim, Dim, Dim], out: Place, to: DType
 ) -> None:
-    """Every channel by itself, in floats: 49 products of numbers below 256 stay under 2**24, where floats are exact."""
+    """Every channel by itself, in floats: up to 258 products of numbers below 256 stay under 2**24: all are exact."""
     picture = _as_floats(lowering, g, operands, pads)
     taps = math.prod(g.kernel)
     constants = (operands.right,) if operands.right_zero is None else (operands.right, operands.right_zero)
@@ -171,12 +171,9 @@ def _lower_depthwise(
     line = g.out_width * g.channels
     words |= {"pixel": g.channels, "out_pixel": g.channels, "out_line": line, "out_image": g.out_height * line}
     buffers, items = {"a": picture, "w": weights}, g.images * g.out_height
-    finish = exact_finish(lowering, operands, to, taps)
-    if finish is not None:
-        words |= dict.fromkeys(
-            (f"e{i}_{step}" for i in range(len(finish.epilogue.wide)) for step in ("row", "batch")), 0
-        )
-        kernel = depthwise(window, finish.epilogue, to.name)
+    if taps <= MOST_TAPS:
+        finish = finish_operands(lowering, operands, to, taps)
+        kernel = integer_depthwise(window, finish.finish)
         lowering.step(kernel, {**buffers, **finish.buffers, "out": out}, words, items)
         return
     sums = lowering.scratch(float32, g.rows * g.channels)

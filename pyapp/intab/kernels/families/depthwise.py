@@ -29,98 +29,122 @@ class Window:
     dilation: int = 1
     depth: int = 0
 
+    def named(self, name: str) -> str:
+        """A kernel's name with the window."""
+        planes = f"{self.depth}x" if self.depth else ""
+        return f"{name}_{planes}{self.height}x{self.width}s{self.stride}d{self.dilation}"
 
-@cache
-def depthwise(window: Window, epilogue: Epilogue = PLAIN, out: str = "f32") -> Kernel:
-    """Padded picture [images, height, width, channels], weights [taps, channels] -> the same channels.
+    def uses(self, column: int, pixels: int) -> list[tuple[int, int]]:
+        """Which (output pixel, tap) of so many neighbouring pixels read a column of the picture."""
+        offsets = [(i, column - i * self.stride) for i in range(pixels)]
+        return [
+            (i, offset // self.dilation)
+            for i, offset in offsets
+            if offset >= 0 and offset % self.dilation == 0 and offset // self.dilation < self.width
+        ]
 
-    `out` is the dtype of the result, what the epilogue makes.
 
-    Buffers: a, w, bias when the epilogue has one (bias is not padded here), e0 ..., out. Words: channels,
-    out_width, out_height; pixel, line_step, tap_step, image_step (elements of the picture between pixels, output
-    lines, window lines and images); out_pixel, out_line, out_image (of the result); the epilogue's, whose rows are
-    output pixels. Items: images * out_height lines.
+class Lines:
+    """What kernels of depthwise windows have in common: an item is a line of output pixels, a tile some of them.
 
-    A window over volumes, whose images are runs of planes, takes words for them first:
-    out_planes, plane_step, plane_tap_step (elements between output planes and between the window's). Items:
+    Words: channels, out_width, out_height; pixel, line_step, tap_step, image_step (elements of the picture between
+    pixels, output lines, window lines and images); out_pixel, out_line, out_image (of the result).
+    Items: images * out_height lines. A window over volumes, whose images are runs of planes, takes words for them
+    first: out_planes, plane_step, plane_tap_step (elements between output planes and between the window's). Items:
     images * out_planes * out_height lines.
     """
-    planes = f"{window.depth}x" if window.depth else ""
-    kernel = KernelWriter(f"depthwise_{planes}{window.height}x{window.width}s{window.stride}d{window.dilation}")
-    kernel.buffer("a", "f32", "read")
-    kernel.buffer("w", "f32", "read")
-    if epilogue.bias:
-        kernel.buffer("bias", "f32", "read")
-    extras = ExtraOperands(kernel, epilogue)
-    kernel.buffer("out", out, "write")
-    deep = [kernel.word(n) for n in ("out_planes", "plane_step", "plane_tap_step")] if window.depth else None
-    channels, out_width, out_height = (kernel.word(n) for n in ("channels", "out_width", "out_height"))
-    pixel, line_step, tap_step, image_step = (kernel.word(n) for n in ("pixel", "line_step", "tap_step", "image_step"))
-    out_pixel, out_line, out_image = (kernel.word(n) for n in ("out_pixel", "out_line", "out_image"))
-    starts = extras.starts(kernel, Const(0, I32))
-    image = kernel.let("image", kernel.item // out_height)
-    line = kernel.let("line", kernel.item % out_height)
-    start = image * image_step if deep is None else image // deep[0] * image_step + image % deep[0] * deep[1]
-    line_start = kernel.let("line_start", start + line * line_step)
-    first_pixel = kernel.let("first_pixel", kernel.item * out_width)
-    out_start = kernel.let("out_start", image * out_image + line * out_line)
 
-    def sweep_channels(x: Expr, pixels: int) -> None:
-        """One tile: output pixels x .. x + pixels of the line, all channels."""
-        with kernel.tile(f"tile{pixels}"):
-            source = kernel.let("source", line_start + x * (pixel * window.stride))
-            row = kernel.let("row", first_pixel + x)
-            target = kernel.let("target", out_start + x * out_pixel)
-            whole = kernel.let("whole", channels - channels % LANES)
-            for begin, end, lanes in ((Const(0, I32), whole, LANES), (whole, channels, 1)):
-                with kernel.loop("channel", begin, end, lanes) as channel:
-                    sums = window_sums(source, channel, pixels, F32.wide(lanes))
-                    for i, value in enumerate(sums):
-                        done = extras.apply(kernel, value, starts, row + i, channel)
-                        kernel.store("out", target + out_pixel * i + channel, done)
+    def __init__(self, kernel: KernelWriter, window: Window) -> None:
+        """Declares the words: buffers come before."""
+        self._kernel, self._window = kernel, window
+        deep = [kernel.word(n) for n in ("out_planes", "plane_step", "plane_tap_step")] if window.depth else None
+        self.channels, self._out_width, out_height = (kernel.word(n) for n in ("channels", "out_width", "out_height"))
+        self._pixel, line_step, self._tap_step, image_step = (
+            kernel.word(n) for n in ("pixel", "line_step", "tap_step", "image_step")
+        )
+        self.out_pixel, out_line, out_image = (kernel.word(n) for n in ("out_pixel", "out_line", "out_image"))
+        image = kernel.let("image", kernel.item // out_height)
+        line = kernel.let("line", kernel.item % out_height)
+        start = image * image_step if deep is None else image // deep[0] * image_step + image % deep[0] * deep[1]
+        self._planes = deep
+        self._line_start = kernel.let("line_start", start + line * line_step)
+        self.first_pixel = kernel.let("first_pixel", kernel.item * self._out_width)
+        self._out_start = kernel.let("out_start", image * out_image + line * out_line)
 
-    def window_sums(source: Expr, channel: Var, pixels: int, type: Type) -> list[Var]:
-        first: Expr = load("bias", channel, type) if epilogue.bias else Const(0.0, type)
+    def tiles(self, tile: Callable[[Expr, int], None]) -> None:
+        """Cover the line with tiles (first pixel, how many), the last starting early enough to be whole; shorter
+        lines go pixel by pixel."""
+        kernel, width = self._kernel, self._out_width
+        with kernel.when(width.ge(TILE_PIXELS)):
+            with kernel.loop("x", 0, width, TILE_PIXELS) as x:
+                tile(kernel.let("tile_x", x.minimum(width - TILE_PIXELS)), TILE_PIXELS)
+        with kernel.otherwise(), kernel.loop("single_x", 0, width) as x:
+            tile(x, 1)
+
+    def source(self, x: Expr) -> Var:
+        """Where the window of output pixel x begins."""
+        return self._kernel.let("source", self._line_start + x * (self._pixel * self._window.stride))
+
+    def target(self, x: Expr) -> Var:
+        """Where output pixel x lies."""
+        return self._kernel.let("target", self._out_start + x * self.out_pixel)
+
+    def sums(self, source: Expr, channel: Expr, pixels: int, first: Expr) -> list[Var]:
+        """Sums of so many pixels' windows, from `first` on, of as many channels as that has lanes."""
+        kernel, window, type = self._kernel, self._window, first.type
         sums = [kernel.let(f"sum{i}", first) for i in range(pixels)]
         taps = kernel.let("taps", at("w", channel))
         for tap_z, tap_y in product(range(max(window.depth, 1)), range(window.height)):
-            plane = source if deep is None else source + tap_z * deep[2]
-            pointer = kernel.let("a_pointer", at("a", plane + tap_y * tap_step + channel))
+            plane = source if self._planes is None else source + tap_z * self._planes[2]
+            pointer = kernel.let("a_pointer", at("a", plane + tap_y * self._tap_step + channel))
             weights = []
             for _ in range(window.width):
                 weights.append(kernel.let("weight", load("w", taps, type)))
-                kernel.advance(taps, channels)
+                kernel.advance(taps, self.channels)
             columns = (pixels - 1) * window.stride + (window.width - 1) * window.dilation + 1
             for column in range(columns):
-                uses = list(column_uses(column, pixels))
+                uses = window.uses(column, pixels)
                 if uses:
                     value = kernel.let("value", load("a", pointer, type))
                     for i, tap_x in uses:
                         kernel.assign(sums[i], Fma(value, weights[tap_x], sums[i]))
                 if column + 1 < columns:
-                    kernel.advance(pointer, pixel)
+                    kernel.advance(pointer, self._pixel)
         return sums
 
-    def column_uses(column: int, pixels: int) -> list[tuple[int, int]]:
-        """Which (output pixel, tap) read a column of the picture."""
-        offsets = [(i, column - i * window.stride) for i in range(pixels)]
-        return [
-            (i, offset // window.dilation)
-            for i, offset in offsets
-            if offset >= 0 and offset % window.dilation == 0 and offset // window.dilation < window.width
-        ]
 
-    _tiles_of_line(kernel, out_width, sweep_channels)
+@cache
+def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
+    """Padded picture [images, height, width, channels], weights [taps, channels] -> the same channels.
+
+    Buffers: a, w, bias when the epilogue has one (bias is not padded here), e0 ..., out. Words: those of the
+    epilogue, whose rows are output pixels, then those of `Lines`, which says what items are.
+    """
+    kernel = KernelWriter(window.named("depthwise"))
+    for name in ("a", "w", "bias") if epilogue.bias else ("a", "w"):
+        kernel.buffer(name, "f32", "read")
+    extras = ExtraOperands(kernel, epilogue)
+    kernel.buffer("out", "f32", "write")
+    lines = Lines(kernel, window)
+    channels = lines.channels
+    starts = extras.starts(kernel, Const(0, I32))
+
+    def sweep_channels(x: Expr, pixels: int) -> None:
+        """One tile: output pixels x .. x + pixels of the line, all channels."""
+        with kernel.tile(f"tile{pixels}"):
+            source, target = lines.source(x), lines.target(x)
+            row = kernel.let("row", lines.first_pixel + x)
+            whole = kernel.let("whole", channels - channels % LANES)
+            for begin, end, lanes in ((Const(0, I32), whole, LANES), (whole, channels, 1)):
+                with kernel.loop("channel", begin, end, lanes) as channel:
+                    type = F32.wide(lanes)
+                    first = load("bias", channel, type) if epilogue.bias else Const(0.0, type)
+                    for i, value in enumerate(lines.sums(source, channel, pixels, first)):
+                        done = extras.apply(kernel, value, starts, row + i, channel)
+                        kernel.store("out", target + lines.out_pixel * i + channel, done)
+
+    lines.tiles(sweep_channels)
     return kernel.kernel()
-
-
-def _tiles_of_line(kernel: KernelWriter, width: Expr, tile: Callable[[Expr, int], None]) -> None:
-    """Cover a line with tiles, the last starting early enough to be whole; shorter lines go pixel by pixel."""
-    with kernel.when(width.ge(TILE_PIXELS)):
-        with kernel.loop("x", 0, width, TILE_PIXELS) as x:
-            tile(kernel.let("tile_x", x.minimum(width - TILE_PIXELS)), TILE_PIXELS)
-    with kernel.otherwise(), kernel.loop("single_x", 0, width) as x:
-        tile(x, 1)
 
 
 @cache

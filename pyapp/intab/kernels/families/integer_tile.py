@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, load
-from intab.kernels.functions import rounded, rounded_between
+from intab.kernels.functions import TO_WHOLE_BITS, last_bits
 from intab.kernels.ir import (
     F32,
     I16X8,
@@ -41,7 +41,6 @@ LANES = 4
 VECTORS = TILE_COLUMNS // LANES
 UNROLL = 4
 I32X4 = I32.wide(LANES)
-F32X4 = F32.wide(LANES)
 LIMITS = {"u8": (0, 255), "i8": (-128, 127)}
 
 
@@ -110,22 +109,44 @@ class Finisher:
 
     def finished(self, block: Block, sums: list[list[Var]], column: Expr) -> list[list[Expr]]:
         """The numbers to store, [vector][row]: bytes as i32 that may still be too large where the finish is near."""
-        if not self.finish.is_scaled:
-            return [[sums[i][j] for i in range(TILE_ROWS)] for j in range(VECTORS)]
-        limits: tuple[Expr, ...] = ()
-        if self.finish.has_zero:
-            zero = block.let("zero_point", load("zero", 0, I32))
-            # Saturated while it is a float: adding the zero point to the largest integer would wrap.
-            limits = (Splat(zero, LANES), *(Splat(Cast(Const(n, I32) - zero, F32), LANES) for n in self.limits))
-            limits = tuple(block.let("limit", limit) for limit in limits[: 1 if self.finish.near else 3])
+        levels = self.levels(block)
         values: list[list[Expr]] = []
         for j in range(VECTORS):
-            if self.finish.scale_a_column:
-                scale = block.let("factor", load("scale", column, F32X4, LANES * j))
-            else:
-                scale = block.let("factor", Splat(load("scale", 0, F32), LANES))
-            values.append([self._scaled(block, sums[i][j], scale, limits) for i in range(TILE_ROWS)])
+            scale = self.scale(block, column, LANES * j)
+            values.append([self.scaled(block, sums[i][j], scale, levels) for i in range(TILE_ROWS)])
         return values
+
+    def levels(self, block: Block, lanes: int = LANES) -> list[Expr]:
+        """What rounded numbers are moved by to become bytes, and the bounds of those before; empty for others."""
+        if not self.finish.has_zero:
+            return []
+        zero = block.let("zero_point", load("zero", 0, I32))
+        levels: list[Expr] = [zero - TO_WHOLE_BITS]
+        if not self.finish.near:
+            # Saturated while it is a float: adding the zero point to the largest integer would wrap.
+            levels += [Cast(Const(limit, I32) - zero, F32) for limit in self.limits]
+        return [block.let("level", level if lanes == 1 else Splat(level, lanes)) for level in levels]
+
+    def scale(self, block: Block, column: Expr, offset: int = 0, lanes: int = LANES) -> Expr | None:
+        """The scales of columns from `column` + `offset` on, if there are any."""
+        if not self.finish.is_scaled:
+            return None
+        if self.finish.scale_a_column:
+            return block.let("factor", load("scale", column, F32.wide(lanes), offset))
+        single = load("scale", 0, F32)
+        return block.let("factor", single if lanes == 1 else Splat(single, lanes))
+
+    def scaled(self, block: Block, total: Expr, scale: Expr | None, levels: Sequence[Expr]) -> Expr:
+        """What becomes of a sum, with the scale and levels of as many lanes."""
+        if scale is None:
+            return total
+        value: Expr = block.let("scaled", Cast(total, scale.type) * scale)
+        if self.finish.function is not None:
+            value = block.let("value", inline(block, self.finish.function, (value,)))
+        if not levels:
+            return value
+        zeros, *bounds = levels
+        return block.let("rounded", last_bits(block, value, *bounds) + zeros)
 
     @property
     def limits(self) -> tuple[int, int]:
@@ -138,16 +159,6 @@ class Finisher:
             return value
         low, high = self.limits
         return value.maximum(low).minimum(high)
-
-    def _scaled(self, block: Block, total: Expr, scale: Expr, limits: tuple[Expr, ...]) -> Expr:
-        value: Expr = block.let("scaled", Cast(total, F32X4) * scale)
-        if self.finish.function is not None:
-            value = block.let("value", inline(block, self.finish.function, (value,)))
-        if not limits:
-            return value
-        zeros, *bounds = limits
-        whole = rounded_between(block, value, *bounds) if bounds else rounded(value)
-        return block.let("rounded", whole + zeros)
 
 
 def zero_sums(block: Block) -> list[list[Var]]:
