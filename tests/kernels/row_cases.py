@@ -79,6 +79,21 @@ def reductions() -> Iterator[KernelCase]:
     kernel = reduce.reduce_middle(Reduction("mean", "i32"), lanes=LANES)
     mean = np.trunc(wide.mean(axis=1)).astype(np.int32)
     yield case("mean-middle-i32", kernel, {"x": wide}, {"reduced": 5, "inner": 21}, 2, mean)
+    for dtype, zero in (("u8", 3), ("i8", -100)):
+        octets = (integers("int32", 2, 300, 37) % 256 + (0 if dtype == "u8" else -128)).astype(
+            {"u8": "u1"}.get(dtype, "i1")
+        )
+        real = (octets.astype(np.float64) - zero) * 0.25
+        levels = {"x": octets, "scale": np.array([0.25], np.float32), "zero": np.array([zero], octets.dtype)}
+        for in_order in (False, True):
+            kernel = reduce.reduce_middle(Reduction("mean", in_order=in_order, stored=dtype), lanes=LANES)
+            items = 2 * ceil_div(37, reduce.middle_block(LANES))
+            wanted, words = real.mean(axis=1).astype(np.float32), {"reduced": 300, "inner": 37}
+            name = f"mean-middle-{dtype}-{in_order}"
+            yield case(name, kernel, levels, words, items, wanted, tolerance=1e-5)
+        kernel = reduce.reduce_last(Reduction("mean", stored=dtype), lanes=LANES)
+        wanted = real.mean(axis=2).reshape(-1).astype(np.float32)
+        yield case(f"mean-last-{dtype}", kernel, levels, {"length": 37}, 600, wanted, tolerance=1e-5)
     square = functions.scalar_function(lambda _, v: v * v, F32)
     root = functions.scalar_function(lambda b, v: functions.sqrt(b, v), F32)
     kernel = reduce.reduce_last(Reduction("sum", before=square, after=root), lanes=LANES)

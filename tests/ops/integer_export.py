@@ -69,6 +69,12 @@ def add_bytes(export: "Export", node: Node) -> str:
     return export.node("QuantizeLinear", total, *levels)
 
 
+def mean_bytes(export: "Export", node: Node) -> str:
+    axes, keep = (node.attributes[name] for name in ("axes", "keepdims"))
+    real = export.node("DequantizeLinear", *export.inputs_of(node))
+    return export.node("ReduceMean", real, export.whole(axes), keepdims=int(bool(keep)))
+
+
 def lookup(export: "Export", node: Node) -> str:
     """Gather wants places of 32 bits; the first entry is for the smallest byte."""
     x, table = export.inputs_of(node)

@@ -12,7 +12,7 @@ from intab.ops.broadcast import numbers
 from intab.ops.recurrent_parts import ACTIVATION_PARAMETERS
 from tests.ops.attention_export import attention
 from tests.ops.case import Numbers
-from tests.ops.integer_export import add_bytes, integer_product, lookup, quantized_element
+from tests.ops.integer_export import add_bytes, integer_product, lookup, mean_bytes, quantized_element
 
 OPSET = 20
 
@@ -371,6 +371,7 @@ FORMS: dict[str, Callable[[Export, Node], str]] = {
     "Dequantize": quantized_element,
     "AddBytes": add_bytes,
     "Lookup": lookup,
+    "MeanBytes": mean_bytes,
     "FakeQuantize": quantized_element,
     "IntegerMatMul": integer_product,
     "IntegerConv": integer_product,

@@ -32,6 +32,23 @@ QUANTIZED_ELEMENT_CASES = [
     OpCase("FakeQuantize-ties", "FakeQuantize", {"to": dtypes.int8}, [TIES, HALF, LEVEL], ROWS, tolerance=0.0),
     OpCase("Lookup-u8", "Lookup", {}, [octets(7, 3), floats(256)], ROWS, (1,), tolerance=0.0),
     OpCase("Lookup-i8", "Lookup", {}, [octets(9001).view(np.int8), octets(256, seed=2)], ROWS, tolerance=0.0),
+    OpCase(
+        "MeanBytes-last",
+        "MeanBytes",
+        {"axes": (1,), "keepdims": False},
+        [octets(9, 43), HALF, np.array(3, np.uint8)],
+        ROWS,
+    ),
+    OpCase(
+        "MeanBytes-middle",
+        "MeanBytes",
+        {"axes": (1, 2), "keepdims": True, "in_order": True},
+        [octets(3, 5, 7, 21).view(np.int8), HALF, np.array(-3, np.int8)],
+        ROWS,
+    ),
+    OpCase(
+        "MeanBytes-single", "MeanBytes", {"axes": (0,), "keepdims": True}, [octets(1, 9), HALF, np.array(3, np.uint8)]
+    ),
     OpCase("AddBytes-u8", "AddBytes", {}, [octets(9, 7), octets(9, 7, seed=2), *SUM], ROWS, tolerance=0.0),
     OpCase(
         "AddBytes-broadcast",

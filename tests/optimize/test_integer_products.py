@@ -17,6 +17,7 @@ from intab.optimize.add_bytes import ADD_BYTES
 from intab.optimize.between_bytes import BETWEEN_BYTES
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
+from intab.optimize.mean_bytes import MEAN_BYTES
 from intab.optimize.quantize_weights import QUANTIZE_WEIGHTS
 from intab.optimize.scaled_sums import SCALED_SUMS
 from intab.optimize.simplify_arithmetic import SIMPLIFY_ARITHMETIC
@@ -252,6 +253,25 @@ def test_means_and_softmax_between_bytes_are_rounded_as_elsewhere() -> None:
     made = apply(make(Quantized("s"), "Softmax", axis=1), BETWEEN_BYTES, tolerance=0.06)
     scale = made.nodes[-1].inputs[1]
     assert scale is not None and made.constants[scale.name].numpy() == np.float32(1 / 254)
+
+
+@pytest.mark.parametrize("scales", [1, 4])
+def test_means_are_taken_of_bytes(scales: int) -> None:
+    """Where there is one scale for all; a sum of the same floats still reads bytes, too."""
+
+    def make(b: Quantized) -> Value:
+        x = b.real(
+            b.input("x", uint8, (2, 4, 5, 6)),
+            b.scale(*[-5] * scales),
+            b.constant(np.array([9] * scales if scales > 1 else 9, np.uint8)),
+            axis=1,
+        )
+        return b.emit("Mul", x, b.emit("ReduceMean", x, axes=(2, 3), keepdims=True))
+
+    made = apply(graph(make), SPREAD_QUANTIZATION, MEAN_BYTES, FUSE_ELEMENTWISE, tolerance=0)
+    mean = ["MeanBytes"] if scales == 1 else ["Dequantize", "ReduceMean"]
+    assert operators(made) == [*mean, "Fused[Dequantize Mul]"]
+    assert_as_reference(made, {"x": RANDOM.integers(0, 256, (2, 4, 5, 6)).astype(np.uint8)}, 1e-6)
 
 
 def test_parts_of_bytes_are_joined_as_bytes() -> None:

@@ -1,11 +1,11 @@
 """Operators that make one element of many along axes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 import numpy as np
 
-from intab.dtypes import int64
+from intab.dtypes import float32, int64
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
 from intab.graph.dims import Dim, Shape, ceil_div, product
 from intab.graph.ir import Value
@@ -56,16 +56,7 @@ class Reduce:
             return
         if x.dtype.name not in ("f32", "i32"):
             raise UnsupportedOpError(f"Reductions have kernels for f32 and i32, not for {x.dtype}.")
-        reduction, lanes = self.reduction(x), lowering.target.lanes
-        source, (outer, reduced, inner) = reduced_last(lowering, x, axes)
-        buffers = {"x": source, "y": lowering.place(y)}
-        work = tensor_work((1, *x.shape), (source, x.shape), (buffers["y"], y.shape))
-        if inner == 1:
-            lowering.step(family.reduce_last(reduction, lanes=lanes), buffers, {"length": reduced}, outer, work=work)
-            return
-        items = outer * ceil_div(inner, family.middle_block(lanes))
-        words: dict[str, Dim | float] = {"reduced": reduced, "inner": inner}
-        lowering.step(family.reduce_middle(reduction, lanes=lanes), buffers, words, items, work=work)
+        _reduce_step(lowering, self.reduction(x), x, axes, y, {})
 
 
 @op("ReduceSum")
@@ -103,6 +94,33 @@ class ReduceMean(Reduce):
         if x.dtype.kind == "f":
             return np.asarray(total / count)
         return np.asarray(np.trunc(total / max(count, 1)))
+
+
+@op("MeanBytes")
+class MeanBytes:
+    """Mean of (x - zero) * scale: x bytes, scale f32 [], zero [] of x's dtype -> f32. `in_order` see ReduceMean."""
+
+    axes: tuple[int, ...]
+    keepdims: bool
+    in_order: bool = False
+
+    def infer(self, x: Value, scale: Value, zero: Value) -> Result:
+        if x.dtype.name not in ("u8", "i8") or scale.dtype != float32 or zero.dtype != x.dtype:
+            raise DTypeError(f"MeanBytes takes bytes, a scale of f32 and a zero point alike, not {x}, {scale}, {zero}.")
+        if scale.rank or zero.rank:
+            raise ShapeError(f"MeanBytes takes one scale and zero point, not {scale} and {zero}.")
+        return Result(float32, reduced_shape(x.shape, self.axes, self.keepdims))
+
+    def reference(self, x: Numbers, scale: Numbers, zero: Numbers) -> Numbers:
+        real = (x.astype(np.int32) - zero.astype(np.int32)).astype(np.float32) * scale
+        mean = np.mean(real, axis=normal_axes(self.axes, x.ndim), keepdims=self.keepdims, dtype=np.float64)
+        return np.asarray(mean, np.float32)
+
+    def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
+        (x, scale, zero), (y,) = inputs, outputs
+        reduction = family.Reduction("mean", in_order=self.in_order, stored=x.dtype.name)
+        levels = {"scale": lowering.place(scale), "zero": lowering.place(zero)}
+        _reduce_step(lowering, reduction, x, normal_axes(self.axes, x.rank), y, levels)
 
 
 @op("ReduceMax")
@@ -219,6 +237,27 @@ class ArgMin(ArgExtreme):
     axis: int
     keepdims: bool
     select_last: bool = False
+
+
+def _reduce_step(
+    lowering: Lowering,
+    reduction: family.Reduction,
+    x: Value,
+    axes: tuple[int, ...],
+    y: Value,
+    levels: Mapping[str, Place],
+) -> None:
+    """y = the reduction of x along axes, one at least."""
+    lanes = lowering.target.lanes
+    source, (outer, reduced, inner) = reduced_last(lowering, x, axes)
+    buffers = {"x": source, **levels, "y": lowering.place(y)}
+    work = tensor_work((1, *x.shape), (source, x.shape), (buffers["y"], y.shape))
+    if inner == 1:
+        lowering.step(family.reduce_last(reduction, lanes=lanes), buffers, {"length": reduced}, outer, work=work)
+        return
+    items = outer * ceil_div(inner, family.middle_block(lanes))
+    words: dict[str, Dim | float] = {"reduced": reduced, "inner": inner}
+    lowering.step(family.reduce_middle(reduction, lanes=lanes), buffers, words, items, work=work)
 
 
 def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:

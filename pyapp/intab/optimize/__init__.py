@@ -15,6 +15,7 @@ from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
 from intab.optimize.integer_products import INTEGER_PRODUCTS
 from intab.optimize.keep_compressed import COMPRESS_MATMUL, EXPAND_DEQUANTIZED, RECOGNISE_DEQUANTIZED
+from intab.optimize.mean_bytes import MEAN_BYTES
 from intab.optimize.nest_concats import NEST_CONCATS
 from intab.optimize.passes import Effect, Pass, run_passes
 from intab.optimize.quantize_weights import QUANTIZE_WEIGHTS
@@ -64,6 +65,7 @@ DEFAULT_PASSES: tuple[Pass, ...] = (
     CHOOSE_LAYOUT,
     REMOVE_IDENTITIES,
     FOLD_TRANSPOSE,
+    MEAN_BYTES,
     FUSE_ELEMENTWISE,
     TABULATE,
     FUSE_EPILOGUE,

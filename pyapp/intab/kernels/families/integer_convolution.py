@@ -5,8 +5,9 @@ from functools import cache
 from intab.kernels.block import KernelWriter, at
 from intab.kernels.families import integer_tile as tile
 from intab.kernels.families.integer_tile import TILE_ROWS, Finish, Finisher
+from intab.kernels.families.pixel_walk import PixelWalk
 from intab.kernels.families.register_tile import Blocks
-from intab.kernels.ir import I32, Const, Expr, Kernel
+from intab.kernels.ir import I32, Const, Expr, Kernel, Var
 
 
 @cache
@@ -30,12 +31,7 @@ def integer_convolution(finish: Finish) -> Kernel:
     blocks = Blocks(kernel, rows, columns, tile_rows=TILE_ROWS)
     pairs = kernel.let("pairs", taps_y * taps_x * run)
 
-    def pixel_start(row: Expr) -> Expr:
-        image = kernel.let("image", row // out_pixels)
-        inside = kernel.let("inside", row % out_pixels)
-        return image * image_step + inside // out_width * line_step + inside % out_width * pixel_step
-
-    def one_tile(first_row: Expr, column: Expr, pixels: list[Expr]) -> None:
+    def one_tile(first_row: Expr, column: Expr, pixels: list[Var]) -> None:
         with kernel.tile("tile"):
             sums = finisher.start_sums(kernel, column)
             pointers = [kernel.let(f"a{i}", at("a", pixel)) for i, pixel in enumerate(pixels)]
@@ -59,13 +55,9 @@ def integer_convolution(finish: Finish) -> Kernel:
                 out_row=out_row,
             )
 
-    def pixels_of(first_row: Expr) -> list[Expr]:
-        last = rows - 1
-        return [kernel.let(f"pixel{i}", pixel_start((first_row + i).minimum(last))) for i in range(TILE_ROWS)]
-
-    # Where pixels lie takes divisions, so they are found once for all columns of the block.
+    walk = PixelWalk(kernel, blocks.first_row, rows - 1, [out_width, out_pixels], [[pixel_step, line_step, image_step]])
     with blocks.rows_of_tiles(kernel) as first_row:
-        pixels = pixels_of(first_row)
+        pixels = [pixel for (pixel,) in walk.take(TILE_ROWS)]  # found once for all columns of the block
         with blocks.columns_of_tiles(kernel) as column:
             one_tile(first_row, column, pixels)
     return kernel.kernel()

@@ -1,5 +1,6 @@
 """Reductions of the last axis or of a middle one."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -7,8 +8,8 @@ import numpy as np
 
 from intab.errors import KernelError
 from intab.kernels.block import Block, KernelWriter, at, load
-from intab.kernels.families.loops import fold_lanes, lanes_for, widened
-from intab.kernels.ir import F32, I32, Binary, Cast, Const, Expr, Kernel, Type, Var
+from intab.kernels.families.loops import BYTES, VECTOR, fold_lanes, lanes_for, widened
+from intab.kernels.ir import F32, I16X8, I32, Binary, Cast, Const, Expr, Kernel, Type, Var, Widen
 from intab.kernels.scalar import ScalarFunction, inline
 
 # Sums of this many elements are added up before they join the total, so that long sums stay exact enough.
@@ -26,7 +27,8 @@ class Reduction:
 
     `op` is "sum", "mean", "prod", "max" or "min"; the latter two give NaN if an element is NaN. `before` and `after`
     are functions of one number of the same dtype. dtype is "f32" or "i32" (a mean of which is rounded towards zero).
-    Along a middle axis `in_order` combines one element after the other, and not chunks of them.
+    Along a middle axis `in_order` combines one element after the other, and not chunks of them. With `stored`, "u8" or
+    "i8", x are bytes, and elements (x - zero) * scale of them: buffers scale (f32) and zero, one number each, follow x.
     """
 
     op: str
@@ -34,10 +36,18 @@ class Reduction:
     before: ScalarFunction | None = None
     after: ScalarFunction | None = None
     in_order: bool = False
+    stored: str = ""
 
     def __post_init__(self) -> None:
         if self.op not in ("sum", "mean", "prod", "max", "min") or self.dtype not in ("f32", "i32"):
             raise KernelError(f"There is no reduction kernel {self.op} of {self.dtype}.")
+        if self.stored and (self.stored not in BYTES or self.dtype != "f32"):
+            raise KernelError(f"There is no reduction kernel of {self.stored} as {self.dtype}.")
+
+    @property
+    def name(self) -> str:
+        """The end of a kernel's name."""
+        return f"{self.op}_{self.stored}" if self.stored else self.op
 
     def first(self, width: int) -> Const:
         """What the reduction of nothing is."""
@@ -49,9 +59,6 @@ class Reduction:
         op = {"prod": "mul", "max": "max", "min": "min"}.get(self.op, "add")
         return Binary(op, first, second)
 
-    def prepared(self, block: Block, value: Expr) -> Expr:
-        return inline(block, self.before, (value,)) if self.before else value
-
     def finished(self, block: Block, value: Expr, count: Expr) -> Expr:
         """The result from the combined elements, `count` of them (i32)."""
         if self.op == "mean":
@@ -60,31 +67,71 @@ class Reduction:
         return inline(block, self.after, (value,)) if self.after else value
 
 
+class _Elements:
+    """The elements of a reduction, as they are loaded; declares x and what follows it."""
+
+    def __init__(self, kernel: KernelWriter, reduction: Reduction) -> None:
+        self._kernel, self._reduction = kernel, reduction
+        kernel.buffer("x", reduction.stored or reduction.dtype, "read")
+        if reduction.stored:
+            kernel.buffer("scale", "f32", "read")
+            kernel.buffer("zero", reduction.stored, "read")
+        self._levels: dict[int, tuple[Expr, Expr]] = {}
+
+    def begin(self, *widths: int) -> None:
+        """Before the loops: what all elements share, for loads of these widths."""
+        if self._reduction.stored:
+            single = [self._kernel.let(name, load(name, 0, type)) for name, type in (("scale", F32), ("zero", I32))]
+            for width in widths:
+                scale, zero = (self._kernel.let("level", widened(value, width)) for value in single)
+                self._levels[width] = scale, zero
+
+    def load(self, pointer: Expr, columns: Sequence[tuple[int, int]]) -> list[Expr]:
+        """What columns, each an (offset, width), hold at a pointer; bytes are loaded eight at once if they can be."""
+        kernel, reduction = self._kernel, self._reduction
+        if not reduction.stored:
+            loads: list[Expr] = [load("x", pointer, Type(reduction.dtype, width), offset) for offset, width in columns]
+        elif all(width == VECTOR for _, width in columns) and len(columns) % 2 == 0:
+            halves = [kernel.let("eight", load("x", pointer, I16X8, offset)) for offset, _ in columns[::2]]
+            loads = [Widen(eight, last) for eight in halves for last in (False, True)]
+        else:
+            loads = [load("x", pointer, I32.wide(width), offset) for offset, width in columns]
+        return [self._prepared(kernel.let("value", value)) for value in loads]
+
+    def _prepared(self, value: Expr) -> Expr:
+        width = value.type.lanes
+        if self._reduction.stored:
+            scale, zero = self._levels[width]
+            value = Cast(value - zero, F32.wide(width)) * scale
+        return inline(self._kernel, self._reduction.before, (value,)) if self._reduction.before else value
+
+
 @cache
 def reduce_last(reduction: Reduction, *, lanes: int) -> Kernel:
     """y[row] = reduction of x[row, :]. x is [rows, length], contiguous.
 
-    Buffers: x, y. Words: length. Items: rows.
+    Buffers: x, those of `stored`, y. Words: length. Items: rows.
     """
-    kernel = KernelWriter(f"reduce_last_{reduction.op}")
-    x, y = kernel.buffer("x", reduction.dtype, "read"), kernel.buffer("y", reduction.dtype, "write")
+    kernel = KernelWriter(f"reduce_last_{reduction.name}")
+    elements = _Elements(kernel, reduction)
+    y = kernel.buffer("y", reduction.dtype, "write")
     length = kernel.word("length")
     width = lanes_for(lanes, functions=(reduction.before,))
-    wide = Type(reduction.dtype, width)
     with kernel.tile("row"):
-        pointer = kernel.let("pointer", at(x, kernel.item * length))
+        elements.begin(width, 1)
+        pointer = kernel.let("pointer", at("x", kernel.item * length))
         parts = [kernel.let("part", reduction.first(width)) for _ in range(VECTORS)]
         main = kernel.let("main", length & -(VECTORS * width))
         with kernel.loop("i", 0, main, VECTORS * width):
-            for index, part in enumerate(parts):
-                loaded = kernel.let("value", load(x, pointer, wide, index * width))
-                kernel.assign(part, reduction.combine(part, reduction.prepared(kernel, loaded)))
+            loaded = elements.load(pointer, [(index * width, width) for index in range(VECTORS)])
+            for part, value in zip(parts, loaded, strict=True):
+                kernel.assign(part, reduction.combine(part, value))
             kernel.advance(pointer, VECTORS * width)
         total: Expr = reduction.combine(reduction.combine(parts[0], parts[1]), reduction.combine(parts[2], parts[3]))
         result = kernel.let("result", fold_lanes(kernel, kernel.let("total", total), reduction.combine))
         with kernel.loop("i", main, length):
-            loaded = kernel.let("value", load(x, pointer, wide.wide(1)))
-            kernel.assign(result, reduction.combine(result, reduction.prepared(kernel, loaded)))
+            (value,) = elements.load(pointer, [(0, 1)])
+            kernel.assign(result, reduction.combine(result, value))
             kernel.advance(pointer, 1)
         kernel.store(y, kernel.item, reduction.finished(kernel, result, length))
     return kernel.kernel()
@@ -99,10 +146,10 @@ def middle_block(lanes: int) -> int:
 def reduce_middle(reduction: Reduction, *, lanes: int) -> Kernel:
     """y[outer, inner] = reduction of x[outer, :, inner]. x is [outer, reduced, inner], contiguous.
 
-    Buffers: x, y. Words: reduced, inner. Items: outer * ceil(inner / middle_block(lanes)).
+    Buffers: x, those of `stored`, y. Words: reduced, inner. Items: outer * ceil(inner / middle_block(lanes)).
     """
-    kernel = KernelWriter(f"reduce_middle_{reduction.op}")
-    kernel.buffer("x", reduction.dtype, "read")
+    kernel = KernelWriter(f"reduce_middle_{reduction.name}")
+    elements = _Elements(kernel, reduction)
     kernel.buffer("y", reduction.dtype, "write")
     reduced, inner = kernel.word("reduced"), kernel.word("inner")
     width = lanes_for(lanes, functions=(reduction.before, reduction.after))
@@ -110,6 +157,7 @@ def reduce_middle(reduction: Reduction, *, lanes: int) -> Kernel:
         width = 1  # vectors do not divide integers
     block = middle_block(lanes)
     with kernel.tile("block"):
+        elements.begin(width, 1)
         blocks = kernel.let("blocks", (inner + (block - 1)) // block)
         outer = kernel.let("outer", kernel.item // blocks)
         first = kernel.let("first", kernel.item % blocks * block)
@@ -118,19 +166,29 @@ def reduce_middle(reduction: Reduction, *, lanes: int) -> Kernel:
         target = kernel.let("target", outer * inner + first)
         vectors = block // width
         with kernel.when(here.equal(block)):
-            _columns(kernel, reduction, source, target, [(i * width, width) for i in range(vectors)], reduced, inner)
+            _columns(
+                kernel,
+                reduction,
+                elements,
+                source,
+                target,
+                [(i * width, width) for i in range(vectors)],
+                reduced,
+                inner,
+            )
         with kernel.otherwise():
             whole = kernel.let("whole", here & -width)
             with kernel.loop("i", 0, whole, width) as i:
-                _columns(kernel, reduction, source + i, target + i, [(0, width)], reduced, inner)
+                _columns(kernel, reduction, elements, source + i, target + i, [(0, width)], reduced, inner)
             with kernel.loop("i", whole, here) as i:
-                _columns(kernel, reduction, source + i, target + i, [(0, 1)], reduced, inner)
+                _columns(kernel, reduction, elements, source + i, target + i, [(0, 1)], reduced, inner)
     return kernel.kernel()
 
 
 def _columns(
     kernel: KernelWriter,
     reduction: Reduction,
+    elements: _Elements,
     source: Expr,
     target: Expr,
     columns: list[tuple[int, int]],
@@ -143,9 +201,8 @@ def _columns(
 
     def rows(begin: Expr, end: Expr, parts: list[Var]) -> None:
         with kernel.loop("row", begin, end):
-            for (offset, width), part in zip(columns, parts, strict=True):
-                loaded = kernel.let("value", load("x", pointer, Type(reduction.dtype, width), offset))
-                kernel.assign(part, reduction.combine(part, reduction.prepared(kernel, loaded)))
+            for value, part in zip(elements.load(pointer, columns), parts, strict=True):
+                kernel.assign(part, reduction.combine(part, value))
             kernel.advance(pointer, inner)
 
     if reduction.in_order:
