@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 
 from intab.backends.engine import Instance, MemoryUse, StepTime
+from intab.backends.segments import Guesses
 from intab.backends.wasm.pace import Paces
 from intab.backends.wasm.packer import Packer, Recipe, packing_instances
 from intab.backends.wasm.pool import Pool, Region
@@ -52,7 +53,8 @@ class WasmExecutable:
         self._ended = -inf  # when the last run did, in seconds of perf_counter
         self._loaded: Plan | None = None
         self._finished: Mapping[str, int] | None = None  # the sizes of the last run, once it has ended well
-        self._guessed = {s: 0 for part in program.segments for reading in part.readings for s in reading.symbols}
+        self._guesses = Guesses(program)
+        self._feeds: Mapping[str, Array] = {}  # of the run that goes on
         self._disposed = False
 
     @property
@@ -78,21 +80,8 @@ class WasmExecutable:
         self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
     ) -> dict[str, Array]:
         self._finished = None
-        known = {**self._guessed, **sizes}
-        plan = self._start(known, feeds)
-        number = 0
-        while number < len(self.program.segments):
-            segment = self.program.segments[number]
-            found = self._read_sizes(plan, segment.readings)
-            if any(known[symbol] != size for symbol, size in found.items()):
-                # The guess was wrong: values may have to move, so start again with what is now known.
-                self._guessed |= found
-                known |= found
-                plan = self._start(known, feeds)
-                number = 0
-                continue
-            self._run_segment(plan, number)
-            number += 1
+        self._feeds = feeds
+        plan, known = await self._guesses.run(self, sizes)
         self._binder.check_late(known)
         self._finished = known
         by_name = {port.name: port for port in self.program.outputs}
@@ -168,7 +157,7 @@ class WasmExecutable:
         assert region is not None
         return self._binder.fixed_places(WEIGHTS)[0], region
 
-    def _run_segment(self, plan: Plan, number: int) -> None:
+    async def run_segment(self, plan: Plan, number: int) -> None:
         """Run a segment on one thread or on all, whichever is faster."""
         segment, paces = self.program.segments[number], self._paces[plan][number]
         first = self._table.address + STEP_NBYTES * segment.first_step
@@ -187,17 +176,17 @@ class WasmExecutable:
         self._instance.run(self._table.address + STEP_NBYTES * first_step, step_count, together=together)
         return (time.perf_counter() - begin) * 1e3
 
-    def _start(self, sizes: Mapping[str, int], feeds: Mapping[str, Array]) -> Plan:
+    async def start(self, sizes: Mapping[str, int]) -> Plan:
         """Load the plan for these sizes and write the feeds."""
         plan = self._plan(sizes)
         if plan is not self._loaded:
             self._load(plan)
         for port in self.program.inputs:
             if port.buffer >= 0:
-                self._pool.machine.memory.write(self._address(plan, port.buffer), _bytes_of(feeds[port.name]))
+                self._pool.machine.memory.write(self._address(plan, port.buffer), _bytes_of(self._feeds[port.name]))
         return plan
 
-    def _read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
+    async def read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
         """The sizes that earlier steps have computed."""
         found: dict[str, int] = {}
         for reading in readings:
