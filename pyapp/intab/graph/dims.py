@@ -66,10 +66,16 @@ class DimExpr:
         return self._hash
 
     def __add__(self, other: Dim) -> Dim:
-        return _sum(_terms(self), _terms(other))
+        if isinstance(other, DimExpr):
+            return _sum(self.terms, other.terms)
+        (monomial, constant) = self.terms[-1]  # the constant is last, where there is one: nothing to sort
+        if monomial:
+            return DimExpr((*self.terms, ((), other))) if other else self
+        total = constant + other
+        return DimExpr((*self.terms[:-1], ((), total)) if total else self.terms[:-1])
 
     def __radd__(self, other: int) -> Dim:
-        return _sum(_terms(other), _terms(self))
+        return self + other
 
     def __neg__(self) -> Dim:
         return self * -1

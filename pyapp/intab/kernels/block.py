@@ -46,10 +46,8 @@ class Block:
     def let(self, name: str, value: Expr | float, type: Type | None = None) -> Var:
         """A new variable. `type` is needed when the value is a Python number."""
         expr = as_expr(value, type)
-        buffer = expr.buffer if isinstance(expr, At) else expr.pointer.buffer if isinstance(expr, Moved) else ""
-        if expr.type == POINTER and isinstance(expr, Var):
-            buffer = expr.buffer
-        var = Var(self._unique(name), expr.type, buffer)
+        made = expr.type
+        var = Var(self._unique(name), made, _pointed_at(expr) if made == POINTER else "")
         self.emit(Let(var, expr))
         return var
 
@@ -153,6 +151,13 @@ class KernelWriter(Block):
 
     def kernel(self) -> Kernel:
         return Kernel(self.name, tuple(self._buffers), tuple(self._words), self.item, self.statements)
+
+
+def _pointed_at(pointer: Expr) -> str:
+    """The buffer that a pointer points into."""
+    if isinstance(pointer, Moved):
+        return pointer.pointer.buffer
+    return pointer.buffer if isinstance(pointer, (At, Var)) else ""
 
 
 def load(buffer: str, index: "Operators | int", type: Type, offset: int = 0) -> Load:

@@ -473,18 +473,22 @@ def as_expr(value: "Operators | float", like: Type | None = None) -> Expr:
 
 def binary(op: str, left: "Operators | float", right: "Operators | float") -> Expr:
     """left op right with types checked; whole-number constants are folded, as are + 0, * 1 and shifts by 0."""
-    like = next((as_expr(side).type for side in (left, right) if isinstance(side, Operators)), None)
-    first, second = as_expr(left, like), as_expr(right, like)
-    if first.type != second.type:
-        raise KernelError(
-            f"{op} of {first.type} and {second.type}: both sides need one type. Cast or Splat one of them."
-        )
-    return _folded(op, first, second) or Binary(op, first, second)
+    if isinstance(left, Operators):
+        first = cast(Expr, left)
+        type_ = first.type
+        second = as_expr(right, type_)
+    else:
+        second = as_expr(right)
+        type_ = second.type
+        first = as_expr(left, type_)
+    if second.type != type_:
+        raise KernelError(f"{op} of {type_} and {second.type}: both sides need one type. Cast or Splat one of them.")
+    folded = _folded(op, first, second) if type_.scalar == "i32" else None
+    return folded or Binary(op, first, second)
 
 
 def _folded(op: str, first: Expr, second: Expr) -> Expr | None:
-    if first.type.scalar != "i32":
-        return None
+    """A simpler expression for the same whole number."""
     if isinstance(first, Const) and isinstance(second, Const) and op in ("add", "sub", "mul"):
         a, b = int(first.value), int(second.value)
         return Const({"add": a + b, "sub": a - b, "mul": a * b}[op], first.type)
