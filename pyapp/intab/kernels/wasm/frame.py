@@ -6,6 +6,7 @@ the end. That is cheaper than to walk every expression once before.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache
 
 from intab.errors import KernelError
 from intab.kernels import ir
@@ -29,6 +30,12 @@ def value_type(type: Type) -> int:
     if type.lanes != VECTOR_LANES or type.scalar not in ("i32", "u32", "f32", "bool"):
         raise KernelError(f"WebAssembly has no register for {type}; its vectors hold {VECTOR_LANES} of 32 bits.")
     return wasm.V128
+
+
+@cache
+def _references(number: int) -> tuple[bytes, ...]:
+    """What gets, sets and tees a local."""
+    return tuple(instruction + unsigned(number) for instruction in _INSTRUCTIONS)
 
 
 class Frame:
@@ -80,10 +87,9 @@ class Frame:
         """The function that the parts make; without a signature its parameters are what it took from outside."""
         others = sorted(set(range(len(self._kinds))).difference(self._parameters))
         kinds = self._kinds
-        encoded: dict[int, bytes] = {}
+        encoded = [b""] * (3 * len(kinds))
         for number, slot in enumerate((*self._parameters, *others)):
-            for access, instruction in enumerate(_INSTRUCTIONS):
-                encoded[3 * slot + access] = instruction + unsigned(number)
+            encoded[3 * slot : 3 * slot + 3] = _references(number)
         signature = signature or Signature(tuple(kinds[slot] for slot in self._parameters))
         parts = [part if isinstance(part, bytes) else encoded[part] for part in self.out]
         return Function(signature, tuple(kinds[slot] for slot in others), b"".join(parts))

@@ -75,28 +75,28 @@ class _Writer(Frame):
             self.statement(stmt)
 
     def statement(self, stmt: Stmt) -> None:
-        match stmt:
-            case ir.Let(var=var, value=value):
-                self.expr(value)
-                self.set(self.declare(var.name, var.type))
-            case ir.Assign(var=var, value=value):
-                self.expr(value)
-                self.set(self.local(var.name))
-            case ir.Store():
-                self.store(stmt)
-            case ir.Loop(var=var, begin=begin, end=end, step=step, body=body):
-                index = self.declare(var.name, var.type)
-                self.counted(index, lambda: self.expr(begin), lambda: self.expr(end), step, body)
-            case ir.If(condition=condition, then=then, otherwise=otherwise):
-                self.expr(condition)
-                self.out.append(b"\x04\x40")
-                self.body(then)
-                if otherwise:
-                    self.out.append(b"\x05")
-                    self.body(otherwise)
-                self.out.append(b"\x0b")
-            case ir.Tile():
-                self.tile(stmt)
+        _WRITE_STATEMENT[type(stmt)](self, stmt)
+
+    def let(self, stmt: ir.Let) -> None:
+        self.expr(stmt.value)
+        self.set(self.declare(stmt.var.name, stmt.var.type))
+
+    def assign(self, stmt: ir.Assign) -> None:
+        self.expr(stmt.value)
+        self.set(self.local(stmt.var.name))
+
+    def loop(self, stmt: ir.Loop) -> None:
+        index = self.declare(stmt.var.name, stmt.var.type)
+        self.counted(index, lambda: self.expr(stmt.begin), lambda: self.expr(stmt.end), stmt.step, stmt.body)
+
+    def branch(self, stmt: ir.If) -> None:
+        self.expr(stmt.condition)
+        self.out.append(b"\x04\x40")
+        self.body(stmt.then)
+        if stmt.otherwise:
+            self.out.append(b"\x05")
+            self.body(stmt.otherwise)
+        self.out.append(b"\x0b")
 
     def counted(
         self, index: int, begin: Callable[[], None], end: Callable[[], None], step: int, body: tuple[Stmt, ...]
@@ -226,7 +226,7 @@ class _Writer(Frame):
 
     def expr(self, expr: Expr) -> None:
         """Put the value of an expression on the stack."""
-        _WRITE[type(expr)](self, expr)
+        _WRITE_EXPRESSION[type(expr)](self, expr)
 
     def variable(self, expr: Var | ir.Word) -> None:
         self.get(self.local(expr.name))
@@ -471,7 +471,7 @@ def _vector(type: Type, value: float) -> bytes:
 
 
 # Looked up by class: a chain of tests for each of some ten thousand expressions takes several times as long.
-_WRITE: Mapping[type, Callable[[_Writer, Any], None]] = {
+_WRITE_EXPRESSION: Mapping[type, Callable[[_Writer, Any], None]] = {
     ir.Const: _Writer.constant,
     ir.Var: _Writer.variable,
     ir.Word: _Writer.variable,
@@ -490,4 +490,12 @@ _WRITE: Mapping[type, Callable[[_Writer, Any], None]] = {
     ir.Load: _Writer.load,
     ir.At: _Writer.at,
     ir.Moved: _Writer.moved,
+}
+_WRITE_STATEMENT: Mapping[type, Callable[[_Writer, Any], None]] = {
+    ir.Let: _Writer.let,
+    ir.Assign: _Writer.assign,
+    ir.Store: _Writer.store,
+    ir.Loop: _Writer.loop,
+    ir.If: _Writer.branch,
+    ir.Tile: _Writer.tile,
 }
