@@ -6,12 +6,12 @@ from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families import integer_tile as tile
 from intab.kernels.families.integer_tile import TILE_COLUMNS, TILE_ROWS, Finish, Finisher
 from intab.kernels.families.register_tile import Blocks
-from intab.kernels.ir import I32, Expr, Kernel
+from intab.kernels.ir import I32, Const, Expr, Kernel
 
 
 @cache
-def integer_matmul(finish: Finish) -> Kernel:
-    """[batches, rows, pairs] @ [batches, pairs, columns] -> [batches, rows, columns].
+def integer_matmul(finish: Finish, tile_rows: int = TILE_ROWS) -> Kernel:
+    """[batches, rows, pairs] @ [batches, pairs, columns] -> [batches, rows, columns], in tiles of so many rows.
 
     Buffers: a (pairs), b (panels), those of the finish, out. Words: rows, pairs, columns; a_row, out_row (elements
     between rows); a_batch, b_batch, out_batch (between batches; 0 repeats one); block_rows, block_columns (whole
@@ -24,35 +24,30 @@ def integer_matmul(finish: Finish) -> Kernel:
     rows, pairs, columns = (kernel.word(n) for n in ("rows", "pairs", "columns"))
     a_row, out_row = kernel.word("a_row"), kernel.word("out_row")
     a_batch, b_batch, out_batch = (kernel.word(n) for n in ("a_batch", "b_batch", "out_batch"))
-    blocks = Blocks(kernel, rows, columns, tile_rows=TILE_ROWS)
-    a_start = kernel.let("a_start", blocks.batch * a_batch)
+    blocks = Blocks(kernel, rows, columns, tile_rows=tile_rows)
+    a_start = kernel.let("a_start", blocks.batch * a_batch + blocks.first_row * a_row)
     b_start = kernel.let("b_start", blocks.batch * b_batch)
-    out_start = kernel.let("out_start", blocks.batch * out_batch)
-
-    def one_tile(first_row: Expr, column: Expr) -> None:
-        with kernel.tile("tile"):
-            sums = finisher.start_sums(kernel, column)
-            pointers = [
-                kernel.let(f"a{i}", at("a", a_start + (first_row + i).minimum(rows - 1) * a_row))
-                for i in range(TILE_ROWS)
-            ]
-            panel = kernel.let("panel", at("b", b_start + column * pairs))
-            tile.accumulate(kernel, sums, pointers, panel, pairs)
-            tile.store_sums(
-                kernel,
-                finisher,
-                sums,
-                first_row=first_row,
-                rows=rows,
-                column=column,
-                columns=columns,
-                out_start=out_start,
-                out_row=out_row,
-            )
+    out_start = kernel.let("out_start", blocks.batch * out_batch + blocks.first_row * out_row)
+    count = blocks.row_count
 
     # A panel serves all rows of the block before the next: it stays in the first-level cache.
-    with blocks.columns_of_tiles(kernel) as column, blocks.rows_of_tiles(kernel) as first_row:
-        one_tile(first_row, column)
+    with blocks.columns_of_tiles(kernel) as column, kernel.tile("panel"):
+        # The last tile starts early enough to be whole, where there are rows enough; else it repeats the last one.
+        last = kernel.let("last", (count - tile_rows).maximum(0))
+        below = [Const(0, I32), *(kernel.let(f"below{i}", (count - 1).minimum(i)) for i in range(1, tile_rows))]
+        a_steps = [kernel.let("a_step", step * a_row) for step in below]
+        out_steps = [kernel.let("out_step", step * out_row) for step in below]
+        panel_start = kernel.let("panel_start", b_start + column * pairs)
+        with kernel.loop("row", 0, count, tile_rows) as first_row:
+            row = kernel.let("tile_row", first_row.minimum(last))
+            a_place = kernel.let("a_place", a_start + row * a_row)
+            pointers = [kernel.let(f"a{i}", at("a", a_place + step)) for i, step in enumerate(a_steps)]
+            panel = kernel.let("panel", at("b", panel_start))
+            sums = finisher.start_sums(kernel, column, tile_rows)
+            tile.accumulate(kernel, sums, pointers, panel, pairs)
+            place = kernel.let("place", out_start + row * out_row + column)
+            places = [kernel.let(f"place{i}", place + step) for i, step in enumerate(out_steps)]
+            tile.store_rows(kernel, finisher, sums, places, column, columns)
     return kernel.kernel()
 
 

@@ -100,12 +100,12 @@ class Finisher:
             kernel.buffer("zero", finish.out, "read")
         kernel.buffer("out", finish.out, "write")
 
-    def start_sums(self, block: Block, column: Expr) -> list[list[Var]]:
-        """The sums' registers, [row][vector]."""
+    def start_sums(self, block: Block, column: Expr, rows: int = TILE_ROWS) -> list[list[Var]]:
+        """The registers of sums, [row][vector]."""
         first: list[Expr] = [Const(0, I32X4)] * VECTORS
         if self.finish.bias:
             first = [block.let(f"bias{j}", load("bias", column, I32X4, LANES * j)) for j in range(VECTORS)]
-        return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(TILE_ROWS)]
+        return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(rows)]
 
     def finished(self, block: Block, sums: list[list[Var]], column: Expr) -> list[list[Expr]]:
         """The numbers to store, [vector][row]: bytes as i32 that may still be too large where the finish is near."""
@@ -113,7 +113,7 @@ class Finisher:
         values: list[list[Expr]] = []
         for j in range(VECTORS):
             scale = self.scale(block, column, LANES * j)
-            values.append([self.scaled(block, sums[i][j], scale, levels) for i in range(TILE_ROWS)])
+            values.append([self.scaled(block, row[j], scale, levels) for row in sums])
         return values
 
     def levels(self, block: Block, lanes: int = LANES) -> list[Expr]:
@@ -212,7 +212,7 @@ def store_sums(
     """
     last = block.let("last_row", rows - 1)
     places = [
-        block.let(f"place{i}", out_start + (first_row + i).minimum(last) * out_row + column) for i in range(TILE_ROWS)
+        block.let(f"place{i}", out_start + (first_row + i).minimum(last) * out_row + column) for i in range(len(sums))
     ]
     store_rows(block, finisher, sums, places, column, columns)
 
