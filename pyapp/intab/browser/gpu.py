@@ -1,0 +1,246 @@
+"""WebGPU as the kernels use it: a device with its memory, its compiler, and lists of dispatches to replay."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from intab.browser._js import describe, door
+from intab.browser.gpu_commands import (
+    Download,
+    GpuCall,
+    GpuCommands,
+    GpuPipeline,
+    GpuShader,
+    Upload,
+    fetched,
+    prepare,
+    wanted,
+)
+from intab.browser.gpu_device import Device, GpuBuffer, adopt_buffer, broken, buffer_size
+from intab.browser.net import JsStorage
+from intab.browser.wasm import Source
+from intab.errors import BackendUnavailableError, KernelError, OutOfMemoryError
+
+__all__ = [
+    "Download",
+    "Gpu",
+    "GpuBuffer",
+    "GpuCall",
+    "GpuCommands",
+    "GpuInfo",
+    "GpuPipeline",
+    "GpuShader",
+    "Upload",
+    "request_gpu",
+]
+
+# Asked of the device where the adapter has them.
+WANTED_FEATURES = ("timestamp-query", "subgroups", "subgroup-size-control", "shader-f16")
+# Adapters that compute on the processor, by what they say of themselves.
+SOFTWARE = ("swiftshader", "llvmpipe", "lavapipe", "softpipe", "basic render", "warp", "software")
+TOLD = ("vendor", "architecture", "device", "description")
+ELSEWHERE = 'Use backend="wasm", which every browser runs.'
+
+
+@dataclass(frozen=True, slots=True)
+class GpuInfo:
+    """What a device is and has. Browsers tell `device` and `description` rarely, and may leave anything empty.
+
+    is_software: it computes on the processor. subgroup_sizes: least and most, None without subgroups.
+    """
+
+    vendor: str
+    architecture: str
+    device: str
+    description: str
+    is_software: bool
+    features: frozenset[str]
+    limits: Mapping[str, int]
+    subgroup_sizes: tuple[int, int] | None
+    language_features: frozenset[str]
+
+    def __str__(self) -> str:
+        """What it is called, in one line."""
+        words = [self.vendor, self.architecture, self.device, self.description]
+        return " ".join(dict.fromkeys(filter(None, words))) or "unnamed GPU"
+
+
+class Gpu:
+    """A device. Whoever has it disposes of it, after the buffers and commands that were had from it."""
+
+    def __init__(self, device: Device, info: GpuInfo) -> None:
+        self._device = device
+        self.info = info
+
+    @property
+    def lost(self) -> str | None:
+        """Why the device is gone; None while it is there."""
+        return self._device.lost
+
+    async def buffers(self, sizes: Sequence[tuple[str, int]], *, uniform: bool = False) -> list[GpuBuffer]:
+        """A buffer, all zeros, for each (label, bytes): all of them or none.
+
+        `uniform`: for words, otherwise for storage; both can be copied from and to. Raises OutOfMemoryError naming
+        the label and the bytes of the first that cannot be had, DeviceLostError.
+        """
+        self._device.check("making GPU buffers")
+        specs = [(label, nbytes, buffer_size(nbytes, uniform=uniform)) for label, nbytes in sizes]
+        limit = self.info.limits["maxBufferSize"]
+        for label, nbytes, size in specs:
+            if size > limit:
+                raise _no_memory(label, nbytes, f"a buffer of this device has {limit:,} bytes at most")
+        usage = door().js.GPUBufferUsage
+        flags = usage.COPY_DST | usage.COPY_SRC | (usage.UNIFORM if uniform else usage.STORAGE)
+        with self._device.failures("making GPU buffers"):
+            try:
+                made = await self._device.script.createBuffers(
+                    door().to_js([[label, size, flags] for label, _, size in specs])
+                )
+            except door().exception as error:
+                if getattr(error, "name", "") == "lost":
+                    raise
+                label, nbytes, _ = specs[int(getattr(error, "index", 0))]
+                raise _no_memory(label, nbytes, str(getattr(error, "message", error))) from error
+        return [adopt_buffer(*spec, buffer) for spec, buffer in zip(specs, made, strict=True)]
+
+    def write(self, buffer: GpuBuffer, offset: int, data: memoryview) -> None:
+        """Copy `data` to `offset` (bytes, a multiple of 4) of a buffer, before whatever is run afterwards.
+
+        What is missing at the end to a multiple of 4 bytes becomes zeros. Raises KernelError when it lies outside,
+        DeviceLostError.
+        """
+        self._write(buffer, offset, data.nbytes, data.cast("B"))
+
+    def write_from(self, buffer: GpuBuffer, offset: int, storage: Source, start: int, nbytes: int) -> None:
+        """As `write`, of bytes of a storage; what JavaScript holds does not pass through Python."""
+        if isinstance(storage, JsStorage):
+            self._write(buffer, offset, nbytes, storage.part(start, nbytes))
+        else:
+            self.write(buffer, offset, storage.read(start, nbytes))
+
+    def _write(self, buffer: GpuBuffer, offset: int, nbytes: int, data: Any) -> None:
+        doing = f"writing {nbytes:,} bytes to {buffer.label}"
+        self._device.check(doing)
+        target = buffer.writable(offset, nbytes)
+        if nbytes:
+            with self._device.failures(doing):
+                self._device.script.write(target, offset, door().to_js(data) if isinstance(data, memoryview) else data)
+
+    async def read(self, downloads: Sequence[Download]) -> list[bytes]:
+        """The bytes of each (buffer, offset, bytes). Raises as `GpuCommands.run`."""
+        doing = f"reading {len(downloads)} GPU buffers"
+        self._device.check(doing)
+        with self._device.failures(doing):
+            ticket = self._device.script.read(wanted(downloads))
+        return await fetched(self._device, doing, ticket)
+
+    async def pipelines(self, shaders: Sequence[GpuShader]) -> list[GpuPipeline]:
+        """Compile shaders beside each other. Raises KernelError, with the compiler's words, when one is refused."""
+        compiled = await self.try_pipelines(shaders)
+        for pipeline in compiled:
+            if isinstance(pipeline, KernelError):
+                raise pipeline
+        return [pipeline for pipeline in compiled if isinstance(pipeline, GpuPipeline)]
+
+    async def try_pipelines(self, shaders: Sequence[GpuShader]) -> list[GpuPipeline | KernelError]:
+        """As `pipelines`, with the error in the place of each one that is refused. Raises DeviceLostError."""
+        doing = f"compiling {len(shaders)} shaders"
+        self._device.check(doing)
+        specs = [[shader.name, shader.text, list(shader.access)] for shader in shaders]
+        with self._device.failures(doing):
+            made = await self._device.script.createPipelines(door().to_js(specs))
+        return [_pipeline(shader, one) for shader, one in zip(shaders, made, strict=True)]
+
+    async def commands(self, calls: Sequence[GpuCall], words: GpuBuffer) -> GpuCommands:
+        """Make `calls` ready to be run many times; `words` is the uniform buffer that each finds its words in.
+
+        Bind groups are shared where they are equal. Raises KernelError when WebGPU refuses a binding,
+        DeviceLostError.
+        """
+        return await prepare(self._device, calls, words)
+
+    def dispose(self) -> None:
+        """Destroy the device and all memory on it; a second call does nothing. What is running is a DeviceLostError."""
+        self._device.close()
+
+
+def _pipeline(shader: GpuShader, made: Any) -> GpuPipeline | KernelError:
+    if isinstance(made, str):
+        return broken(f"shader {shader.name}", made)
+    return GpuPipeline(shader.name, shader.access, made)
+
+
+def _no_memory(label: str, nbytes: int, reason: str) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        f"{label}: {nbytes:,} bytes of GPU memory cannot be had ({reason}). "
+        "Use smaller input or a smaller model, dispose of sessions that are not needed, or close other tabs."
+    )
+
+
+async def request_gpu() -> Gpu:
+    """A device of this browser's fastest GPU, with all that its adapter allows.
+
+    Raises BackendUnavailableError, which says why there is none and what would help.
+    """
+    gpu = getattr(door().js.navigator, "gpu", None)
+    if not gpu:
+        raise BackendUnavailableError(_why_absent())
+    adapter = await gpu.requestAdapter(door().to_js({"powerPreference": "high-performance"}))
+    if not adapter:
+        raise BackendUnavailableError(
+            "WebGPU: the browser has it, and no GPU that it would use: its driver may be too old or on the browser's "
+            f"blocklist, or hardware acceleration turned off in the settings (chrome://gpu tells). {ELSEWHERE}"
+        )
+    features = [name for name in WANTED_FEATURES if adapter.features.has(name)]
+    limits = _limits(adapter.limits)
+    try:
+        device = await adapter.requestDevice(
+            door().to_js({"label": "intab", "requiredFeatures": features, "requiredLimits": limits})
+        )
+    except door().exception as error:
+        raise BackendUnavailableError(
+            f"WebGPU: the GPU would not give a device ({describe(error)}). Close other tabs that use the GPU, or "
+            f"reload the page. {ELSEWHERE}"
+        ) from error
+    return Gpu(Device(device), _info(gpu, adapter, frozenset(features), _limits(device.limits)))
+
+
+def _why_absent() -> str:
+    if not getattr(door().js, "isSecureContext", True):
+        return f"WebGPU: browsers offer it to pages from https:// or localhost only. Serve this page so. {ELSEWHERE}"
+    return (
+        "WebGPU: this browser does not have it, or it is turned off. Chrome and Edge have it from version 113 on, "
+        f"Safari from 26, Firefox from 141 on some systems. {ELSEWHERE}"
+    )
+
+
+def _limits(limits: Any) -> dict[str, int]:
+    """The limits that a device can be asked for, by name."""
+    # They are getters of the prototype (Web IDL), which lists them.
+    names = door().js.Object.keys(door().js.Object.getPrototypeOf(limits))
+    return {
+        str(name): int(value)
+        for name in names
+        for value in [getattr(limits, name)]
+        if isinstance(value, int | float) and "Subgroup" not in name  # once among the limits, never to be asked for
+    }
+
+
+def _info(gpu: Any, adapter: Any, features: frozenset[str], limits: Mapping[str, int]) -> GpuInfo:
+    told = adapter.info
+    vendor, architecture, name, description = (str(getattr(told, key, "") or "") for key in TOLD)
+    fallback = getattr(told, "isFallbackAdapter", False) or getattr(adapter, "isFallbackAdapter", False)
+    words = " ".join((vendor, architecture, name, description)).lower()
+    least, most = (int(getattr(told, key, 0) or 0) for key in ("subgroupMinSize", "subgroupMaxSize"))
+    language = getattr(gpu, "wgslLanguageFeatures", None)
+    return GpuInfo(
+        vendor,
+        architecture,
+        name,
+        description,
+        is_software=bool(fallback) or any(word in words for word in SOFTWARE),
+        features=features,
+        limits=limits,
+        subgroup_sizes=(least, most) if "subgroups" in features and least and most else None,
+        language_features=frozenset(map(str, language)) if language else frozenset(),
+    )

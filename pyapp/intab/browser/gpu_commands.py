@@ -1,0 +1,163 @@
+"""Dispatches made ready once and replayed: a run is one crossing into JavaScript, which encodes, submits and maps."""
+
+from array import array
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from intab.browser._js import door
+from intab.browser.gpu_device import WORDS_UNIT_NBYTES, Device, GpuBuffer, round_up
+from intab.browser.proxies import closed, opened
+from intab.errors import KernelError
+
+Upload = tuple[GpuBuffer, int, memoryview]
+Download = tuple[GpuBuffer, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GpuShader:
+    """A shader's text, with entry point `main`.
+
+    access: "read" or "read_write" of each storage buffer, from binding 1 on. Binding 0 is a uniform buffer of words.
+    """
+
+    name: str
+    text: str
+    access: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GpuPipeline:
+    """A compiled shader. The browser frees it with the last reference."""
+
+    name: str
+    access: tuple[str, ...]
+    js: Any
+
+
+@dataclass(frozen=True, slots=True)
+class GpuCall:
+    """One dispatch: `groups` are workgroups in x, y and z, of which any may be 0: then nothing is done.
+
+    words_at: where its words begin in the buffer of words, in bytes, a multiple of the limit
+    `minUniformBufferOffsetAlignment`. A buffer may not be both read and written, nor bound twice where it is written.
+    """
+
+    pipeline: GpuPipeline
+    buffers: tuple[GpuBuffer, ...]
+    words_at: int
+    words_nbytes: int
+    groups: tuple[int, int, int]
+
+
+class GpuCommands:
+    """Calls in the order in which they run. Made by `Gpu.commands`; whoever asked disposes of it."""
+
+    def __init__(self, device: Device, prepared: Any, count: int) -> None:
+        self._device = device
+        self._prepared: Any = prepared
+        self._count = count
+        opened("gpu commands")
+
+    async def run(
+        self, first: int, end: int, *, uploads: Sequence[Upload] = (), downloads: Sequence[Download] = ()
+    ) -> list[bytes]:
+        """Upload, run the calls first .. end, and read back the downloads (buffer, offset, bytes), in this order.
+
+        Returns when all of it is done. An upload's offset is a multiple of 4, and what is missing at its end to a
+        multiple of 4 bytes becomes zeros. Raises DeviceLostError, at once when the device is gone and as soon as it
+        is lost; OutOfMemoryError; KernelError when WebGPU refuses a call or a range lies outside its buffer.
+        """
+        doing = f"a run of {max(end - first, 0)} GPU calls"
+        prepared = self._ready(doing, first, end)
+        given: list[Any] = []
+        for buffer, offset, data in uploads:
+            given += (buffer.writable(offset, data.nbytes), offset, data.cast("B"))
+        with self._device.failures(doing):
+            ticket = prepared.run(first, end, door().to_js(given), wanted(downloads))
+        return await fetched(self._device, doing, ticket)
+
+    async def time(self, first: int, end: int, repeats: int = 1) -> list[float]:
+        """Milliseconds that each of the calls first .. end takes, as the mean of `repeats` of them in a row.
+
+        By the device's clock where it has "timestamp-query"; browsers may round it to 0.1 ms, so that repeats should
+        last for 5 ms or more. Elsewhere by the wall clock, which counts the way to the device and back as well.
+        Buffers are left as so many calls leave them. Raises as `run` does.
+        """
+        doing = f"timing {max(end - first, 0)} GPU calls"
+        prepared = self._ready(doing, first, end)
+        if repeats < 1:
+            raise KernelError(f"{doing}: {repeats} repeats were asked for. Give 1 or more.")
+        with self._device.failures(doing):
+            times = await prepared.time(first, end, repeats)
+        return [float(ms) for ms in times]
+
+    @property
+    def encode_ms(self) -> float:
+        """Milliseconds that the device's last run took to upload, encode and submit."""
+        self._device.check("the time of encoding")
+        return float(self._device.script.encodeMs)
+
+    def dispose(self) -> None:
+        """Let go of the bind groups; a second call does nothing."""
+        if self._prepared is not None:
+            self._prepared = None
+            closed("gpu commands")
+
+    def _ready(self, doing: str, first: int, end: int) -> Any:
+        self._device.check(doing)
+        if self._prepared is None:
+            raise KernelError(f"{doing}: these GPU commands were disposed of. Load the model again.")
+        if first < 0 or end > self._count:
+            raise KernelError(f"{doing}: calls {first} to {end} were asked for, and there are {self._count}.")
+        return self._prepared
+
+
+def wanted(downloads: Sequence[Download]) -> Any:
+    """The downloads as gpu_device.js takes them. Raises KernelError when one lies outside its buffer."""
+    flat: list[Any] = []
+    for buffer, offset, nbytes in downloads:
+        flat += (buffer.range(offset, nbytes), offset, nbytes)
+    return door().to_js(flat)
+
+
+async def fetched(device: Device, doing: str, ticket: Any) -> list[bytes]:
+    """What was read back, once it is there; the buffer that it came in goes back to where it was taken from."""
+    with device.failures(doing):
+        try:
+            return [view.to_bytes() for view in await ticket.ready]
+        finally:
+            ticket.release()
+
+
+async def prepare(device: Device, calls: Sequence[GpuCall], words: GpuBuffer) -> GpuCommands:
+    """Make the bind groups of `calls`, one for all that bind the same. Raises as `Gpu.commands` says."""
+    doing = f"preparing {len(calls)} GPU calls"
+    device.check(doing)
+    pipelines: dict[GpuPipeline, int] = {}
+    buffers: dict[GpuBuffer, int] = {}
+    groups: dict[tuple[object, ...], int] = {}
+    bindings: list[list[int]] = []
+    table, offsets = array("I"), array("I")
+    for call in calls:
+        words_nbytes = round_up(max(call.words_nbytes, 1), WORDS_UNIT_NBYTES)
+        words.range(call.words_at, words_nbytes)
+        pipeline = pipelines.setdefault(call.pipeline, len(pipelines))
+        places = [buffers.setdefault(buffer, len(buffers)) for buffer in call.buffers]
+        key = (call.pipeline.access, words_nbytes, *places)
+        if key not in groups:
+            groups[key] = len(groups)
+            bindings.append([pipeline, words_nbytes, *places])
+        table.extend((pipeline, groups[key], *call.groups))
+        offsets.append(call.words_at)
+    to_js = door().to_js
+    with device.failures(doing):
+        prepared = await device.script.prepare(
+            to_js([pipeline.js for pipeline in pipelines]),
+            to_js([buffer.range(0, 0) for buffer in buffers]),
+            to_js(bindings),
+            to_js(memoryview(table)),
+            to_js(memoryview(offsets)),
+            words.range(0, 0),
+        )
+    return GpuCommands(device, prepared, len(calls))

@@ -1,0 +1,10 @@
+// Constants of WebGPU that TypeScript's own library does not declare.
+
+declare const GPUBufferUsage: {
+  readonly MAP_READ: GPUBufferUsageFlags;
+  readonly COPY_SRC: GPUBufferUsageFlags;
+  readonly COPY_DST: GPUBufferUsageFlags;
+  readonly QUERY_RESOLVE: GPUBufferUsageFlags;
+};
+declare const GPUMapMode: { readonly READ: GPUMapModeFlags };
+declare const GPUShaderStage: { readonly COMPUTE: GPUShaderStageFlags };
