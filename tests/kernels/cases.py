@@ -19,10 +19,10 @@ from tests.kernels.elementwise_cases import (
     moves,
 )
 from tests.kernels.integer_cases import (
-    float_pictures,
     integer_convolutions,
     integer_depthwises,
     integer_matmuls,
+    lines_in_pairs,
     pair_packings,
     widenings,
 )
@@ -61,7 +61,7 @@ CASES: list[KernelCase] = [
         packed_heads,
         attentions,
         widenings,
-        float_pictures,
+        lines_in_pairs,
         integer_depthwises,
         integer_matmuls,
         integer_convolutions,

@@ -6,11 +6,11 @@ import numpy as np
 
 from intab.kernels import functions
 from intab.kernels.families.depthwise import Window
-from intab.kernels.families.float_lines import float_lines
 from intab.kernels.families.integer_convolution import integer_convolution
 from intab.kernels.families.integer_depthwise import integer_depthwise
 from intab.kernels.families.integer_matmul import integer_matmul, pack_right_pairs
 from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, Finish, pack_pairs
+from intab.kernels.families.pair_lines import pair_lines
 from intab.kernels.families.widen_lines import widen_lines
 from intab.kernels.ir import F32
 from tests.kernels.case import Array, KernelCase, case, ceil_div
@@ -57,19 +57,29 @@ def widenings() -> Iterator[KernelCase]:
             yield case(name, kernel, inputs, words, images * expected.shape[1], expected, output="out")
 
 
-def float_pictures() -> Iterator[KernelCase]:
+def lines_in_pairs() -> Iterator[KernelCase]:
     for dtype, zero in (("u8", 3), ("i8", -128), ("u8", None)):
         numpy_dtype = {"u8": np.uint8, "i8": np.int8}[dtype]
-        for (height, line), (top, left, bottom, right) in (((3, 21), (0, 0, 0, 0)), ((2, 13), (1, 3, 2, 5))):
-            x = _random.integers(*((0, 256) if dtype == "u8" else (-128, 128)), (2, height, line)).astype(numpy_dtype)
-            real = x.astype(np.float32) - np.float32(zero or 0)
-            expected = np.pad(real, ((0, 0), (top, bottom), (left, right)))
-            words = {"height": height, "line": line, "top": top, "left": left}
+        for (height, line), (top, left, bottom, right), apart in (
+            ((3, 21), (0, 0, 0, 0), 1),
+            ((2, 13), (1, 3, 2, 5), 1),
+            ((2, 8), (2, 4, 1, 0), 3),
+        ):
+            x = whole(*LIMITS[dtype], 2, height, line).astype(numpy_dtype)
+            framed = np.pad(x.astype(np.int64) - (zero or 0), ((0, 0), (top, bottom + apart), (left, right)))
+            expected = pairs_of_lines(framed, apart)
+            words = {"height": height, "line": line, "top": top, "left": left, "apart": apart}
             words |= {"out_height": expected.shape[1], "out_line": expected.shape[2]}
             inputs = {"x": x} | ({} if zero is None else {"zero": np.array([zero], numpy_dtype)})
-            kernel = float_lines(dtype, zero=zero is not None)
-            name = f"floats-{dtype}-{zero}-{height}x{line}-{left}"
+            kernel = pair_lines(dtype, zero=zero is not None)
+            name = f"lines-in-pairs-{dtype}-{zero}-{height}x{line}-{left}-{apart}"
             yield case(name, kernel, inputs, words, 2 * expected.shape[1], expected, output="out")
+
+
+def pairs_of_lines(lines: Array, apart: int) -> Array:
+    """[images, lines + apart, ...] -> each of `lines` in pairs with the one that is `apart` below."""
+    both = np.stack((lines[:, :-apart], lines[:, apart:]), -1).astype(np.int16)
+    return np.ascontiguousarray(both).view(np.int32)[..., 0]
 
 
 def finishes() -> Iterator[Finish]:
@@ -151,22 +161,32 @@ def integer_convolutions() -> Iterator[KernelCase]:
 
 def integer_depthwises() -> Iterator[KernelCase]:
     images, height = 2, 6
-    for taps, stride, width, channels in ((3, 1, 9, 21), (3, 2, 6, 8), (8, 1, 11, 16), (3, 1, 5, 7)):
-        x = whole(-255, 255, images, height + taps, width, channels)
-        w = whole(-255, 255, taps, taps, channels)
-        out = height // stride + 1, (width - taps) // stride + 1
+    for (taps_y, taps_x), stride, dilation, width, channels in (
+        ((3, 3), 1, 1, 9, 21),
+        ((3, 3), 2, 1, 6, 8),
+        ((8, 8), 1, 1, 11, 16),
+        ((2, 3), 1, 2, 5, 7),
+        ((1, 2), 1, 1, 7, 9),
+    ):
+        tall = height + dilation * (taps_y - 1)
+        x = whole(-255, 255, images, tall + dilation, width, channels)
+        w = whole(-255, 255, taps_y, taps_x, channels)
+        out = (height - 1) // stride + 1, (width - dilation * (taps_x - 1) - 1) // stride + 1
         sums = np.zeros((images, *out, channels), np.int64)
-        for dy, dx in np.ndindex(taps, taps):
-            sums += x[:, dy::stride, dx::stride][:, : out[0], : out[1]] * w[dy, dx]
+        for dy, dx in np.ndindex(taps_y, taps_x):
+            sums += x[:, dy * dilation :: stride, dx * dilation :: stride][:, : out[0], : out[1]] * w[dy, dx]
         line, out_line = width * channels, out[1] * channels
         words = {"channels": channels, "out_width": out[1], "out_height": out[0], "pixel": channels}
-        words |= {"line_step": stride * line, "tap_step": line, "image_step": (height + taps) * line}
+        words |= {"line_step": stride * line, "tap_step": 2 * dilation * line, "image_step": tall * line}
         words |= {"out_pixel": channels, "out_line": out_line, "out_image": out[0] * out_line}
+        even = np.pad(w, ((0, taps_y % 2), (0, 0), (0, 0))).reshape(-1, 2, taps_x, channels)
+        taps = pairs_of_lines(even, 1).reshape(-1, channels)
         for finish in finishes():
             operands, wanted = finished(finish, sums)
-            inputs = {"a": x.astype(np.float32), "w": w.reshape(-1, channels).astype(np.float32), **operands}
-            kernel = integer_depthwise(Window(taps, taps, stride), finish)
-            name = f"integer-depthwise-{taps}-{stride}-{channels}-{finish.out}-{finish.bias}-{finish.scale_a_column}"
+            inputs = {"a": pairs_of_lines(x, dilation), "w": taps, **operands}
+            kernel = integer_depthwise(Window(taps_y, taps_x, stride, dilation, pairs=True), finish)
+            name = f"integer-depthwise-{taps_y}x{taps_x}-{stride}-{dilation}-{channels}"
+            name += f"-{finish.out}-{finish.bias}-{finish.scale_a_column}"
             name += "-relu" if finish.function else "-near" if finish.near else ""
             yield case(name, kernel, inputs, words, images * out[0], wanted, output="out")
 

@@ -5,14 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from intab.dtypes import DType, float32
+from intab.dtypes import DType
 from intab.errors import UnsupportedOpError
 from intab.graph.dims import Dim
 from intab.graph.ir import Value
-from intab.kernels.families.depthwise import Window, depthwise
-from intab.kernels.families.float_lines import float_lines
 from intab.kernels.families.integer_convolution import integer_convolution
-from intab.kernels.families.integer_depthwise import MOST_TAPS, integer_depthwise
 from intab.kernels.families.integer_matmul import integer_matmul
 from intab.kernels.families.integer_tile import pack_pairs
 from intab.ops.arrays import Numbers
@@ -22,7 +19,6 @@ from intab.ops.integer_dense import (
     FinishOperands,
     Lines,
     Operands,
-    finish_function,
     finish_operands,
     integer_blocking,
     is_single,
@@ -31,11 +27,11 @@ from intab.ops.integer_dense import (
     widened,
     without_zero_of_filters,
 )
+from intab.ops.integer_depthwise_lowering import lower_integer_depthwise
 from intab.ops.integer_winograd_lowering import integer_transform, lower_integer_winograd
-from intab.ops.kernel_steps import compute_step, moved
+from intab.ops.kernel_steps import moved
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
-from intab.ops.strides import collapse
 
 
 def lower_integer_conv(conv: Windows, lowering: Lowering, operands: Operands, output: Value, to: DType) -> None:
@@ -46,7 +42,7 @@ def lower_integer_conv(conv: Windows, lowering: Lowering, operands: Operands, ou
     if any(isinstance(pad, int) and pad < 0 for pad in (top, left, bottom, right)):
         raise UnsupportedOpError('a convolution with negative pads has no kernel here. Use backend="reference".')
     if g.is_depthwise and _are_constant(lowering, operands):
-        _lower_depthwise(lowering, g, operands, (top, left, bottom, right), lowering.place(output), to)
+        lower_integer_depthwise(lowering, g, operands, (top, left, bottom, right), lowering.place(output), to)
         return
     pictures = len(operands.left.shape) == 4 and _are_constant(lowering, operands)
     transform = integer_transform(conv, lowering, operands, output) if pictures else None
@@ -149,56 +145,3 @@ def _filters_in_pairs(weights: Numbers, *others: Any) -> Numbers:
     filters = without_zero_of_filters(weights, *zero)[first : first + count].reshape(count, -1, weights.shape[-1])
     even = np.pad(filters, ((0, 0), (0, 0), (0, weights.shape[-1] % 2)))
     return pack_pairs(even.reshape(count, -1).T.astype(np.int16))
-
-
-@packing("exact taps by channels")
-def _exact_taps(weights: Numbers, *zero: Numbers) -> Numbers:
-    return np.ascontiguousarray(without_zero_of_filters(weights, *zero).reshape(len(weights), -1).T, np.float32)
-
-
-def _lower_depthwise(
-    lowering: Lowering, g: Geometry, operands: Operands, pads: tuple[Dim, Dim, Dim, Dim], out: Place, to: DType
-) -> None:
-    """Every channel by itself, in floats: up to 258 products of numbers below 256 stay under 2**24: all are exact."""
-    picture = _as_floats(lowering, g, operands, pads)
-    taps = math.prod(g.kernel)
-    constants = (operands.right,) if operands.right_zero is None else (operands.right, operands.right_zero)
-    pack = Packing("exact taps by channels")
-    weights = lowering.weight(constants, "exact taps by channels", (taps, g.channels), pack, float32)
-    window = Window(*g.kernel, stride=g.strides[1], dilation=g.dilations[1])
-    words: dict[str, Dim | float] = {"channels": g.channels, "out_width": g.out_width, "out_height": g.out_height}
-    words |= {"line_step": g.strides[0] * g.line, "tap_step": g.dilations[0] * g.line, "image_step": g.height * g.line}
-    line = g.out_width * g.channels
-    words |= {"pixel": g.channels, "out_pixel": g.channels, "out_line": line, "out_image": g.out_height * line}
-    buffers, items = {"a": picture, "w": weights}, g.images * g.out_height
-    if taps <= MOST_TAPS:
-        finish = finish_operands(lowering, operands, to, taps)
-        kernel = integer_depthwise(window, finish.finish)
-        lowering.step(kernel, {**buffers, **finish.buffers, "out": out}, words, items)
-        return
-    sums = lowering.scratch(float32, g.rows * g.channels)
-    lowering.step(depthwise(window), {**buffers, "out": sums}, words, items)
-    places, strides = [sums], [(g.channels, 1)]
-    for value, a_column in (
-        (operands.bias, True),
-        (operands.scale, operands.scale is not None and not is_single(operands.scale)),
-        (operands.zero, False),
-    ):
-        if value is not None:
-            places.append(lowering.place(value))
-            strides.append((0, 1 if a_column else 0))
-    path = collapse((g.rows, g.channels), (*strides, (g.channels, 1)))
-    compute_step(lowering, finish_function(to, bias=operands.bias is not None), places, out, path)
-
-
-def _as_floats(lowering: Lowering, g: Geometry, operands: Operands, pads: tuple[Dim, Dim, Dim, Dim]) -> Place:
-    """The picture as f32 without its zero point, with zeros around it."""
-    top, left, bottom, right = pads
-    lines = g.images * g.height
-    larger = lowering.scratch(float32, lines * g.line)
-    x, zero = lowering.place(operands.left), operands.left_zero
-    words: dict[str, Dim | float] = {"height": g.height - top - bottom, "line": (g.width - left - right) * g.channels}
-    words |= {"out_height": g.height, "out_line": g.line, "top": top, "left": left * g.channels}
-    buffers = {"x": x, "out": larger} | ({} if zero is None else {"zero": lowering.place(zero)})
-    lowering.step(float_lines(x.dtype.name, zero=zero is not None), buffers, words, lines)
-    return larger

@@ -9,14 +9,9 @@ from intab.dtypes import DType, float32, int8, int32, uint8
 from intab.errors import DTypeError, ShapeError
 from intab.graph.dims import Dim, ceil_div
 from intab.graph.ir import Value
-from intab.kernels import functions
-from intab.kernels.block import Block
 from intab.kernels.families.integer_matmul import pack_right_pairs
 from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, TILE_ROWS, Finish
 from intab.kernels.families.widen_lines import widen_lines
-from intab.kernels.functions import rounded_between
-from intab.kernels.ir import F32, I32, Cast, Expr
-from intab.kernels.scalar import ScalarFunction
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import Pairs, agree
 from intab.ops.dense import MOST_TILES_DOWN, PANELS_NBYTES, ROWS_NBYTES, Blocking
@@ -107,26 +102,6 @@ def finished(sums: Numbers, bias: Numbers | None, scale: Numbers | None, zero: N
     low, high = LIMITS[to.name]
     inside = np.clip(value, np.float32(low - int(zero.item())), np.float32(high - int(zero.item())))
     return np.asarray((np.rint(inside).astype(np.int32) + int(zero.item())).astype(to.numpy))
-
-
-def finish_function(to: DType, *, bias: bool) -> ScalarFunction:
-    """The same for one sum that is an exact f32: of the sum, the bias if there is one, scale and zero as `to` has."""
-
-    def build(block: Block, total: Expr, *operands: Expr) -> Expr:
-        left = list(operands)
-        exact: Expr = Cast(total, I32)
-        exact = exact + left.pop(0) if bias else exact
-        if to == int32:
-            return exact
-        value: Expr = Cast(exact, F32) * left.pop(0)
-        if to == float32:
-            return value
-        zero = left.pop(0)
-        low, high = (Cast(limit - zero, F32) for limit in LIMITS[to.name])
-        return rounded_between(block, value, low, high) + zero
-
-    scaled = [F32] * (to != int32) + [I32] * (to in BYTES)
-    return functions.scalar_function(build, F32, *[I32] * bias, *scaled)
 
 
 @dataclass(frozen=True, slots=True)

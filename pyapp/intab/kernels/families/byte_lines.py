@@ -19,20 +19,26 @@ class ByteLines:
     is taken off first, a border of it is a border of zeros.
     """
 
-    def __init__(self, name: str, dtype: str, out: Type, inner: tuple[str, ...], *, zero: bool) -> None:
-        """Numbers are of `dtype`, "i8" or "u8"; elements of the result of the type `out`."""
+    def __init__(
+        self, name: str, dtype: str, out: Type, inner: tuple[str, ...], *, zero: bool, reach: str = ""
+    ) -> None:
+        """Numbers are of `dtype`, "i8" or "u8"; elements of the result of the type `out`.
+
+        Where a line of the result is made of a line of x and another below it, the word `reach` says how far below.
+        """
         kernel = self.kernel = KernelWriter(f"{name}_{dtype}")
         kernel.buffer("x", dtype, "read")
         if zero:
             kernel.buffer("zero", dtype, "read")
         kernel.buffer("out", out.scalar, "write")
-        self._height = kernel.word("height")
+        self.height = kernel.word("height")
         self.inner: list[Word] = [kernel.word(name) for name in inner]
         self._out_height, self._out_line, top, self._left = (
             kernel.word(name) for name in ("out_height", "out_line", "top", "left")
         )
+        self.reach: Expr = kernel.word(reach) if reach else Const(0, I32)
         self._out, self._has_zero = out, zero
-        self._source_line = kernel.let("source_line", kernel.item % self._out_height - top)
+        self.source_line = kernel.let("source_line", kernel.item % self._out_height - top)
         self._target = kernel.let("target", kernel.item * self._out_line)
         self.zero: Expr = kernel.let("zero_point", load("zero", 0, I32)) if zero else Const(0, I32)
 
@@ -44,11 +50,14 @@ class ByteLines:
 
     @contextmanager
     def line(self) -> Iterator[tuple[Expr, Expr]]:
-        """Write how a line of x is copied: its number among all lines, and where in `out` it goes."""
+        """Write how a line of x is copied: its number among all lines, and where in `out` it goes.
+
+        With a reach that is `source_line` of its picture, which may lie above the first.
+        """
         kernel = self.kernel
         with kernel.tile("line"):
-            with kernel.when(self._source_line.ge(0) & self._source_line.lt(self._height)):
-                yield kernel.item // self._out_height * self._height + self._source_line, self._target + self._left
+            with kernel.when((self.source_line + self.reach).ge(0) & self.source_line.lt(self.height)):
+                yield kernel.item // self._out_height * self.height + self.source_line, self._target + self._left
             with kernel.otherwise():
                 self._zeros(Const(0, I32), self._out_line)
 

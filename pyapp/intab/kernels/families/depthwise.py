@@ -12,7 +12,7 @@ from itertools import product
 
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.register_tile import PLAIN, Epilogue, ExtraOperands
-from intab.kernels.ir import F32, I32, Const, Expr, Fma, Kernel, Type, Var
+from intab.kernels.ir import F32, I16X8, I32, Bitcast, Const, DotPairs, Expr, Fma, Kernel, Type, Var
 
 TILE_PIXELS = 4
 LANES = 4
@@ -21,13 +21,20 @@ LANES = 4
 @dataclass(frozen=True, slots=True)
 class Window:
     """What of a window is part of the kernel. `stride` and `dilation` are along a line; `depth` counts the planes of
-    a window over volumes, and is 0 for one over pictures."""
+    a window over volumes, and is 0 for one over pictures. With `pairs` picture and taps hold pairs of 16-bit numbers
+    of two window lines in each i32 element, so that two of the `height` lines are one of pairs."""
 
     height: int
     width: int
     stride: int = 1
     dilation: int = 1
     depth: int = 0
+    pairs: bool = False
+
+    @property
+    def lines(self) -> int:
+        """Lines of the picture that the window reads, in each plane."""
+        return -(-self.height // 2) if self.pairs else self.height
 
     def named(self, name: str) -> str:
         """A kernel's name with the window."""
@@ -94,7 +101,7 @@ class Lines:
         kernel, window, type = self._kernel, self._window, first.type
         sums = [kernel.let(f"sum{i}", first) for i in range(pixels)]
         taps = kernel.let("taps", at("w", channel))
-        for tap_z, tap_y in product(range(max(window.depth, 1)), range(window.height)):
+        for tap_z, tap_y in product(range(max(window.depth, 1)), range(window.lines)):
             plane = source if self._planes is None else source + tap_z * self._planes[2]
             pointer = kernel.let("a_pointer", at("a", plane + tap_y * self._tap_step + channel))
             weights = []
@@ -107,10 +114,20 @@ class Lines:
                 if uses:
                     value = kernel.let("value", load("a", pointer, type))
                     for i, tap_x in uses:
-                        kernel.assign(sums[i], Fma(value, weights[tap_x], sums[i]))
+                        kernel.assign(sums[i], _multiplied(value, weights[tap_x], sums[i]))
                 if column + 1 < columns:
                     kernel.advance(pointer, self._pixel)
         return sums
+
+
+def _multiplied(value: Expr, weight: Expr, total: Expr) -> Expr:
+    """total + value * weight, of floats or of pairs."""
+    if value.type.scalar == "f32":
+        return Fma(value, weight, total)
+    if value.type.lanes > 1:
+        return total + DotPairs(Bitcast(value, I16X8), Bitcast(weight, I16X8))
+    (first, second), (other, another) = (((side << 16) >> 16, side >> 16) for side in (value, weight))
+    return total + (first * other + second * another)
 
 
 @cache

@@ -1,6 +1,6 @@
-"""Depthwise convolution of bytes: the sums are floats, where so few products of bytes are exact, and end as integers.
+"""Depthwise convolution of bytes: two lines of the window at a time, whose products are added in pairs, exactly.
 
-Sums start from TO_WHOLE, around which the last bits of a float are a whole number, so that no conversion is needed.
+A product of pairs (`DotPairs`) does two taps of four channels, and waits for no other but in one addition.
 Eight channels are stored at once, and finished in two halves, which leaves registers for the window.
 """
 
@@ -9,24 +9,21 @@ from functools import cache
 from intab.kernels.block import KernelWriter, load
 from intab.kernels.families.depthwise import Lines, Window
 from intab.kernels.families.integer_tile import LANES, Finish, Finisher
-from intab.kernels.functions import TO_WHOLE, TO_WHOLE_BITS
-from intab.kernels.ir import F32, I32, Bitcast, Const, Expr, Kernel, Narrow
+from intab.kernels.ir import I32, Const, Expr, Kernel, Narrow
 
-# Products of numbers of 9 bits with a sign whose sums stay within 2^22.
-MOST_TAPS = (1 << 22) // (255 * 255)
 EIGHT = 2 * LANES
 
 
 @cache
 def integer_depthwise(window: Window, finish: Finish) -> Kernel:
-    """Padded picture [images, height, width, channels] of whole numbers as f32, weights [taps, channels], too.
+    """Padded picture [images, height, width, channels] of pairs of lines (`pair_lines`), weights [taps, channels].
 
-    Numbers lie from -255 to 255, taps are at most MOST_TAPS. Buffers: a, w, those of the finish, out. Words and items:
-    those of `Lines`.
+    `window` has pairs; its taps are [window.lines, width], where an odd last line is in pairs with 0. Buffers: a, w,
+    those of the finish, out. Words and items: those of `Lines`, whose tap_step is that from one pair to the next.
     """
     kernel = KernelWriter(window.named("integer_depthwise"))
     for name in ("a", "w"):
-        kernel.buffer(name, "f32", "read")
+        kernel.buffer(name, "i32", "read")
     finisher = Finisher(kernel, finish)
     lines = Lines(kernel, window)
     channels = lines.channels
@@ -34,12 +31,12 @@ def integer_depthwise(window: Window, finish: Finish) -> Kernel:
     def finished(source: Expr, channel: Expr, pixels: int, levels: list[Expr], lanes: int) -> list[Expr]:
         """Of so many pixels what becomes of the channels from one on."""
         integer = I32.wide(lanes)
-        start: Expr = Const(-TO_WHOLE_BITS, integer)
-        if finish.bias:
-            start = kernel.let("start", load("bias", channel, integer) + start)
+        start: Expr = load("bias", channel, integer) if finish.bias else Const(0, integer)
         scale = finisher.scale(kernel, channel, lanes=lanes)
-        sums = lines.sums(source, channel, pixels, Const(TO_WHOLE, F32.wide(lanes)))
-        return [finisher.scaled(kernel, Bitcast(total, integer) + start, scale, levels) for total in sums]
+        return [
+            finisher.scaled(kernel, total, scale, levels)
+            for total in lines.sums(source, channel, pixels, kernel.let("start", start))
+        ]
 
     def sweep_channels(x: Expr, pixels: int) -> None:
         """One tile: output pixels x .. x + pixels of the line, all channels, the last eight of them whole."""
