@@ -115,7 +115,7 @@ class Writer:
     def take(self, old: Node, node: Node) -> None:
         """Take over a node of the old graph, whose inputs in the new one `node` has."""
         self._count(node.inputs)
-        self._append(self._typed(old, node))
+        self._append(node if node is old else self._typed(old, node))
 
     def unique(self, name: str) -> str:
         """A name that no value has: the given one with a number behind it."""
@@ -163,7 +163,7 @@ class Writer:
 
     def _typed(self, old: Node, node: Node) -> Node:
         """The node, with types inferred again where those of its inputs changed."""
-        if node is old or _same_types(old, node):
+        if _same_types(old, node):
             return node
         results = infer(node.op, node.attributes, node.inputs)
         outputs = tuple(
@@ -237,7 +237,10 @@ class Editor(Writer):
 
     def current(self, old: Node) -> Node | None:
         """A node of the old graph with its inputs in the new one; None if nobody needs its outputs."""
-        if not any(self._uses.get(v) for v in old.outputs):
+        for value in old.outputs:
+            if self._uses.get(value):
+                break
+        else:
             self._release([v and self.mapped(v) for v in old.inputs])
             self._changed = True
             return None
@@ -248,7 +251,7 @@ class Editor(Writer):
 
     def keep(self, old: Node, node: Node) -> None:
         """Take over a node; its uses of values are counted already."""
-        self._append(self._typed(old, node))
+        self._append(node if node is old else self._typed(old, node))
 
     def replace(self, old: Node, answer: Value) -> None:
         """Put a value in the place of a node's only output."""
