@@ -11,6 +11,7 @@ from scipy import special
 from intab.kernels import functions, interpret
 from intab.kernels.block import Block
 from intab.kernels.ir import F32, Expr, Fma, Var
+from intab.kernels.machine import Machine
 from intab.kernels.scalar import inline
 
 Floats = NDArray[np.float32]
@@ -23,7 +24,7 @@ LEAST = 2.0**-125
 @pytest.fixture(params=["fma rounds twice", "fma rounds once"])
 def rounding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     if request.param == "fma rounds once":
-        plain = interpret._Machine.value
+        plain = Machine.value
 
         def value(machine: Any, expr: Expr, known: Any) -> Any:
             if not isinstance(expr, Fma):
@@ -32,7 +33,7 @@ def rounding(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
             # The product of two f32 is exact in f64, so that this rounds to f32 once (but for rare double roundings).
             return (np.multiply(a, b, dtype=np.float64) + c).astype(np.float32)
 
-        monkeypatch.setattr(interpret._Machine, "value", value)
+        monkeypatch.setattr(Machine, "value", value)
     yield request.param
 
 

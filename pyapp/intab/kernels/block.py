@@ -10,9 +10,12 @@ from intab.kernels.ir import (
     POINTER,
     Assign,
     At,
+    Barrier,
     Buffer,
+    Combined,
     Const,
     Expr,
+    FromMember,
     If,
     Kernel,
     Let,
@@ -20,6 +23,7 @@ from intab.kernels.ir import (
     Loop,
     Moved,
     Operators,
+    Shared,
     Stmt,
     Store,
     Tile,
@@ -101,6 +105,10 @@ class Block:
             yield
         self.emit(Tile(self._unique(name), tuple(body)))
 
+    def barrier(self) -> None:
+        """All members of the team wait for each other; what they wrote to shared memory, all see."""
+        self.emit(Barrier())
+
     @contextmanager
     def _inside(self) -> Iterator[list[Stmt]]:
         body: list[Stmt] = []
@@ -125,13 +133,43 @@ class KernelWriter(Block):
         self.name = name
         self._buffers: list[Buffer] = []
         self._words: list[Word] = []
+        self._shared: list[Shared] = []
+        self._team, self._in_subgroup = 1, False
+        self._member: Var | None = None
         self.item = Var(self._unique("item"), I32)
 
-    def buffer(self, name: str, dtype: str, access: str) -> str:
-        """Declare a buffer; returns its name."""
+    def buffer(self, name: str, dtype: str, access: str, *, vector: int = 1) -> str:
+        """Declare a buffer, with `vector` one of which every access is of so many lanes; returns its name."""
         if any(b.name == name for b in self._buffers):
             raise KernelError(f"Kernel {self.name} declares buffer {name!r} twice.")
-        self._buffers.append(Buffer(name, dtype, access))
+        self._buffers.append(Buffer(name, dtype, access, vector))
+        self._reserve(name)
+        return name
+
+    def team(self, size: int, *, in_subgroup: bool = False) -> Var:
+        """Have `size` members compute each item together; returns the variable that counts them.
+
+        With `in_subgroup` they are one subgroup of the device, which must be as large, and can tell each other numbers.
+        """
+        if self._member is not None:
+            raise KernelError(f"Kernel {self.name} has a team already.")
+        self._team, self._in_subgroup = size, in_subgroup
+        self._member = Var("member", I32)
+        self._reserve("member")
+        return self._member
+
+    @property
+    def member(self) -> Var:
+        """The variable that counts the members of the team."""
+        if self._member is None:
+            raise KernelError(f"Kernel {self.name} has no team: call team() first.")
+        return self._member
+
+    def shared(self, name: str, dtype: str, length: int, *, vector: int = 1) -> str:
+        """Declare an array of `length` elements that the team shares; returns its name."""
+        if any(shared.name == name for shared in self._shared):
+            raise KernelError(f"Kernel {self.name} declares shared array {name!r} twice.")
+        self._shared.append(Shared(name, dtype, length, vector))
         self._reserve(name)
         return name
 
@@ -150,7 +188,9 @@ class KernelWriter(Block):
             raise KernelError(f"Kernel {self.name} has a variable {name!r} already; declare buffers and words first.")
 
     def kernel(self) -> Kernel:
-        return Kernel(self.name, tuple(self._buffers), tuple(self._words), self.item, self.statements)
+        buffers, words, shared = tuple(self._buffers), tuple(self._words), tuple(self._shared)
+        team = self._team, self._member, shared, self._in_subgroup
+        return Kernel(self.name, buffers, words, self.item, self.statements, *team)
 
 
 def _pointed_at(pointer: Expr) -> str:
@@ -168,6 +208,16 @@ def load(buffer: str, index: "Operators | int", type: Type, offset: int = 0) -> 
 def at(buffer: str, index: "Operators | int") -> At:
     """The pointer to element `index`."""
     return At(buffer, as_expr(index, I32))
+
+
+def from_member(operand: Expr, member: "Operators | int") -> FromMember:
+    """The operand as the team's member of that number has it."""
+    return FromMember(operand, as_expr(member, I32))
+
+
+def combined(op: str, operand: Expr) -> Combined:
+    """ "add", "max" or "min" of what all members of the team have; the same for all."""
+    return Combined(op, operand)
 
 
 def const(value: float, type: Type) -> Const:

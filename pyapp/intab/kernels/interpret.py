@@ -1,93 +1,19 @@
-"""What a kernel means: each item run slowly in numpy, every access checked.
+"""What a kernel means: each item run slowly in numpy, every access checked. `machine` and `team_machine` do it."""
 
-Scalars are numpy scalars and vectors are arrays [lanes] of the register's dtype, so f32 arithmetic rounds after
-each operation. `Fma` rounds twice here. Expressions work on arrays of any shape too, which `apply` uses to run a
-scalar function over millions of points.
-"""
-
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from intab.dtypes import DTYPES
 from intab.errors import KernelError
-from intab.kernels.ir import (
-    COMPARISONS,
-    I16X8,
-    Assign,
-    At,
-    Binary,
-    Bitcast,
-    Cast,
-    Const,
-    DotPairs,
-    Expr,
-    Fma,
-    If,
-    Kernel,
-    Lane,
-    Let,
-    Load,
-    Loop,
-    Moved,
-    Narrow,
-    Pick,
-    Select,
-    Splat,
-    Stmt,
-    Store,
-    Tile,
-    Type,
-    Unary,
-    Var,
-    Widen,
-    Word,
-)
+from intab.kernels.ir import Kernel, Let, Type, Var
+from intab.kernels.machine import NUMPY, Machine, Value
 from intab.kernels.scalar import ScalarFunction
+from intab.kernels.team_machine import TeamMachine
 from intab.kernels.verify import verify
 
-# A value is a numpy scalar, an array of lanes, or the (buffer, element index) of a pointer.
-Value = Any
 Array = NDArray[Any]
-
-# Any, since numpy types a dtype known only at run time as object.
-_NUMPY: dict[str, Any] = {
-    "i16": np.dtype(np.int16),
-    "i32": np.dtype(np.int32),
-    "u32": np.dtype(np.uint32),
-    "f32": np.dtype(np.float32),
-    "i64": np.dtype(np.int64),
-    "f64": np.dtype(np.float64),
-    "bool": np.dtype(np.bool_),
-}
-_UNARY: dict[str, Callable[[Value], Value]] = {
-    "neg": np.negative,
-    "abs": np.abs,
-    "floor": np.floor,
-    "ceil": np.ceil,
-    "trunc": np.trunc,
-    "nearest": np.rint,
-    "sqrt": np.sqrt,
-    "not": np.invert,
-}
-_BINARY: dict[str, Callable[[Value, Value], Value]] = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "min": np.minimum,
-    "max": np.maximum,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
-    "eq": np.equal,
-    "ne": np.not_equal,
-    "lt": np.less,
-    "le": np.less_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-}
 
 
 def run(
@@ -104,7 +30,7 @@ def run(
     the kernel breaks a rule, when a buffer or word is missing, or when an access leaves its array.
     """
     verify(kernel)
-    machine = _Machine(kernel, buffers, offsets, words)
+    machine = (Machine if kernel.member is None else TeamMachine)(kernel, buffers, offsets, words)
     with np.errstate(all="ignore"):
         for item in range(begin, end):
             machine.run_item(item)
@@ -113,10 +39,10 @@ def run(
 def apply(function: ScalarFunction, *arguments: Array) -> Array:
     """A scalar function of whole arrays, element by element. The arrays broadcast."""
     known: dict[str, Value] = {
-        var.name: np.asarray(array, _NUMPY[var.type.scalar])
+        var.name: np.asarray(array, NUMPY[var.type.scalar])
         for var, array in zip(function.arguments, arguments, strict=True)
     }
-    machine = _Machine(Kernel("function", (), (), Var("item", Type("i32")), ()), {}, {}, {})
+    machine = Machine(Kernel("function", (), (), Var("item", Type("i32")), ()), {}, {}, {})
     with np.errstate(all="ignore"):
         for stmt in function.body:
             if not isinstance(stmt, Let):
@@ -124,157 +50,3 @@ def apply(function: ScalarFunction, *arguments: Array) -> Array:
             known[stmt.var.name] = machine.value(stmt.value, known)
         result: Array = np.broadcast_arrays(machine.value(function.result, known), *arguments)[0]
     return result
-
-
-class _Machine:
-    def __init__(
-        self, kernel: Kernel, buffers: Mapping[str, Array], offsets: Mapping[str, int], words: Mapping[str, float]
-    ) -> None:
-        self._kernel = kernel
-        missing = [n for n in (b.name for b in kernel.buffers) if n not in buffers]
-        missing += [w.name for w in kernel.words if w.name not in words]
-        if missing:
-            raise KernelError(f"Kernel {kernel.name} runs without {', '.join(missing)}.")
-        self._arrays = {b.name: self._elements(b.dtype, buffers[b.name]) for b in kernel.buffers}
-        self._starts = {b.name: int(offsets.get(b.name, 0)) for b in kernel.buffers}
-        self._words = {w.name: _NUMPY[w.type.scalar].type(words[w.name]) for w in kernel.words}
-
-    def _elements(self, dtype: str, array: Array) -> Array:
-        if array.dtype != DTYPES[dtype].numpy or array.ndim != 1:
-            raise KernelError(f"Kernel {self._kernel.name} needs a 1-D {dtype} array, not {array.dtype} {array.shape}.")
-        return array.view(np.uint8) if dtype == "bool" else array
-
-    def run_item(self, item: int) -> None:
-        self._body(self._kernel.body, {self._kernel.item.name: np.int32(item)})
-
-    def _body(self, body: tuple[Stmt, ...], known: dict[str, Value]) -> None:
-        for stmt in body:
-            self._statement(stmt, known)
-
-    def _statement(self, stmt: Stmt, known: dict[str, Value]) -> None:
-        match stmt:
-            case Let(var=var, value=value) | Assign(var=var, value=value):
-                known[var.name] = self.value(value, known)
-            case Store():
-                value = self.value(stmt.value, known)
-                place = self._place(stmt.buffer, stmt.index, stmt.offset, stmt.value.type.lanes, known)
-                array = self._arrays[stmt.buffer]
-                if stmt.value.type == I16X8:
-                    value = np.clip(value, *_limits(array))
-                array[place] = np.atleast_1d(value).astype(array.dtype)
-            case Loop():
-                begin, end = (int(self.value(bound, known)) for bound in (stmt.begin, stmt.end))
-                for index in range(begin, end, stmt.step):
-                    known[stmt.var.name] = np.int32(index)
-                    self._body(stmt.body, known)
-            case If():
-                self._body(stmt.then if self.value(stmt.condition, known) else stmt.otherwise, known)
-            case Tile():
-                self._body(stmt.body, known)
-
-    def value(self, expr: Expr, known: Mapping[str, Value]) -> Value:
-        """An expression's value, given the variables known so far."""
-        match expr:
-            case Const():
-                return _constant(expr)
-            case Word():
-                return self._words[expr.name]
-            case Var():
-                return known[expr.name]
-            case Unary():
-                return _UNARY[expr.op](self.value(expr.operand, known))
-            case Binary():
-                left, right = self.value(expr.left, known), self.value(expr.right, known)
-                return _calculated(expr.op, expr.left.type.scalar, left, right)
-            case Fma():
-                product = np.multiply(self.value(expr.factor, known), self.value(expr.other, known))
-                return np.add(product, self.value(expr.addend, known))
-            case DotPairs():
-                left, right = self.value(expr.left, known), self.value(expr.right, known)
-                products = left.astype(np.int32) * right.astype(np.int32)
-                return products.reshape(-1, 2).sum(1, dtype=np.int32)
-            case Narrow():
-                eight = np.concatenate((self.value(expr.left, known), self.value(expr.right, known)))
-                return np.clip(eight, -(2**15), 2**15 - 1).astype(np.int16)
-            case Widen():
-                return self.value(expr.operand, known)[4 * expr.last :][:4].astype(np.int32)
-            case Select():
-                condition, then = self.value(expr.condition, known), self.value(expr.then, known)
-                otherwise = self.value(expr.otherwise, known)
-                return np.asarray(np.where(condition, then, otherwise))[()]
-            case Cast():
-                return _cast(self.value(expr.operand, known), expr.type.scalar)
-            case Bitcast():
-                return self.value(expr.operand, known).view(_NUMPY[expr.type.scalar])
-            case Splat():
-                return np.full(expr.lanes, self.value(expr.operand, known))
-            case Lane():
-                return self.value(expr.operand, known)[expr.index]
-            case Pick():
-                both = self.value(expr.left, known), self.value(expr.right, known)
-                return np.concatenate(both)[list(expr.lanes)]
-            case Load():
-                place = self._place(expr.buffer, expr.index, expr.offset, expr.type.lanes, known)
-                loaded = self._arrays[expr.buffer][place].astype(_NUMPY[expr.type.scalar])
-                return loaded if expr.type.lanes > 1 else loaded[0]
-            case At():
-                return (expr.buffer, int(self.value(expr.index, known)))
-            case Moved():
-                buffer, index = self.value(expr.pointer, known)
-                return (buffer, index + int(self.value(expr.elements, known)))
-
-    def _place(self, name: str, index: Expr, offset: int, lanes: int, known: Mapping[str, Value]) -> slice:
-        found = self.value(index, known)
-        first = self._starts[name] + int(found[1] if isinstance(found, tuple) else found) + offset
-        size = self._arrays[name].size
-        if not 0 <= first <= first + lanes <= size:
-            raise KernelError(
-                f"Kernel {self._kernel.name} touches elements {first}..{first + lanes} of {name}, which has {size}."
-            )
-        return slice(first, first + lanes)
-
-
-def _limits(array: Array) -> tuple[int, int]:
-    limits = np.iinfo(array.dtype.name)
-    return int(limits.min), int(limits.max)
-
-
-def _constant(const: Const) -> Value:
-    scalar = _NUMPY[const.type.scalar].type(const.value)
-    return np.full(const.type.lanes, scalar) if const.type.lanes > 1 else scalar
-
-
-def _calculated(op: str, scalar: str, left: Value, right: Value) -> Value:
-    plain = _BINARY.get(op)
-    if plain is not None:
-        result = plain(left, right)
-        return result if op in COMPARISONS else result.astype(_NUMPY[scalar])
-    if op in ("shl", "shr"):
-        # WebAssembly takes the count modulo the width.
-        count = np.bitwise_and(right, _NUMPY[scalar].type(_NUMPY[scalar].itemsize * 8 - 1))
-        return np.left_shift(left, count) if op == "shl" else np.right_shift(left, count)
-    if scalar in ("f32", "f64"):
-        return np.divide(left, right)
-    return _integer_quotient(op, left, right)
-
-
-def _integer_quotient(op: str, left: Value, right: Value) -> Value:
-    least = np.iinfo(left.dtype).min
-    if np.any(right == 0) or (op == "div" and least < 0 and np.any((left == least) & (right == -1))):
-        raise KernelError(f"An integer {op} of {left} by {right} has no result.")
-    remainder = np.fmod(left, right)
-    return remainder if op == "rem" else np.floor_divide(left - remainder, right)
-
-
-def _cast(value: Value, scalar: str) -> Value:
-    target = _NUMPY[scalar]
-    if value.dtype.kind != "f" or scalar in ("f32", "f64"):
-        return value.astype(target)
-    if scalar == "bool":
-        return np.not_equal(value, 0)
-    bounds = np.iinfo(target)
-    whole = np.trunc(np.where(np.isnan(value), 0, value).astype(np.float64))
-    inside = np.clip(whole, float(bounds.min), float(np.nextafter(float(bounds.max) + 1.0, 0)))
-    # Floats jump over the largest integers, so what lies beyond them is put in by hand.
-    result: Array = np.where(whole >= float(bounds.max), bounds.max, inside.astype(np.int64)).astype(target)
-    return result[()]

@@ -7,7 +7,8 @@ or GLSL; `kernels.interpret` runs it slowly in numpy, which is its meaning.
 
     types        i32, u32, f32, bool and, for WebAssembly, i64 and f64; each scalar or `lanes` wide; and i16x8
     expressions  Const Word Var Unary Binary Fma DotPairs Narrow Widen Select Cast Bitcast Splat Lane Pick Load
-    statements   Let Assign Store Loop If Tile
+                 FromMember Combined
+    statements   Let Assign Store Loop If Tile Barrier
 
 A *pointer* is a Var of type pointer: a place in one buffer, counted in elements. It is set by
 `Let(p, At(buffer, index))`, moved by `Assign(p, Moved(p, elements))`, and loads and stores take it with a
@@ -22,6 +23,10 @@ Eight i16 in a vector are for integer products and bytes: loaded from 8- or 16-b
 Bitcast, added and subtracted lane by lane (wrapping), the larger or smaller taken, and multiplied by `DotPairs`.
 `Narrow` makes them of eight i32 and `Widen` gives four of those back; stored to bytes they saturate. They exist on
 WebAssembly only.
+
+Shading languages only have *team* kernels: as many invocations as `team` says compute one item together, each running
+the body with its own number in `member`. They share the arrays of `shared`, wait for each other at a `Barrier`, and,
+where the whole team runs in step (`in_subgroup`), tell each other numbers by `FromMember` and `Combined`.
 
 Writers of kernels use `kernels.block.Block`, which checks types as it goes.
 """
@@ -63,11 +68,32 @@ class Buffer:
 
     8- and 16-bit integers load as i32 (u8, u16 and bool without sign) and f16 as f32, everything else as itself.
     Storing an f32 in an f16 buffer rounds to the nearest.
+
+    With a `vector` of 2 or 4, the buffer starts at a multiple of so many elements, and every access is of so many lanes
+    at such a multiple. Shading languages then read and write a vector at once; indices count elements all the same.
     """
 
     name: str
     dtype: str
     access: str
+    vector: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """An array that the members of a team share while they compute one item; it holds nothing before.
+
+    Loads, stores and pointers name it as they do a buffer. A member sees what another wrote before the last `Barrier`.
+    """
+
+    name: str
+    dtype: str
+    length: int
+    vector: int = 1
+
+    @property
+    def access(self) -> str:
+        return "read_write"
 
 
 class Operators:
@@ -333,6 +359,30 @@ class Load(Operators):
 
 
 @dataclass(frozen=True, slots=True)
+class FromMember(Operators):
+    """The operand as the team's member of that number has it; in a hot loop the number had better be a Const."""
+
+    operand: "Expr"
+    member: "Expr"
+
+    @property
+    def type(self) -> Type:
+        return self.operand.type
+
+
+@dataclass(frozen=True, slots=True)
+class Combined(Operators):
+    """One of COMBINATIONS of the operands of all members of the team; every one gets the same, lane by lane."""
+
+    op: str
+    operand: "Expr"
+
+    @property
+    def type(self) -> Type:
+        return self.operand.type
+
+
+@dataclass(frozen=True, slots=True)
 class At(Operators):
     """The pointer to element `index` of a buffer."""
 
@@ -373,6 +423,8 @@ Expr = (
     | Lane
     | Pick
     | Load
+    | FromMember
+    | Combined
     | At
     | Moved
 )
@@ -432,7 +484,12 @@ class Tile:
     body: "tuple[Stmt, ...]"
 
 
-Stmt = Let | Assign | Store | Loop | If | Tile
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Every member of the team waits here for all others; what they wrote to shared memory before, all see after."""
+
+
+Stmt = Let | Assign | Store | Loop | If | Tile | Barrier
 
 UNARY_OPS = frozenset({"neg", "abs", "floor", "ceil", "trunc", "nearest", "sqrt", "not"})
 # "and", "or", "xor" work on integers bit by bit and on bools; shifts and "rem" on integers; "shr" keeps
@@ -440,6 +497,7 @@ UNARY_OPS = frozenset({"neg", "abs", "floor", "ceil", "trunc", "nearest", "sqrt"
 # WebAssembly; shading languages may not.
 BINARY_OPS = frozenset({"add", "sub", "mul", "div", "rem", "min", "max", "and", "or", "xor", "shl", "shr"})
 COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
+COMBINATIONS = frozenset({"add", "max", "min"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -447,6 +505,9 @@ class Kernel:
     """A computation over items. `item` is the i32 variable that counts them; `words` arrive in this order.
 
     A kernel's parameter block holds one 32-bit word a buffer (its element offset), then `words`.
+
+    `team` invocations compute an item together, and the i32 variable `member` counts them. With `in_subgroup` they are
+    one subgroup of the device, no more and no less.
     """
 
     name: str
@@ -454,6 +515,15 @@ class Kernel:
     words: tuple[Word, ...]
     item: Var
     body: tuple[Stmt, ...]
+    team: int = 1
+    member: Var | None = None
+    shared: tuple[Shared, ...] = ()
+    in_subgroup: bool = False
+
+    @property
+    def memories(self) -> tuple[Buffer | Shared, ...]:
+        """All that loads and stores can name."""
+        return (*self.buffers, *self.shared)
 
     def buffer(self, name: str) -> Buffer:
         for buffer in self.buffers:
@@ -519,6 +589,8 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
     Lane: ("operand",),
     Pick: ("left", "right"),
     Load: ("index",),
+    FromMember: ("operand", "member"),
+    Combined: ("operand",),
     At: ("index",),
     Moved: ("pointer", "elements"),
 }
@@ -529,6 +601,7 @@ _EXPRESSIONS: dict[type, tuple[str, ...]] = {
     Loop: ("begin", "end"),
     If: ("condition",),
     Tile: (),
+    Barrier: (),
 }
 _BLOCKS: dict[type, tuple[str, ...]] = {
     Let: (),
@@ -537,6 +610,7 @@ _BLOCKS: dict[type, tuple[str, ...]] = {
     Loop: ("body",),
     If: ("then", "otherwise"),
     Tile: ("body",),
+    Barrier: (),
 }
 
 

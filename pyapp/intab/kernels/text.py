@@ -16,13 +16,17 @@ from intab.errors import KernelError
 from intab.kernels.ir import (
     Assign,
     At,
+    Barrier,
     Binary,
     Bitcast,
+    Buffer,
     Cast,
+    Combined,
     Const,
     DotPairs,
     Expr,
     Fma,
+    FromMember,
     If,
     Kernel,
     Lane,
@@ -33,6 +37,7 @@ from intab.kernels.ir import (
     Narrow,
     Pick,
     Select,
+    Shared,
     Splat,
     Stmt,
     Store,
@@ -78,11 +83,19 @@ def digest(kernel: Kernel) -> str:
 
 def kernel_text(kernel: Kernel) -> str:
     """A kernel's text, ending in a newline."""
-    buffers = ", ".join(f"{b.name}: {b.access} {b.dtype}" for b in kernel.buffers)
+    buffers = ", ".join(f"{b.name}: {b.access} {b.dtype}{_vector_text(b)}" for b in kernel.buffers)
     words = ", ".join(f"{w.name}: {w.type!r}" for w in kernel.words)
     lines = [f"kernel {kernel.name}({buffers}; {words}) {kernel.item.name}"]
+    if kernel.member is not None:
+        in_step = " in a subgroup" if kernel.in_subgroup else ""
+        lines.append(f"  team {kernel.team} of {kernel.member.name}{in_step}")
+    lines += [f"  shared {s.name}: {s.dtype}[{s.length}]{_vector_text(s)}" for s in kernel.shared]
     _write_body(lines, kernel.body, "  ")
     return "\n".join(lines) + "\n"
+
+
+def _vector_text(memory: Buffer | Shared) -> str:
+    return f" by {memory.vector}" if memory.vector > 1 else ""
 
 
 def expr_text(expr: Expr) -> str:
@@ -123,6 +136,10 @@ def expr_text(expr: Expr) -> str:
             return f"cast({expr_text(expr.operand)}):{expr.type!r}"
         case Bitcast():
             return f"bits({expr_text(expr.operand)}):{expr.type!r}"
+        case FromMember():
+            return f"from_member({expr_text(expr.operand)}, {expr_text(expr.member)})"
+        case Combined():
+            return f"combined_{expr.op}({expr_text(expr.operand)})"
         case At():
             return f"{expr.buffer}@{expr_text(expr.index)}"
         case Moved():
@@ -165,5 +182,7 @@ def _write_body(lines: list[str], body: tuple[Stmt, ...], indent: str) -> None:
             case Tile():
                 lines.append(f"{indent}tile {stmt.name}:")
                 _write_body(lines, stmt.body, indent + "  ")
+            case Barrier():
+                lines.append(f"{indent}barrier")
             case _:
                 raise KernelError(f"{stmt!r} is no statement of the kernel language.")

@@ -5,13 +5,16 @@
 - A pointer is set from `At`, `Moved` or another pointer, stays in its buffer, and is used only to load, store and move.
 - Loads need a readable buffer, stores a writable one; registers are of the type that the buffer's elements load as.
 - i16 comes as i16x8 only: loaded from 8- or 16-bit integers, and stored to 8-bit ones.
-- Loop variables and the item are never assigned; a tile assigns nothing from outside itself.
+- Loop variables, the item and the member are never assigned; a tile assigns nothing from outside itself.
+- A buffer of vectors is accessed by as many lanes, at constant offsets that are multiples of them.
+- What `verify_team` says of teams.
 """
 
 from intab.errors import KernelError
 from intab.kernels.ir import (
     BINARY_OPS,
     BOOL,
+    COMBINATIONS,
     COMPARISONS,
     I16X8,
     I32,
@@ -19,13 +22,16 @@ from intab.kernels.ir import (
     UNARY_OPS,
     Assign,
     At,
+    Barrier,
     Binary,
     Bitcast,
     Cast,
+    Combined,
     Const,
     DotPairs,
     Expr,
     Fma,
+    FromMember,
     If,
     Kernel,
     Lane,
@@ -47,6 +53,7 @@ from intab.kernels.ir import (
     Word,
 )
 from intab.kernels.text import expr_text
+from intab.kernels.verify_team import verify_team
 
 # The register that an element of a buffer loads as and stores from.
 REGISTER_OF = {
@@ -92,6 +99,7 @@ def verify(kernel: Kernel) -> None:
     """Check a kernel against the rules above. Raises KernelError naming the kernel and what breaks them."""
     try:
         _Checker(kernel).check()
+        verify_team(kernel)
     except KernelError as error:
         raise KernelError(f"Kernel {kernel.name}: {error}") from None
 
@@ -99,7 +107,7 @@ def verify(kernel: Kernel) -> None:
 class _Checker:
     def __init__(self, kernel: Kernel) -> None:
         self._kernel = kernel
-        self._buffers = {b.name: b for b in kernel.buffers}
+        self._buffers = {memory.name: memory for memory in kernel.memories}
         self._words = {w.name: w for w in kernel.words}
         self._introduced: set[str] = set()
         self._visible: dict[str, Var] = {}
@@ -107,17 +115,21 @@ class _Checker:
 
     def check(self) -> None:
         kernel = self._kernel
-        if len(self._buffers) != len(kernel.buffers) or len(self._words) != len(kernel.words):
+        if len(self._buffers) != len(kernel.memories) or len(self._words) != len(kernel.words):
             raise KernelError("two buffers, or two words, have one name.")
-        for buffer in kernel.buffers:
+        for buffer in kernel.memories:
             if buffer.dtype not in REGISTER_OF or buffer.access not in ("read", "write", "read_write"):
                 raise KernelError(f"buffer {buffer.name} is {buffer.access} {buffer.dtype}, which no kernel can hold.")
+            if buffer.vector not in (1, 2, 4):
+                raise KernelError(f"buffer {buffer.name} is of vectors of {buffer.vector}; they have 2 lanes or 4.")
         for word in kernel.words:
             if word.type.lanes != 1 or word.type.scalar not in ("i32", "u32", "f32"):
                 raise KernelError(f"word {word.name} is {word.type}; words are scalar i32, u32 or f32.")
         if kernel.item.type != I32:
             raise KernelError(f"the item {kernel.item.name} is {kernel.item.type}, not i32.")
         self._introduce(kernel.item, fixed=True)
+        if kernel.member is not None:
+            self._introduce(kernel.member, fixed=True)
         self._body(kernel.body)
 
     def _introduce(self, var: Var, *, fixed: bool = False) -> None:
@@ -149,6 +161,7 @@ class _Checker:
                 self._assign(stmt)
             case Store():
                 self._access(stmt.buffer, stmt.index, self._type(stmt.value), "write")
+                self._aligned(stmt.buffer, stmt.offset, stmt.value.type.lanes)
             case Loop():
                 self._same(self._type(stmt.begin), I32, f"the begin of loop {stmt.var.name}")
                 self._same(self._type(stmt.end), I32, f"the end of loop {stmt.var.name}")
@@ -168,6 +181,9 @@ class _Checker:
                 self._fixed |= set(self._visible)
                 self._scope(stmt.body)
                 self._fixed = fixed
+            case Barrier():
+                if self._kernel.member is None:
+                    raise KernelError("a barrier is for teams, and the kernel has none.")
 
     def _assign(self, stmt: Assign) -> None:
         self._type(stmt.var)
@@ -209,6 +225,11 @@ class _Checker:
                 raise KernelError(f"buffer {name} is indexed by {expr_text(index)}, which does not point into it.")
         elif index_type != I32:
             raise KernelError(f"buffer {name} is indexed by a {index_type}.")
+
+    def _aligned(self, name: str, offset: int, lanes: int) -> None:
+        vector = self._buffers[name].vector
+        if vector > 1 and (lanes != vector or offset % vector):
+            raise KernelError(f"buffer {name} of vectors of {vector} is accessed by {lanes} at offset {offset}.")
 
     def _type(self, expr: Expr) -> Type:
         """An expression's type, after checking all inside it."""
@@ -258,6 +279,14 @@ class _Checker:
                     raise KernelError(f"{expr_text(expr)} is not four lanes of two vectors of four times 32 bits.")
             case Load():
                 self._access(expr.buffer, expr.index, expr.type, "read")
+                self._aligned(expr.buffer, expr.offset, expr.type.lanes)
+            case FromMember():
+                self._exchange(expr)
+                self._same(self._type(expr.member), I32, "the number of a member")
+            case Combined():
+                self._exchange(expr)
+                if expr.op not in COMBINATIONS:
+                    raise KernelError(f"{expr.op!r} does not combine numbers; {', '.join(sorted(COMBINATIONS))} do.")
             case At():
                 self._same(self._type(expr.index), I32, f"an index into {expr.buffer}")
             case Moved():
@@ -283,6 +312,12 @@ class _Checker:
         if found.scalar not in _NUMBERS and found.scalar != "bool":
             raise KernelError(f"{expr_text(expr)} is {found}, which cannot be computed with.")
         return found
+
+    def _exchange(self, expr: FromMember | Combined) -> None:
+        if not self._kernel.in_subgroup:
+            raise KernelError(f"{expr_text(expr)} needs a team that is in one subgroup.")
+        if self._type(expr.operand).scalar not in _NUMBERS:
+            raise KernelError(f"{expr_text(expr)}: members exchange numbers, not {expr.operand.type}.")
 
     def _arithmetic(self, expr: Unary | Binary | Fma) -> None:
         operands: tuple[Expr, ...]

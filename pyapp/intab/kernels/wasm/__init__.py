@@ -8,6 +8,7 @@ threads need to run the table together, see `together`.
 
 from collections.abc import Sequence
 
+from intab.errors import KernelError
 from intab.kernels.ir import Kernel
 from intab.kernels.wasm.encoding import I32, Function, Signature, module, signed, unsigned
 from intab.kernels.wasm.function import KERNEL_SIGNATURE, Functions, kernel_function
@@ -26,7 +27,13 @@ def generate(kernels: Sequence[Kernel], target: Target, *, memory_pages: tuple[i
 
     `memory_pages` are the least and the most pages of 64 KiB of the memory that the module will be given.
     With the target's feature "threads" that memory is shared, and has a most: any, up to all that 32 bits can name.
+    Raises KernelError for a kernel that a team computes.
     """
+    for kernel in kernels:
+        if kernel.member is not None:
+            raise KernelError(
+                f"Kernel {kernel.name} is for a team of {kernel.team}; WebAssembly has one thread an item."
+            )
     functions = Functions()
     table = [kernel_function(kernel, target, functions) for kernel in kernels]
     exports = [("run", functions.add(_run_function()))]

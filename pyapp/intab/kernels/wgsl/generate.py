@@ -1,58 +1,65 @@
-"""A kernel as a WGSL compute shader: one invocation an item."""
+"""A kernel as a WGSL compute shader: one invocation an item, or one workgroup where a team computes it."""
 
 from intab.errors import UnsupportedOpError
-from intab.kernels.ir import (
-    Assign,
-    Buffer,
-    If,
-    Kernel,
-    Let,
-    Load,
-    Loop,
-    Stmt,
-    Store,
-    Tile,
-    Type,
-    expressions,
-    walk,
-    walk_expr,
-)
-from intab.kernels.wgsl.expressions import (
-    LARGEST,
-    NOT_FINITE,
-    expr_text,
-    load_function,
-    place_text,
-    saturating_function,
-    saturating_text,
-    type_text,
-)
-from intab.kernels.wgsl.layout import WORKGROUP_SIZE, Shader
+from intab.kernels.ir import Assign, Barrier, If, Kernel, Let, Loop, Stmt, Store, Tile, Type, walk
+from intab.kernels.wgsl.expressions import Expressions
+from intab.kernels.wgsl.layout import WORKGROUP_SIZE, Shader, stored_as, words_layout
+from intab.kernels.wgsl.memory import Memory, access_functions, memories
+from intab.kernels.wgsl.types import LARGEST, NOT_FINITE, saturating_function, saturating_text, type_text
+from intab.target import WEBGPU, Target
 
-# WebGPU's default for maxStorageBuffersPerShaderStage, of which the words take one.
-MOST_BUFFERS = 7
-
-_ELEMENTS = {"f32": "f32", "i32": "i32", "u32": "u32"}
+# WebGPU's default for maxStorageBuffersPerShaderStage.
+MOST_BUFFERS = 8
 
 
-def generate(kernel: Kernel) -> Shader:
-    """Print a kernel that `verify` passes.
+def generate(kernel: Kernel, target: Target = WEBGPU) -> Shader:
+    """Print a kernel that `verify` passes. With the target's feature "shader-f16" buffers of f16 hold 16 bits.
 
-    Raises UnsupportedOpError, naming the kernel, for dtypes WGSL lacks and for more buffers than a stage may bind.
+    Raises UnsupportedOpError, naming the kernel, for dtypes WGSL lacks, for more buffers than a stage may bind, and for
+    teams and shared memory beyond what the target has.
     """
     try:
-        return Shader(_text(kernel), tuple((b.name, b.access) for b in kernel.buffers))
+        _check_limits(kernel, target)
+        memory = memories(kernel, target)
+        text = _text(kernel, memory)
     except UnsupportedOpError as error:
         raise UnsupportedOpError(f"Kernel {kernel.name}: {error}") from None
+    buffers = tuple((b.name, _access(b.access)) for b in kernel.buffers)
+    return Shader(text, buffers, words_layout(kernel), tuple(_features(kernel, memory)), kernel.team)
 
 
-def _text(kernel: Kernel) -> str:
+# What a shader's text enables for a feature that the device was asked for.
+_EXTENSIONS = {"shader-f16": "f16", "subgroups": "subgroups"}
+
+
+def _features(kernel: Kernel, memory: dict[str, Memory]) -> list[str]:
+    halves = ["shader-f16"] if any(m.element == "f16" for m in memory.values()) else []
+    return [*halves, *(["subgroups"] if kernel.in_subgroup else [])]
+
+
+def _check_limits(kernel: Kernel, target: Target) -> None:
     if len(kernel.buffers) > MOST_BUFFERS:
         raise UnsupportedOpError(f"it has {len(kernel.buffers)} buffers; WebGPU may bind no more than {MOST_BUFFERS}.")
-    printer = _Printer(kernel)
+    if kernel.in_subgroup and kernel.team != target.subgroup:
+        raise UnsupportedOpError(
+            f"its team of {kernel.team} is to be one subgroup; those of the device have {target.subgroup}."
+        )
+    if kernel.team > max(target.team_limit, 1):
+        raise UnsupportedOpError(f"its team of {kernel.team} is larger than {target.team_limit}, the device's most.")
+    nbytes = sum(s.length * stored_as(s.dtype, target).itemsize for s in kernel.shared)
+    if nbytes > target.shared_nbytes:
+        raise UnsupportedOpError(f"its team shares {nbytes} bytes; the device has {target.shared_nbytes}.")
+
+
+def _access(access: str) -> str:
+    return "read" if access == "read" else "read_write"
+
+
+def _text(kernel: Kernel, memory: dict[str, Memory]) -> str:
+    printer = _Printer(kernel, Expressions(memory))
     printer.body(kernel.body, "    ")
     main = "\n".join(printer.lines)
-    lines = [*_declarations(kernel), *_vector_accesses(kernel)]
+    lines = [*_declarations(kernel, memory), *access_functions(kernel, memory)]
     # Only what is used is declared, so that the text stays readable.
     lines += [
         saturating_text(type)
@@ -63,99 +70,76 @@ def _text(kernel: Kernel) -> str:
     return "\n".join([*lines, *_entry(kernel), main, "}", ""])
 
 
-def _declarations(kernel: Kernel) -> list[str]:
-    lines = ["@group(0) @binding(0) var<storage, read> words: array<u32>;"]
+def _declarations(kernel: Kernel, memory: dict[str, Memory]) -> list[str]:
+    lines = [f"enable {_EXTENSIONS[feature]};" for feature in _features(kernel, memory)]
+    members = ", ".join(f"{name}: {scalar}" for name, scalar in words_layout(kernel))
+    lines += [f"struct Words {{ {members} }}", "@group(0) @binding(0) var<uniform> words: Words;"]
     for index, buffer in enumerate(kernel.buffers, start=1):
-        access = "read" if buffer.access == "read" else "read_write"
-        element = _element(buffer)
-        lines.append(f"@group(0) @binding({index}) var<storage, {access}> b_{buffer.name}: array<{element}>;")
+        space = f"var<storage, {_access(buffer.access)}>"
+        lines.append(f"@group(0) @binding({index}) {space} b_{buffer.name}: array<{memory[buffer.name].array_type}>;")
+    for shared in kernel.shared:
+        length = shared.length // shared.vector
+        lines.append(f"var<workgroup> b_{shared.name}: array<{memory[shared.name].array_type}, {length}>;")
     return lines
-
-
-def _element(buffer: Buffer) -> str:
-    element = _ELEMENTS.get(buffer.dtype)
-    if element is None:
-        raise UnsupportedOpError(
-            f"buffer {buffer.name} holds {buffer.dtype}, which WGSL kernels cannot address. Use the wasm back end, "
-            f"or one of {', '.join(_ELEMENTS)}."
-        )
-    return element
 
 
 def _entry(kernel: Kernel) -> list[str]:
     """The head of `main`: who am I, and what are my words."""
+    size, parameters = WORKGROUP_SIZE, ["@builtin(global_invocation_id) id: vec3<u32>"]
+    members, rows = [], f"groups.x * {WORKGROUP_SIZE}u"
+    if kernel.member is not None:
+        # Nothing says that invocations of a subgroup are in the order of local_invocation_index.
+        number = "subgroup_invocation_id" if kernel.in_subgroup else "local_invocation_index"
+        size, parameters = kernel.team, ["@builtin(workgroup_id) id: vec3<u32>", f"@builtin({number}) number: u32"]
+        members, rows = [f"    let v_{kernel.member.name} = i32(number);"], "groups.x"
+    parameters.append("@builtin(num_workgroups) groups: vec3<u32>")
     lines = [
-        f"@compute @workgroup_size({WORKGROUP_SIZE})",
-        "fn main(@builtin(global_invocation_id) id: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>) {",
-        f"    let place = id.x + id.y * groups.x * {WORKGROUP_SIZE}u;",
-        "    if (place >= words[0]) { return; }",
+        f"@compute @workgroup_size({size})",
+        f"fn main({', '.join(parameters)}) {{",
+        f"    let place = id.x + id.y * {rows};",
+        "    if (place >= words.count) { return; }",
         f"    let v_{kernel.item.name} = i32(place);",
+        *members,
     ]
-    for index, buffer in enumerate(kernel.buffers, start=1):
-        lines.append(f"    let o_{buffer.name} = bitcast<i32>(words[{index}]);")
-    for index, word in enumerate(kernel.words, start=1 + len(kernel.buffers)):
-        lines.append(f"    let w_{word.name} = bitcast<{type_text(word.type)}>(words[{index}]);")
-    return lines
-
-
-def _vector_accesses(kernel: Kernel) -> list[str]:
-    """Functions for the vector loads and stores: arrays of scalars need no alignment."""
-    loads: dict[tuple[str, int], Type] = {}
-    stores: dict[tuple[str, int], Type] = {}
-    for stmt in walk(kernel.body):
-        for outer in expressions(stmt):
-            for expr in walk_expr(outer):
-                if isinstance(expr, Load) and expr.type.lanes > 1:
-                    loads[expr.buffer, expr.type.lanes] = expr.type
-        if isinstance(stmt, Store) and stmt.value.type.lanes > 1:
-            stores[stmt.buffer, stmt.value.type.lanes] = stmt.value.type
-    lines = []
-    for (buffer, lanes), type in sorted(loads.items()):
-        parts = ", ".join(f"b_{buffer}[i + {lane}]" for lane in range(lanes))
-        vector = type_text(type)
-        lines.append(f"fn {load_function(buffer, lanes)}(i: i32) -> {vector} {{ return {vector}({parts}); }}")
-    for (buffer, lanes), type in sorted(stores.items()):
-        parts = " ".join(f"b_{buffer}[i + {lane}] = v.{'xyzw'[lane]};" for lane in range(lanes))
-        lines.append(f"fn {_store_function(buffer, lanes)}(i: i32, v: {type_text(type)}) {{ {parts} }}")
-    return lines
-
-
-def _store_function(buffer: str, lanes: int) -> str:
-    return f"store{lanes}_{buffer}"
+    for buffer in kernel.buffers:
+        shift = f" >> {buffer.vector.bit_length() - 1}u" if buffer.vector > 1 else ""
+        lines.append(f"    let o_{buffer.name} = words.o_{buffer.name}{shift};")
+    return lines + [f"    let w_{word.name} = words.w_{word.name};" for word in kernel.words]
 
 
 class _Printer:
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, expressions: Expressions) -> None:
         self.lines: list[str] = []
+        self._expressions = expressions
         self._assigned = {stmt.var.name for stmt in walk(kernel.body) if isinstance(stmt, Assign)}
 
     def body(self, body: tuple[Stmt, ...], indent: str) -> None:
         for stmt in body:
             self._statement(stmt, indent)
 
+    def _inside(self, body: tuple[Stmt, ...], indent: str) -> None:
+        self.body(body, indent + "    ")
+        self.lines.append(indent + "}")
+
     def _statement(self, stmt: Stmt, indent: str) -> None:
+        text = self._expressions.text
         match stmt:
             case Let(var=var):
                 keyword = "var" if var.name in self._assigned else "let"
-                self.lines.append(f"{indent}{keyword} v_{var.name}: {type_text(var.type)} = {expr_text(stmt.value)};")
+                self.lines.append(f"{indent}{keyword} v_{var.name}: {type_text(var.type)} = {text(stmt.value)};")
             case Assign(var=var):
-                self.lines.append(f"{indent}v_{var.name} = {expr_text(stmt.value)};")
+                self.lines.append(f"{indent}v_{var.name} = {text(stmt.value)};")
             case Store():
-                place, value = place_text(stmt.buffer, stmt.index, stmt.offset), expr_text(stmt.value)
-                lanes = stmt.value.type.lanes
-                vector = f"{_store_function(stmt.buffer, lanes)}({place}, {value});"
-                self.lines.append(indent + (f"b_{stmt.buffer}[{place}] = {value};" if lanes == 1 else vector))
+                self.lines.append(indent + self._expressions.store(stmt))
             case Loop(var=var):
-                name = f"v_{var.name}"
-                self.lines.append(f"{indent}let e_{var.name} = {expr_text(stmt.end)};")
-                begin = expr_text(stmt.begin)
-                self.lines.append(
-                    f"{indent}for (var {name}: i32 = {begin}; {name} < e_{var.name}; {name} += {stmt.step}) {{"
-                )
-                self.body(stmt.body, indent + "    ")
-                self.lines.append(indent + "}")
+                name, end = f"v_{var.name}", f"e_{var.name}"
+                head = f"for (var {name}: i32 = {text(stmt.begin)}; {name} < {end}; {name} += {stmt.step}) {{"
+                self.lines += [f"{indent}let {end} = {text(stmt.end)};", indent + head]
+                self._inside(stmt.body, indent)
+            case Barrier():
+                self.lines.append(f"{indent}workgroupBarrier();")
             case If():
-                self.lines.append(f"{indent}if ({expr_text(stmt.condition)}) {{")
+                self.lines.append(f"{indent}if ({text(stmt.condition)}) {{")
                 self.body(stmt.then, indent + "    ")
                 if stmt.otherwise:
                     self.lines.append(indent + "} else {")
@@ -163,5 +147,4 @@ class _Printer:
                 self.lines.append(indent + "}")
             case Tile():
                 self.lines.append(f"{indent}{{  // {stmt.name}")
-                self.body(stmt.body, indent + "    ")
-                self.lines.append(indent + "}")
+                self._inside(stmt.body, indent)

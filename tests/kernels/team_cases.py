@@ -1,0 +1,179 @@
+"""Kernels that a team computes, and kernels over buffers of vectors: for the interpreter and for WebGPU."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from intab.dtypes import DTYPES
+from intab.kernels.block import KernelWriter, at, combined, from_member, load
+from intab.kernels.ir import F32, I32, I64, U32, Const, Fma, Kernel, Lane, Splat, Type
+from tests.kernels.case import Array, KernelCase, case, integers, normal
+
+# SwiftShader's subgroups, which GPUs do not have; kernels are made for the size that the device has.
+SUBGROUP = 4
+FOUR = F32.wide(4)
+
+
+def team_cases(subgroup: int = SUBGROUP) -> Iterator[KernelCase]:
+    """Cases of teams that share memory, then of teams in subgroups of that size."""
+    yield from vector_copies()
+    yield from shared_sums((1, 8), (5, 40))
+    yield from reversals()
+    yield shared_product()
+    yield from subgroup_cases(subgroup)
+
+
+def subgroup_cases(subgroup: int) -> Iterator[KernelCase]:
+    yield from subgroup_combinations(subgroup)
+    yield rotation(subgroup)
+    yield subgroup_product(subgroup)
+
+
+def register_of(dtype: str) -> Type:
+    return {"f32": F32, "f16": F32, "i64": I64, "u32": U32}.get(dtype, I32)
+
+
+def vector_copies() -> Iterator[KernelCase]:
+    """y[4 item ...] = x[4 item + 8 ...], once by an index, once by a pointer that moves."""
+    for dtype in ("f32", "f16", "i64", "u32", "i16", "u8", "bool"):
+        for moving in (False, True):
+            k = KernelWriter("vector_copy")
+            x, y = k.buffer("x", dtype, "read", vector=4), k.buffer("y", dtype, "write", vector=4)
+            start = k.word("start")
+            index = k.let("index", k.item * 4)
+            if moving:
+                index = k.let("p", at(x, start + 4))
+                k.advance(index, k.item * 4)
+                k.advance(index, -4)
+            k.store(y, k.item * 4, load(x, index, register_of(dtype).wide(4), 8 - 8 * moving))
+            values = integers("i2", 48).astype(dtype_of(dtype))
+            yield case(
+                f"vector-copy-{dtype}-{moving}", k.kernel(), {"x": values}, {"start": 8}, 9, values[8:44], spare=4
+            )
+
+
+def dtype_of(dtype: str) -> np.dtype[np.generic]:
+    """numpy's type of a short name."""
+    return DTYPES[dtype].numpy
+
+
+def shared_sums(*shapes: tuple[int, int]) -> Iterator[KernelCase]:
+    """y[item] = sum of row `item`: a team of 8, each with every eighth element, then halves upon halves."""
+    kernel = shared_sum()
+    for rows, columns in shapes:
+        values = normal(rows, columns)
+        words = {"length": columns}
+        yield case(f"shared-sum-{rows}", kernel, {"x": values}, words, rows, values.sum(1), tolerance=1e-5)
+
+
+def shared_sum() -> Kernel:
+    k = KernelWriter("shared_sum")
+    x, y, length = k.buffer("x", "f32", "read"), k.buffer("y", "f32", "write"), k.word("length")
+    member, parts = k.team(8), k.shared("parts", "f32", 8)
+    total = k.let("total", 0.0, F32)
+    with k.loop("i", 0, length // 8) as i:
+        k.assign(total, total + load(x, k.item * length + i * 8 + member, F32))
+    k.store(parts, member, total)
+    k.barrier()
+    for half in (4, 2, 1):
+        with k.when(member.lt(half)):
+            k.store(parts, member, load(parts, member, F32) + load(parts, member + half, F32))
+        k.barrier()
+    with k.when(member.equal(0)):
+        k.store(y, k.item, load(parts, 0, F32))
+    return k.kernel()
+
+
+def reversals() -> Iterator[KernelCase]:
+    """y = x backwards, through shared arrays of every type, four elements at a time where they are vectors."""
+    for dtype in ("f32", "f16", "i64", "u16", "i8", "bool"):
+        for vector in (1, 4):
+            k = KernelWriter("reversal")
+            x, y = k.buffer("x", dtype, "read", vector=vector), k.buffer("y", dtype, "write", vector=vector)
+            member, held = k.team(6), k.shared("held", dtype, 6 * vector, vector=vector)
+            register, place = register_of(dtype).wide(vector), k.let("place", member * vector)
+            k.store(held, place, load(x, k.item * (6 * vector) + place, register))
+            k.barrier()
+            p = k.let("p", at(held, 5 * vector - place))
+            k.store(y, k.item * (6 * vector) + place, load(held, p, register))
+            values = integers("i2", 3, 6, vector).astype(dtype_of(dtype))
+            yield case(f"reversal-{dtype}-{vector}", k.kernel(), {"x": values}, {}, 3, values[:, ::-1], spare=4)
+
+
+def shared_product() -> KernelCase:
+    """Tiles of 4 x 4 of a product, whose sides a team of 4 brings into shared memory four depths at a time."""
+    k = KernelWriter("shared_product")
+    a, b = k.buffer("a", "f32", "read", vector=4), k.buffer("b", "f32", "read", vector=4)
+    y, depth, columns = k.buffer("y", "f32", "write", vector=4), k.word("depth"), k.word("columns")
+    member = k.team(4)
+    rows = k.shared("rows", "f32", 16, vector=4)
+    tiles = columns // 4
+    row, column = k.let("row", k.item // tiles * 4 + member), k.let("column", k.item % tiles * 4)
+    total = k.let("total", Splat(Const(0.0, F32), 4))
+    with k.loop("k", 0, depth, 4) as deep:
+        k.store(rows, member * 4, load(b, (deep + member) * columns + column, FOUR))
+        left = k.let("left", load(a, row * depth + deep, FOUR))
+        k.barrier()
+        for lane in range(4):
+            k.assign(total, Fma(Splat(Lane(left, lane), 4), load(rows, 4 * lane, FOUR), total))
+        k.barrier()
+    k.store(y, row * columns + column, total)
+    return product("shared-product", k.kernel(), rows=8, depth=12, columns=20)
+
+
+def product(name: str, kernel: Kernel, *, rows: int, depth: int, columns: int, tile: int = 16) -> KernelCase:
+    left, right = normal(rows, depth), normal(depth, columns)
+    words, items = {"depth": depth, "columns": columns}, rows * columns // tile
+    return case(name, kernel, {"a": left, "b": right}, words, items, left @ right, tolerance=1e-5, spare=4)
+
+
+def subgroup_combinations(size: int) -> Iterator[KernelCase]:
+    """The sum, most and least of what all members have, of floats, integers and vectors."""
+    meanings = {"add": np.sum, "max": np.max, "min": np.min}
+    for op, meaning in meanings.items():
+        for dtype in ("f32", "i32", "u32", "i64"):
+            for vector in (1, 4):
+                k = KernelWriter("combined")
+                x, y = k.buffer("x", dtype, "read", vector=vector), k.buffer("y", dtype, "write", vector=vector)
+                member = k.team(size, in_subgroup=True)
+                mine = load(x, (k.item * size + member) * vector, register_of(dtype).wide(vector))
+                result = k.let("result", combined(op, mine))
+                with k.when(member.equal(k.item % size)):
+                    k.store(y, k.item * vector, result)
+                values: Array = (normal(5, size, vector) * 9).astype(dtype_of(dtype))
+                wanted = meaning(values, axis=1).astype(values.dtype)
+                name = f"combined-{op}-{dtype}-{vector}"
+                yield case(name, k.kernel(), {"x": values}, {}, 5, wanted, tolerance=1e-5, spare=4)
+
+
+def rotation(size: int) -> KernelCase:
+    """Each member gets what another has, whose number is computed."""
+    k = KernelWriter("rotation")
+    x, y, by = k.buffer("x", "i32", "read"), k.buffer("y", "i32", "write"), k.word("by")
+    member = k.team(size, in_subgroup=True)
+    mine = k.let("mine", load(x, k.item * size + member, I32))
+    k.store(y, k.item * size + member, from_member(mine, (member + by) % size))
+    values = integers("i4", 3, size)
+    return case("rotation", k.kernel(), {"x": values}, {"by": 1}, 3, np.roll(values, -1, 1))
+
+
+def subgroup_product(size: int) -> KernelCase:
+    """Tiles of a row a member by four columns of a product: each member loads one depth and tells it to all."""
+    k = KernelWriter("subgroup_product")
+    a, b = k.buffer("a", "f32", "read"), k.buffer("b", "f32", "read", vector=4)
+    y, depth, columns = k.buffer("y", "f32", "write", vector=4), k.word("depth"), k.word("columns")
+    member = k.team(size, in_subgroup=True)
+    tiles = columns // 4
+    row, column = k.let("row", k.item // tiles * size + member), k.let("column", k.item % tiles * 4)
+    total = k.let("total", Splat(Const(0.0, F32), 4))
+    p, q = k.let("p", at(b, member * columns + column)), k.let("q", at(a, row * depth))
+    with k.loop("k", 0, depth, size):
+        right = k.let("right", load(b, p, FOUR))
+        for deep in range(size):
+            k.assign(total, Fma(Splat(load(a, q, F32, deep), 4), from_member(right, deep), total))
+        k.advance(p, columns * size)
+        k.advance(q, size)
+    k.store(y, row * columns + column, total)
+    made = product("subgroup-product", k.kernel(), rows=2 * size, depth=3 * size, columns=8, tile=4 * size)
+    return replace(made, tolerance=1e-5)
