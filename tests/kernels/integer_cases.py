@@ -43,6 +43,9 @@ def widenings() -> Iterator[KernelCase]:
             (1, 16, (1, 2, 0, 3)),
             (4, 3, (2, 1, 1, 2)),
             (2, 12, (0, 5, 1, 0)),
+            (9, 3, (0, 0, 0, 1)),
+            (11, 1, (1, 0, 0, 0)),
+            (3, 21, (0, 1, 1, 0)),
         ):
             top, left, bottom, right = border
             images, height = 2, 3
@@ -134,8 +137,8 @@ def integer_matmuls() -> Iterator[KernelCase]:
 
 
 def integer_convolutions() -> Iterator[KernelCase]:
-    images, height, width, channels, features = 2, 6, 5, 6, 11
-    for (taps_y, taps_x), stride, dilation in (((3, 2), 1, 1), ((2, 2), 2, 1), ((2, 2), 1, 2)):
+    images, height, width, channels = 2, 6, 5, 6
+    for (taps_y, taps_x), stride, dilation, features in (((3, 2), 1, 1, 11), ((2, 2), 2, 1, 12), ((2, 2), 1, 2, 6)):
         x = whole(-255, 255, images, height, width, channels)
         w = whole(-127, 127, taps_y, taps_x, channels, features)
         out = [(size - dilation * (taps - 1) - 1) // stride + 1 for size, taps in ((height, taps_y), (width, taps_x))]
@@ -155,8 +158,10 @@ def integer_convolutions() -> Iterator[KernelCase]:
         for finish in (Finish(), Finish("u8", bias=True, scale_a_column=True), Finish("i8", near=True)):
             operands, wanted = finished(finish, sums)
             inputs = {"a": pairs_of(x), "b": pack_pairs(w.reshape(-1, features)), **operands}
-            name = f"integer-convolution-{taps_y}x{taps_x}-{stride}-{dilation}-{finish.out}"
-            yield case(name, integer_convolution(finish), inputs, words, items, wanted, output="out")
+            for narrow in (False, True):
+                kernel = integer_convolution(finish, narrow=narrow)
+                name = f"integer-convolution-{taps_y}x{taps_x}-{stride}-{dilation}-{finish.out}-{narrow}"
+                yield case(name, kernel, inputs, words, items, wanted, output="out")
 
 
 def integer_depthwises() -> Iterator[KernelCase]:

@@ -11,7 +11,7 @@ from intab.graph.dims import Dim
 from intab.graph.ir import Value
 from intab.kernels.families.integer_convolution import integer_convolution
 from intab.kernels.families.integer_matmul import integer_matmul
-from intab.kernels.families.integer_tile import pack_pairs
+from intab.kernels.families.integer_tile import TILE_COLUMNS, pack_pairs
 from intab.ops.arrays import Numbers
 from intab.ops.conv_geometry import Geometry, Windows, geometry_of, three_axes
 from intab.ops.integer_dense import (
@@ -105,7 +105,8 @@ def _lower_group(
         "block_rows": blocks.rows,
         "block_columns": blocks.columns,
     }
-    lowering.step(integer_convolution(finish.finish), buffers, words, blocks.items(g.rows, columns))
+    narrow = 0 < columns % TILE_COLUMNS <= TILE_COLUMNS // 2
+    lowering.step(integer_convolution(finish.finish, narrow=narrow), buffers, words, blocks.items(g.rows, columns))
 
 
 def _group_weights(lowering: Lowering, g: Geometry, operands: Operands, group: int) -> Place:

@@ -100,18 +100,18 @@ class Finisher:
             kernel.buffer("zero", finish.out, "read")
         kernel.buffer("out", finish.out, "write")
 
-    def start_sums(self, block: Block, column: Expr, rows: int = TILE_ROWS) -> list[list[Var]]:
+    def start_sums(self, block: Block, column: Expr, rows: int = TILE_ROWS, vectors: int = VECTORS) -> list[list[Var]]:
         """The registers of sums, [row][vector]."""
-        first: list[Expr] = [Const(0, I32X4)] * VECTORS
+        first: list[Expr] = [Const(0, I32X4)] * vectors
         if self.finish.bias:
-            first = [block.let(f"bias{j}", load("bias", column, I32X4, LANES * j)) for j in range(VECTORS)]
-        return [[block.let(f"sum{i}{j}", first[j]) for j in range(VECTORS)] for i in range(rows)]
+            first = [block.let(f"bias{j}", load("bias", column, I32X4, LANES * j)) for j in range(vectors)]
+        return [[block.let(f"sum{i}{j}", first[j]) for j in range(vectors)] for i in range(rows)]
 
     def finished(self, block: Block, sums: list[list[Var]], column: Expr) -> list[list[Expr]]:
         """The numbers to store, [vector][row]: bytes as i32 that may still be too large where the finish is near."""
         levels = self.levels(block)
         values: list[list[Expr]] = []
-        for j in range(VECTORS):
+        for j in range(len(sums[0])):
             scale = self.scale(block, column, LANES * j)
             values.append([self.scaled(block, row[j], scale, levels) for row in sums])
         return values
@@ -174,12 +174,12 @@ def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var,
         return Bitcast(value, I16X8)
 
     def products(p: int) -> None:
-        places = [TILE_COLUMNS * p + LANES * j for j in range(VECTORS)]
+        places = [TILE_COLUMNS * p + LANES * j for j in range(len(sums[0]))]
         columns = [block.let(f"right{j}", halves(load("b", panel, I32X4, place))) for j, place in enumerate(places)]
         for row, pointer in enumerate(rows):
             left = block.let("left", halves(Splat(load("a", pointer, I32, p), LANES)))
-            for j in range(VECTORS):
-                block.assign(sums[row][j], sums[row][j] + DotPairs(left, columns[j]))
+            for j, column in enumerate(columns):
+                block.assign(sums[row][j], sums[row][j] + DotPairs(left, column))
 
     def run(name: str, begin: Expr | int, end: Expr, count: int) -> None:
         with block.loop(name, begin, end, count):
@@ -223,26 +223,23 @@ def store_rows(
     """Store the finished sums in the order of rows; at places[i] lies `column` of row i, `columns` are the output's."""
     finished = finisher.finished(block, sums, column)
 
-    def vector(j: int) -> None:
-        for place, value in zip(places, finished[j], strict=True):
-            block.store("out", place, value, LANES * j)
+    def one_vector(j: int) -> None:
+        with block.when((column + LANES * (j + 1)).le(columns)):
+            for place, value in zip(places, finished[j], strict=True):
+                block.store("out", place, finisher.byte(value), LANES * j)
+        with block.otherwise():
+            for lane in range(LANES):
+                with block.when((column + (LANES * j + lane)).lt(columns)):
+                    for place, value in zip(places, finished[j], strict=True):
+                        block.store("out", place, finisher.byte(Lane(value, lane)), LANES * j + lane)
 
-    def single_columns(j: int) -> None:
-        for lane in range(LANES):
-            with block.when((column + (LANES * j + lane)).lt(columns)):
-                for place, value in zip(places, finished[j], strict=True):
-                    block.store("out", place, finisher.byte(Lane(value, lane)), LANES * j + lane)
-
-    if finisher.finish.has_zero:
+    if finisher.finish.has_zero and len(finished) == VECTORS:
         with block.when((column + TILE_COLUMNS).le(columns)):
             for i, place in enumerate(places):
                 block.store("out", place, Narrow(finished[0][i], finished[1][i]))
         with block.otherwise():
             for j in range(VECTORS):
-                single_columns(j)
+                one_vector(j)
         return
-    for j in range(VECTORS):
-        with block.when((column + LANES * (j + 1)).le(columns)):
-            vector(j)
-        with block.otherwise():
-            single_columns(j)
+    for j in range(len(finished)):
+        one_vector(j)
