@@ -1,7 +1,7 @@
 """WebGPU as the kernels use it: a device with its memory, its compiler, and lists of dispatches to replay."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from intab.browser._js import describe, door
@@ -16,7 +16,8 @@ from intab.browser.gpu_commands import (
     prepare,
     wanted,
 )
-from intab.browser.gpu_device import Device, GpuBuffer, adopt_buffer, broken, buffer_size
+from intab.browser.gpu_device import Device, GpuBuffer, adopt_buffer, broken, buffer_size, counted
+from intab.browser.gpu_info import GpuInfo, adapter_info
 from intab.browser.net import JsStorage
 from intab.browser.wasm import Source
 from intab.errors import BackendUnavailableError, KernelError, OutOfMemoryError
@@ -36,33 +37,7 @@ __all__ = [
 
 # Asked of the device where the adapter has them.
 WANTED_FEATURES = ("timestamp-query", "subgroups", "subgroup-size-control", "shader-f16")
-# Adapters that compute on the processor, by what they say of themselves.
-SOFTWARE = ("swiftshader", "llvmpipe", "lavapipe", "softpipe", "basic render", "warp", "software")
-TOLD = ("vendor", "architecture", "device", "description")
 ELSEWHERE = 'Use backend="wasm", which every browser runs.'
-
-
-@dataclass(frozen=True, slots=True)
-class GpuInfo:
-    """What a device is and has. Browsers tell `device` and `description` rarely, and may leave anything empty.
-
-    is_software: it computes on the processor. subgroup_sizes: least and most, None without subgroups.
-    """
-
-    vendor: str
-    architecture: str
-    device: str
-    description: str
-    is_software: bool
-    features: frozenset[str]
-    limits: Mapping[str, int]
-    subgroup_sizes: tuple[int, int] | None
-    language_features: frozenset[str]
-
-    def __str__(self) -> str:
-        """What it is called, in one line."""
-        words = [self.vendor, self.architecture, self.device, self.description]
-        return " ".join(dict.fromkeys(filter(None, words))) or "unnamed GPU"
 
 
 class Gpu:
@@ -109,7 +84,7 @@ class Gpu:
         What is missing at the end to a multiple of 4 bytes becomes zeros. Raises KernelError when it lies outside,
         DeviceLostError.
         """
-        self._write(buffer, offset, data.nbytes, data.cast("B"))
+        self._write(buffer, offset, data.nbytes, data)
 
     def write_from(self, buffer: GpuBuffer, offset: int, storage: Source, start: int, nbytes: int) -> None:
         """As `write`, of bytes of a storage; what JavaScript holds does not pass through Python."""
@@ -123,12 +98,13 @@ class Gpu:
         self._device.check(doing)
         target = buffer.writable(offset, nbytes)
         if nbytes:
+            array = door().to_js(data.cast("B")) if isinstance(data, memoryview) else data
             with self._device.failures(doing):
-                self._device.script.write(target, offset, door().to_js(data) if isinstance(data, memoryview) else data)
+                self._device.script.write(target, offset, array)
 
     async def read(self, downloads: Sequence[Download]) -> list[bytes]:
         """The bytes of each (buffer, offset, bytes). Raises as `GpuCommands.run`."""
-        doing = f"reading {len(downloads)} GPU buffers"
+        doing = f"reading {counted(len(downloads), 'GPU buffer')}"
         self._device.check(doing)
         with self._device.failures(doing):
             ticket = self._device.script.read(wanted(downloads))
@@ -144,7 +120,7 @@ class Gpu:
 
     async def try_pipelines(self, shaders: Sequence[GpuShader]) -> list[GpuPipeline | KernelError]:
         """As `pipelines`, with the error in the place of each one that is refused. Raises DeviceLostError."""
-        doing = f"compiling {len(shaders)} shaders"
+        doing = f"compiling {counted(len(shaders), 'shader')}"
         self._device.check(doing)
         specs = [[shader.name, shader.text, list(shader.access)] for shader in shaders]
         with self._device.failures(doing):
@@ -185,24 +161,20 @@ async def request_gpu() -> Gpu:
     gpu = getattr(door().js.navigator, "gpu", None)
     if not gpu:
         raise BackendUnavailableError(_why_absent())
-    adapter = await gpu.requestAdapter(door().to_js({"powerPreference": "high-performance"}))
-    if not adapter:
-        raise BackendUnavailableError(
-            "WebGPU: the browser has it, and no GPU that it would use: its driver may be too old or on the browser's "
-            f"blocklist, or hardware acceleration turned off in the settings (chrome://gpu tells). {ELSEWHERE}"
-        )
-    features = [name for name in WANTED_FEATURES if adapter.features.has(name)]
-    limits = _limits(adapter.limits)
     try:
-        device = await adapter.requestDevice(
-            door().to_js({"label": "intab", "requiredFeatures": features, "requiredLimits": limits})
-        )
+        adapter = await gpu.requestAdapter(door().to_js({"powerPreference": "high-performance"}))
+        if not adapter:
+            raise BackendUnavailableError(_why_refused())
+        info = adapter_info(adapter)
+        features = [name for name in WANTED_FEATURES if name in info.features]
+        descriptor = {"label": "intab", "requiredFeatures": features, "requiredLimits": info.limits}
+        device = await adapter.requestDevice(door().to_js(descriptor))
     except door().exception as error:
         raise BackendUnavailableError(
-            f"WebGPU: the GPU would not give a device ({describe(error)}). Close other tabs that use the GPU, or "
+            f"WebGPU: the browser would not give a device ({describe(error)}). Close other tabs that use the GPU, or "
             f"reload the page. {ELSEWHERE}"
         ) from error
-    return Gpu(Device(device), _info(gpu, adapter, frozenset(features), _limits(device.limits)))
+    return Gpu(Device(device), replace(info, features=frozenset(features)))
 
 
 def _why_absent() -> str:
@@ -214,33 +186,8 @@ def _why_absent() -> str:
     )
 
 
-def _limits(limits: Any) -> dict[str, int]:
-    """The limits that a device can be asked for, by name."""
-    # They are getters of the prototype (Web IDL), which lists them.
-    names = door().js.Object.keys(door().js.Object.getPrototypeOf(limits))
-    return {
-        str(name): int(value)
-        for name in names
-        for value in [getattr(limits, name)]
-        if isinstance(value, int | float) and "Subgroup" not in name  # once among the limits, never to be asked for
-    }
-
-
-def _info(gpu: Any, adapter: Any, features: frozenset[str], limits: Mapping[str, int]) -> GpuInfo:
-    told = adapter.info
-    vendor, architecture, name, description = (str(getattr(told, key, "") or "") for key in TOLD)
-    fallback = getattr(told, "isFallbackAdapter", False) or getattr(adapter, "isFallbackAdapter", False)
-    words = " ".join((vendor, architecture, name, description)).lower()
-    least, most = (int(getattr(told, key, 0) or 0) for key in ("subgroupMinSize", "subgroupMaxSize"))
-    language = getattr(gpu, "wgslLanguageFeatures", None)
-    return GpuInfo(
-        vendor,
-        architecture,
-        name,
-        description,
-        is_software=bool(fallback) or any(word in words for word in SOFTWARE),
-        features=features,
-        limits=limits,
-        subgroup_sizes=(least, most) if "subgroups" in features and least and most else None,
-        language_features=frozenset(map(str, language)) if language else frozenset(),
+def _why_refused() -> str:
+    return (
+        "WebGPU: the browser has it, and no GPU that it would use: its driver may be too old or on the browser's "
+        f"blocklist, or graphics acceleration turned off in the settings (chrome://gpu tells). {ELSEWHERE}"
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from intab.browser._js import door
-from intab.browser.gpu_device import WORDS_UNIT_NBYTES, Device, GpuBuffer, round_up
+from intab.browser.gpu_device import WORDS_UNIT_NBYTES, Device, GpuBuffer, counted, round_up
 from intab.browser.proxies import closed, opened
 from intab.errors import KernelError
 
@@ -68,11 +68,13 @@ class GpuCommands:
         multiple of 4 bytes becomes zeros. Raises DeviceLostError, at once when the device is gone and as soon as it
         is lost; OutOfMemoryError; KernelError when WebGPU refuses a call or a range lies outside its buffer.
         """
-        doing = f"a run of {max(end - first, 0)} GPU calls"
+        doing = f"a run of {counted(end - first, 'GPU call')}"
         prepared = self._ready(doing, first, end)
-        given: list[Any] = []
-        for buffer, offset, data in uploads:
-            given += (buffer.writable(offset, data.nbytes), offset, data.cast("B"))
+        given = [
+            [buffer.writable(offset, data.nbytes), offset, data.cast("B")]
+            for buffer, offset, data in uploads
+            if data.nbytes  # views of nothing cannot be cast
+        ]
         with self._device.failures(doing):
             ticket = prepared.run(first, end, door().to_js(given), wanted(downloads))
         return await fetched(self._device, doing, ticket)
@@ -84,7 +86,7 @@ class GpuCommands:
         last for 5 ms or more. Elsewhere by the wall clock, which counts the way to the device and back as well.
         Buffers are left as so many calls leave them. Raises as `run` does.
         """
-        doing = f"timing {max(end - first, 0)} GPU calls"
+        doing = f"timing {counted(end - first, 'GPU call')}"
         prepared = self._ready(doing, first, end)
         if repeats < 1:
             raise KernelError(f"{doing}: {repeats} repeats were asked for. Give 1 or more.")
@@ -115,10 +117,7 @@ class GpuCommands:
 
 def wanted(downloads: Sequence[Download]) -> Any:
     """The downloads as gpu_device.js takes them. Raises KernelError when one lies outside its buffer."""
-    flat: list[Any] = []
-    for buffer, offset, nbytes in downloads:
-        flat += (buffer.range(offset, nbytes), offset, nbytes)
-    return door().to_js(flat)
+    return door().to_js([[buffer.range(offset, nbytes), offset, nbytes] for buffer, offset, nbytes in downloads])
 
 
 async def fetched(device: Device, doing: str, ticket: Any) -> list[bytes]:
@@ -132,7 +131,7 @@ async def fetched(device: Device, doing: str, ticket: Any) -> list[bytes]:
 
 async def prepare(device: Device, calls: Sequence[GpuCall], words: GpuBuffer) -> GpuCommands:
     """Make the bind groups of `calls`, one for all that bind the same. Raises as `Gpu.commands` says."""
-    doing = f"preparing {len(calls)} GPU calls"
+    doing = f"preparing {counted(len(calls), 'GPU call')}"
     device.check(doing)
     pipelines: dict[GpuPipeline, int] = {}
     buffers: dict[GpuBuffer, int] = {}
@@ -152,7 +151,7 @@ async def prepare(device: Device, calls: Sequence[GpuCall], words: GpuBuffer) ->
         offsets.append(call.words_at)
     to_js = door().to_js
     with device.failures(doing):
-        prepared = await device.script.prepare(
+        prepared = await device.prepare(
             to_js([pipeline.js for pipeline in pipelines]),
             to_js([buffer.range(0, 0) for buffer in buffers]),
             to_js(bindings),

@@ -1,35 +1,43 @@
 // @ts-check
 /**
- * What a GPU device does for gpu.py in one crossing from Python: making many things at once, replaying a list of
- * dispatches, and reading back. The file is one expression, which gpu_device.py evaluates in the page or worker where
- * Python runs: there it needs no address to be loaded from, which pages opened from files could not give.
+ * What a GPU device does for gpu.py in one crossing from Python: buffers and pipelines, many at once; writes; and work
+ * that is submitted and read back. gpu_commands.js builds lists of dispatches on it.
  *
- * Whatever fails is an Error whose name is "lost" (the device is gone), "memory" or "kernel" (all else).
+ * The file is one expression, which gpu_device.py evaluates where Python runs: so it needs no address to be loaded from,
+ * which a page that was opened from a file could not give. Whatever fails is an Error whose name is "lost" (the device
+ * is gone), "memory" or "kernel" (all else).
  */
+
+/** @typedef {{ ready: Promise<Uint8Array[]>, release: () => void }} Ticket arrays that are valid until the release */
+/** @typedef {[buffer: GPUBuffer, offset: number, bytes: Uint8Array<ArrayBuffer>]} Upload */
+/** @typedef {[buffer: GPUBuffer, offset: number, nbytes: number]} Download */
+/**
+ * @typedef {object} Device
+ * @property {() => void} check
+ * @property {<Value>(work: () => Value) => [Value, Promise<GPUError | null>]} scoped
+ * @property {<Value>(work: Promise<Value>, found: Promise<GPUError | null>) => Promise<Value>} settled
+ * @property {(pipeline: GPUComputePipeline) => GPUBindGroupLayout} layoutOf
+ * @property {(encode: (encoder: GPUCommandEncoder) => void, uploads: Upload[], downloads: Download[]) => Ticket} submit
+ */
+
 (function open(/** @type {GPUDevice} */ device) {
   "use strict";
-  /** @typedef {{ ready: Promise<Uint8Array[]>, release: () => void }} Ticket */
-
   /** @type {GPUErrorFilter[]} */
   const KINDS = ["validation", "out-of-memory", "internal"];
-  // Longer pieces would make the browser hold that much once more while they are on their way.
+  // Longer pieces would have the browser hold that much once more while they are on their way.
   const PIECE_NBYTES = 1 << 24;
   const STAGING_NBYTES = 1 << 12;
   const SPARE_BUFFERS = 8;
   const SPARE_NBYTES = 1 << 26;
   // How long a failure waits for the news that the device is lost, which may come after it.
   const NEWS_MS = 1000;
-  // Words of a row of the table: pipeline, bind group, x, y, z, as gpu_commands.py writes them.
-  const ROW = 5;
-  // WebGPU's most queries in a set (maxQueryCount), two for each call.
-  const TIMED_CALLS = 2048;
 
   let lost = "";
-  /** What the device found wrong outside every scope. */
+  // What the device found wrong outside every scope.
   let uncaptured = "";
   /** @type {Set<(error: Error) => void>} of those who wait for the device */
   const waiting = new Set();
-  /** @type {GPUBuffer[]} */
+  /** @type {GPUBuffer[]} staging buffers that nobody uses now */
   const spare = [];
   let stagingMade = 0;
   let encodeMs = 0;
@@ -73,6 +81,11 @@
     });
   }
 
+  /** Until the device is lost, or has been there long enough. */
+  async function news() {
+    if (!lost) await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, NEWS_MS))]);
+  }
+
   /**
    * Do `work` in error scopes. The promise is of the first error that the device found in it.
    * @template Value
@@ -81,14 +94,13 @@
    */
   function scoped(work) {
     for (const kind of KINDS) device.pushErrorScope(kind);
-    /** @type {Promise<GPUError | null>} */
+    /** @type {Promise<GPUError | null> | undefined} */
     let found;
     try {
       return [work(), (found = popped())];
     } finally {
       // Where work() throws, its error is the one to tell of.
-      found ??= popped();
-      found.catch(() => undefined);
+      (found ?? popped()).catch(() => undefined);
     }
   }
 
@@ -99,14 +111,14 @@
   }
 
   /**
-   * The value of `work` once the device has found nothing wrong with it and with what `found` stands for.
+   * The value of `work`, once the device has found nothing wrong with it.
    * @template Value
    * @param {Promise<Value>} work
    * @param {Promise<GPUError | null>} found
    */
   async function settled(work, found) {
     const [done, error] = await Promise.allSettled([orLost(work), found]);
-    if (error.status === "fulfilled" && error.value && !lost) throw named(error.value);
+    if (!lost && error.status === "fulfilled" && error.value) throw named(error.value);
     if (done.status === "rejected" || error.status === "rejected") await news();
     check();
     if (error.status === "rejected") throw failure("kernel", String(error.reason));
@@ -122,11 +134,6 @@
   /** @param {GPUError} error */
   function named(error) {
     return failure(error instanceof GPUOutOfMemoryError ? "memory" : "kernel", error.message);
-  }
-
-  /** Until the device is lost, or has been there long enough. */
-  async function news() {
-    if (!lost) await Promise.race([device.lost, new Promise((resolve) => setTimeout(resolve, NEWS_MS))]);
   }
 
   /**
@@ -159,15 +166,14 @@
     const key = access.join();
     const known = layouts.get(key);
     if (known) return known;
+    const visibility = GPUShaderStage.COMPUTE;
+    /** @type {GPUBufferBindingType[]} */
+    const types = access.map((kind) => (kind === "read" ? "read-only-storage" : "storage"));
     const layout = device.createBindGroupLayout({
       label: key,
       entries: [
-        { binding: 0, visibility: GPUShaderStage.COMPUTE, buffer: { type: "uniform", hasDynamicOffset: true } },
-        ...access.map((kind, index) => ({
-          binding: index + 1,
-          visibility: GPUShaderStage.COMPUTE,
-          buffer: { type: /** @type {GPUBufferBindingType} */ (kind === "read" ? "read-only-storage" : "storage") },
-        })),
+        { binding: 0, visibility, buffer: { type: "uniform", hasDynamicOffset: true } },
+        ...types.map((type, index) => ({ binding: index + 1, visibility, buffer: { type } })),
       ],
     });
     layouts.set(key, layout);
@@ -192,25 +198,25 @@
    * @returns {Promise<GPUComputePipeline | string>}
    */
   async function createPipeline(label, code, access) {
-    const [[module, layout, pending], found] = scoped(() => {
-      const made = device.createShaderModule({ label, code });
-      const bound = layoutFor(access);
-      const compute = { module: made, entryPoint: "main" };
-      const pipelineLayout = device.createPipelineLayout({ label, bindGroupLayouts: [bound] });
-      return [made, bound, device.createComputePipelineAsync({ label, layout: pipelineLayout, compute })];
+    const [{ module, layout, pending }, found] = scoped(() => {
+      const module = device.createShaderModule({ label, code });
+      const layout = layoutFor(access);
+      const whole = device.createPipelineLayout({ label, bindGroupLayouts: [layout] });
+      const compute = { module, entryPoint: "main" };
+      return { module, layout, pending: device.createComputePipelineAsync({ label, layout: whole, compute }) };
     });
     const [done, error] = await Promise.allSettled([orLost(pending), found]);
     check();
-    const wrong = await complaints(module, code);
-    if (wrong) return wrong;
-    if (error.status === "fulfilled" && error.value) return error.value.message;
-    if (done.status === "rejected") {
-      await news();
-      check();
-      return String(done.reason.message ?? done.reason);
+    if (done.status === "fulfilled" && error.status === "fulfilled" && !error.value) {
+      layoutOf.set(done.value, layout);
+      return done.value;
     }
-    layoutOf.set(done.value, layout);
-    return done.value;
+    const words = await complaints(module, code);
+    if (words) return words;
+    if (error.status === "fulfilled" && error.value) return error.value.message;
+    await news();
+    check();
+    return String(done.status === "rejected" ? (done.reason.message ?? done.reason) : error);
   }
 
   /**
@@ -249,13 +255,13 @@
    * @param {number} nbytes
    */
   function takeStaging(nbytes) {
-    const fitting = spare.filter(({ size }) => size >= nbytes).sort((a, b) => a.size - b.size)[0];
+    const fitting = spare.filter(({ size }) => size >= nbytes).sort((one, other) => one.size - other.size)[0];
     if (fitting) return spare.splice(spare.indexOf(fitting), 1)[0];
     let size = STAGING_NBYTES;
     while (size < nbytes) size *= 2;
     stagingMade += 1;
-    size = Math.min(size, Math.max(nbytes, device.limits.maxBufferSize));
-    return device.createBuffer({ label: "downloads", size, usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST });
+    const usage = GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST;
+    return device.createBuffer({ label: "downloads", size: Math.min(size, device.limits.maxBufferSize), usage });
   }
 
   /** @param {GPUBuffer} buffer */
@@ -267,36 +273,48 @@
   }
 
   /**
-   * Encode, submit and read back: uploads are buffer, offset, bytes in turn, downloads buffer, offset, length. Offsets
-   * and lengths of downloads are any; whole words around them are copied.
-   * @param {(encoder: GPUCommandEncoder) => void} encode
-   * @param {any[]} uploads
-   * @param {any[]} downloads
-   * @returns {Ticket} whoever has it releases it; its arrays are valid until then
+   * Where downloads go in one buffer: copies are of whole words (spec, copyBufferToBuffer), and what was wanted lies
+   * within.
+   * @param {Download[]} downloads
    */
+  function placesOf(downloads) {
+    let nbytes = 0;
+    const places = downloads.map(([buffer, offset, wanted]) => {
+      const from = offset & ~3;
+      const place = { buffer, from, to: nbytes, copied: wanted && (offset - from + wanted + 3) & ~3 };
+      const begin = nbytes + offset - from;
+      nbytes += place.copied;
+      return { ...place, begin, end: begin + wanted };
+    });
+    // Without downloads, too, something is mapped: only a map fails for certain when the device is lost in mid-work.
+    return { places, nbytes: Math.max(nbytes, 4) };
+  }
+
+  /** @type {Device["submit"]} */
   function submit(encode, uploads, downloads) {
     check();
     const start = performance.now();
-    const places = placesOf(downloads);
+    const { places, nbytes } = placesOf(downloads);
     const [staging, found] = scoped(() => {
-      for (let at = 0; at < uploads.length; at += 3) write(uploads[at], uploads[at + 1], uploads[at + 2]);
+      for (const [buffer, offset, bytes] of uploads) write(buffer, offset, bytes);
       const encoder = device.createCommandEncoder();
       encode(encoder);
-      const target = takeStaging(places.nbytes);
-      for (const { buffer, from, to, nbytes } of places.copies) {
-        encoder.copyBufferToBuffer(buffer, from, target, to, nbytes);
+      const target = takeStaging(nbytes);
+      for (const { buffer, from, to, copied } of places) {
+        if (copied) encoder.copyBufferToBuffer(buffer, from, target, to, copied);
       }
+      // What is mapped has to be written by this very work, to be there after it.
+      if (places.every(({ copied }) => !copied)) encoder.clearBuffer(target, 0, nbytes);
       device.queue.submit([encoder.finish()]);
       return target;
     });
     encodeMs = performance.now() - start;
-    // Without downloads, too: only a map fails for certain when the device is lost in mid-work.
-    const mapped = staging.mapAsync(GPUMapMode.READ, 0, places.nbytes);
+    const mapped = staging.mapAsync(GPUMapMode.READ, 0, nbytes);
     let taken = true;
     return {
       ready: settled(mapped, found).then(() => {
-        const whole = new Uint8Array(staging.getMappedRange(0, places.nbytes));
-        return places.views.map(([begin, end]) => whole.subarray(begin, end));
+        const whole = new Uint8Array(staging.getMappedRange(0, nbytes));
+        return places.map(({ begin, end }) => whole.subarray(begin, end));
       }),
       release() {
         if (taken) giveBack(staging);
@@ -305,184 +323,26 @@
     };
   }
 
-  /**
-   * Where downloads go in one buffer. Copies are of whole words (spec, copyBufferToBuffer), maps begin at 8 bytes.
-   * @param {any[]} downloads
-   */
-  function placesOf(downloads) {
-    const copies = [];
-    const views = [];
-    let to = 0;
-    for (let at = 0; at < downloads.length; at += 3) {
-      const [buffer, offset, wanted] = downloads.slice(at, at + 3);
-      const from = offset & ~3;
-      const nbytes = (offset - from + wanted + 3) & ~3;
-      if (nbytes) copies.push({ buffer, from, to, nbytes });
-      views.push([to + offset - from, to + offset - from + wanted]);
-      to += nbytes;
-    }
-    return { copies, views, nbytes: Math.max(to, 4) };
-  }
-
-  /**
-   * A list of dispatches made ready.
-   * @param {GPUComputePipeline[]} pipelines
-   * @param {GPUBuffer[]} buffers
-   * @param {number[][]} bindings for each bind group: a pipeline with its layout, bytes of words, then its buffers
-   * @param {Uint32Array} table ROW words a call
-   * @param {Uint32Array} offsets where each call's words are in `words`
-   * @param {GPUBuffer} words
-   */
-  async function prepare(pipelines, buffers, bindings, table, offsets, words) {
-    check();
-    const [groups, found] = scoped(() =>
-      bindings.map(([pipeline, nbytes, ...bound]) =>
-        device.createBindGroup({
-          layout: /** @type {GPUBindGroupLayout} */ (layoutOf.get(pipelines[pipeline])),
-          entries: [
-            { binding: 0, resource: { buffer: words, size: nbytes } },
-            ...bound.map((place, index) => ({ binding: index + 1, resource: { buffer: buffers[place] } })),
-          ],
-        }),
-      ),
-    );
-    await settled(Promise.resolve(), found);
-
-    /**
-     * @param {GPUComputePassEncoder} pass
-     * @param {number} call
-     * @param {number} repeats
-     */
-    function dispatch(pass, call, repeats) {
-      const [pipeline, group, x, y, z] = table.subarray(call * ROW, (call + 1) * ROW);
-      pass.setPipeline(pipelines[pipeline]);
-      pass.setBindGroup(0, groups[group], offsets, call, 1);
-      for (let count = 0; count < repeats; count += 1) pass.dispatchWorkgroups(x, y, z);
-    }
-
-    /**
-     * @param {GPUCommandEncoder} encoder
-     * @param {number} first
-     * @param {number} end
-     */
-    function encode(encoder, first, end) {
-      if (first >= end) return;
-      const pass = encoder.beginComputePass();
-      let last = -1;
-      for (let call = first, at = first * ROW; call < end; call += 1, at += ROW) {
-        if (table[at + 2] * table[at + 3] * table[at + 4] === 0) continue;
-        if (table[at] !== last) pass.setPipeline(pipelines[(last = table[at])]);
-        pass.setBindGroup(0, groups[table[at + 1]], offsets, call, 1);
-        pass.dispatchWorkgroups(table[at + 2], table[at + 3], table[at + 4]);
-      }
-      pass.end();
-    }
-
-    /**
-     * Milliseconds that each call takes, by the device's own clock.
-     * @param {number} first
-     * @param {number} end
-     * @param {number} repeats
-     */
-    async function timeByQueries(first, end, repeats) {
-      const count = end - first;
-      const querySet = device.createQuerySet({ type: "timestamp", count: 2 * count });
-      const usage = GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC;
-      const resolved = device.createBuffer({ label: "timestamps", size: 16 * count, usage });
-      const ticket = submit(
-        (encoder) => {
-          for (let call = first; call < end; call += 1) {
-            const at = 2 * (call - first);
-            const pass = encoder.beginComputePass({
-              timestampWrites: { querySet, beginningOfPassWriteIndex: at, endOfPassWriteIndex: at + 1 },
-            });
-            dispatch(pass, call, repeats);
-            pass.end();
-          }
-          encoder.resolveQuerySet(querySet, 0, 2 * count, resolved, 0);
-        },
-        [],
-        [resolved, 0, 16 * count],
-      );
-      try {
-        const [bytes] = await ticket.ready;
-        const ticks = new BigUint64Array(bytes.buffer, bytes.byteOffset, 2 * count);
-        return Array.from({ length: count }, (_, index) => Number(ticks[2 * index + 1] - ticks[2 * index]) / 1e6 / repeats);
-      } finally {
-        ticket.release();
-        resolved.destroy();
-        querySet.destroy();
-      }
-    }
-
-    /**
-     * The same by the clock on the wall, from submission to the news that it is done.
-     * @param {number} first
-     * @param {number} end
-     * @param {number} repeats
-     */
-    async function timeByWall(first, end, repeats) {
-      const times = [];
-      for (let call = first; call < end; call += 1) {
-        const ticket = submit(
-          (encoder) => {
-            const pass = encoder.beginComputePass();
-            dispatch(pass, call, repeats);
-            pass.end();
-          },
-          [],
-          [],
-        );
-        const start = performance.now();
-        try {
-          await ticket.ready;
-        } finally {
-          ticket.release();
-        }
-        times.push((performance.now() - start) / repeats);
-      }
-      return times;
-    }
-
-    return {
-      /**
-       * @param {number} first
-       * @param {number} end
-       * @param {any[]} uploads
-       * @param {any[]} downloads
-       */
-      run: (first, end, uploads, downloads) => submit((encoder) => encode(encoder, first, end), uploads, downloads),
-      /**
-       * @param {number} first
-       * @param {number} end
-       * @param {number} repeats
-       */
-      async time(first, end, repeats) {
-        const times = [];
-        const measure = device.features.has("timestamp-query") ? timeByQueries : timeByWall;
-        for (let at = first; at < end; at += TIMED_CALLS) {
-          times.push(...(await measure(at, Math.min(at + TIMED_CALLS, end), repeats)));
-        }
-        return times;
-      },
-    };
-  }
-
   return {
     get lost() {
       return lost;
     },
+    /** Milliseconds that it took to upload, encode and submit last. */
     get encodeMs() {
       return encodeMs;
     },
-    get staging() {
-      return { made: stagingMade, spare: spare.length };
+    get stagingMade() {
+      return stagingMade;
     },
+    check,
+    scoped,
+    settled,
     createBuffers,
     createPipelines,
+    layoutOf: (/** @type {GPUComputePipeline} */ pipeline) => layoutOf.get(pipeline),
     write,
-    prepare,
-    /** @param {any[]} downloads */
+    submit,
+    /** @param {Download[]} downloads */
     read: (downloads) => submit(() => undefined, [], downloads),
     close() {
       for (const buffer of spare.splice(0)) buffer.destroy();

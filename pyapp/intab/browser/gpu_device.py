@@ -17,26 +17,40 @@ UNIT_NBYTES = 16
 WORDS_UNIT_NBYTES = 256
 
 
+def counted(count: int, what: str) -> str:
+    """`1 GPU call`, `2 GPU calls`."""
+    return f"{max(count, 0)} {what}{'' if count == 1 else 's'}"
+
+
 def round_up(nbytes: int, unit_nbytes: int) -> int:
     """The smallest multiple of `unit_nbytes` that is not smaller than `nbytes`."""
     return -(-nbytes // unit_nbytes) * unit_nbytes
 
 
-def load_script() -> Any:
-    """The function of gpu_device.js, which opens a device. Its text is evaluated: no address is asked for it, so
-    that it works in pages opened from files and in workers of any kind."""
-    text = files("intab.browser").joinpath("gpu_device.js").read_text(encoding="utf-8")
-    return door().js.eval(text + "\n//# sourceURL=intab/browser/gpu_device.js")
+def load_script(name: str) -> Any:
+    """The function that a script of this folder is.
+
+    Its text is evaluated: no address is asked for it, so that it is there in pages opened from files, too, and in
+    workers of any kind.
+    """
+    text = files("intab.browser").joinpath(name).read_text(encoding="utf-8")
+    return door().js.eval(f"{text}\n//# sourceURL=intab/browser/{name}")
 
 
 class Device:
-    """A GPUDevice, from when it is had until `close()`."""
+    """A GPUDevice, `js`, from when it is had until `close()`; `script` is what gpu_device.js does with it."""
 
     def __init__(self, device: Any) -> None:
-        self.script: Any = load_script()(device)
+        self.js: Any = device
+        self.script: Any = load_script("gpu_device.js")(device)
+        self._prepare: Any = load_script("gpu_commands.js")
         self._exception = door().exception
         self.is_open = True
         opened("gpu device")
+
+    async def prepare(self, *described: Any) -> Any:
+        """The list of dispatches that gpu_commands.js makes of what is described."""
+        return await self._prepare(self.js, self.script, *described)
 
     @property
     def lost(self) -> str | None:
@@ -75,20 +89,21 @@ class Device:
         if self.is_open:
             self.is_open = False
             self.script.close()
-            self.script = None
+            self.js = self.script = self._prepare = None
             closed("gpu device")
 
 
 def _lost(doing: str, reason: str) -> DeviceLostError:
     return DeviceLostError(
-        f"{doing}: the GPU device was lost ({reason}). Load the model again; if it happens again, "
+        f"{doing}: the GPU device was lost ({reason.rstrip('.')}). Load the model again; if it happens again, "
         'close other tabs that use the GPU, or use backend="wasm".'
     )
 
 
 def broken(doing: str, reason: str) -> KernelError:
     """What breaks the rules of WebGPU."""
-    return KernelError(f"{doing}: the GPU refused it ({reason}). This is a mistake in intab; please report it.")
+    words = " ".join(reason.split())
+    return KernelError(f"{doing}: the GPU refused it ({words}). This is a mistake in intab; please report it.")
 
 
 @dataclass(slots=True, eq=False)
