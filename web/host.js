@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * A kernel worker without a user interface, for `intab run`: what it answers is put where the command line looks.
+ * A kernel worker without a user interface, for `intab run` and `intab doctor`: what it answers is put where the command line looks.
  * @module
  */
 
@@ -43,4 +43,6 @@ async function outcome(work) {
   }
 }
 
-Object.assign(window, { intab: { call, started: outcome(kernel.start()) } });
+const probe = () => outcome(kernel.probe());
+
+Object.assign(window, { intab: { call, probe, started: outcome(kernel.start()) } });

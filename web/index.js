@@ -4,6 +4,7 @@
  * @module
  */
 
+import { DeviceView } from "./device.js";
 import { takePictures } from "./intake.js";
 import { Kernel, KernelError } from "./kernel.js";
 import { ResultView } from "./result.js";
@@ -46,7 +47,7 @@ const status = new Status({
   live: part("live", HTMLElement),
 });
 const view = new ResultView({ figure, boxes: part("boxes", SVGSVGElement), list: lines, facts });
-const kernel = new Kernel(["ocr/det", "ocr/rec"], (stage, done, total) => status.ready(stage, done, total));
+const kernel = new Kernel(["ocr/det", "ocr/rec"], showReadying);
 
 /**
  * What the worker told last, for whoever drives this page: scripts/run.py prints it.
@@ -58,6 +59,10 @@ Object.assign(window, { intab: report });
 /** @type {AbortController | null} what is being read */
 let reading = null;
 
+/** Python up. */
+status.ready("start", 0, 1);
+const starting = kernel.start(showReadying);
+
 /** Python up and the models compiled. A picture that comes earlier waits for it. */
 const ready = getReady();
 ready.then(
@@ -68,11 +73,13 @@ ready.then(
 );
 
 async function getReady() {
-  /** @type {import("./kernel.js").OnProgress} */
-  const progress = (stage, done, total) => status.ready(stage, done, total);
-  status.ready("start", 0, 1);
-  report.started = await kernel.start(progress);
-  report.opened = await kernel.call("open_reader", {}, { progress });
+  report.started = await starting;
+  report.opened = await kernel.call("open_reader", {}, { progress: showReadying });
+}
+
+/** @type {import("./kernel.js").OnProgress} */
+function showReadying(stage, done, total) {
+  status.ready(stage, done, total);
 }
 
 /** @param {File} file */
@@ -185,3 +192,13 @@ copy.addEventListener("click", async () => {
   status.announce(copy.textContent);
   setTimeout(() => (copy.textContent = "Copy text"), 2000);
 });
+
+new DeviceView(
+  {
+    section: part("device", HTMLDetailsElement),
+    line: part("device-line", HTMLElement),
+    table: part("device-table", HTMLTableElement),
+    copy: part("device-copy", HTMLButtonElement),
+  },
+  () => starting.then(() => kernel.probe()),
+);

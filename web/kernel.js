@@ -66,6 +66,12 @@ export class Kernel {
     });
   }
 
+  /** What this device has. A worker cannot see media devices, so the page tells their kinds, which needs no permission. */
+  async probe() {
+    const devices = await navigator.mediaDevices?.enumerateDevices().catch(() => []);
+    return this.call("probe_device", { media_kinds: devices?.map(({ kind }) => kind) ?? null });
+  }
+
   /** @param {ToWorker} message */
   send(message) {
     this.worker.postMessage(message);

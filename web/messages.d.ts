@@ -86,6 +86,27 @@ export interface ModelRun {
   trace: string | null;
 }
 
+/** Say what this device has. media_kinds: `kind` of each of the page's media devices; null without mediaDevices. */
+export interface ProbeDevice {
+  media_kinds: string[] | null;
+}
+
+/** One row of the table. has: null where that is no question. note: why it is not there, and what would bring it. */
+export interface DeviceRow {
+  group: string;
+  name: string;
+  value: string;
+  has: boolean | null;
+  note: string;
+}
+
+/** The table by groups, the same as text, and as data: the fields of intab.Device. */
+export interface DeviceProbed {
+  rows: DeviceRow[];
+  text: string;
+  device: Record<string, any>;
+}
+
 /** Page to worker: do `method` with `arguments`, an object with the fields of its row in METHODS. */
 export interface Call {
   kind: "call";
@@ -131,6 +152,7 @@ export interface Methods {
   open_reader: { arguments: OpenReader; result: ReaderOpened };
   read_picture: { arguments: ReadPicture; result: PictureRead };
   run_model: { arguments: RunModel; result: ModelRun };
+  probe_device: { arguments: ProbeDevice; result: DeviceProbed };
 }
 
 export type ToWorker = Call | Cancel;

@@ -3,6 +3,7 @@
     session = await intab.load("model.onnx")
     outputs = await session.run({"x": array})
     reader = await intab.pipeline("ocr")
+    print(await intab.probe())  # what this device has, and what is missing why
 
     programs = intab.BrowserStore()  # what is compiled now is only read at the next visit
     session = await intab.load("model.onnx", programs=programs)
@@ -18,19 +19,22 @@ if TYPE_CHECKING:
     from intab.errors import IntabError
     from intab.pipelines import pipeline
     from intab.runtime.load import load
+    from intab.runtime.probe import Device, probe
     from intab.runtime.session import Session, TensorInfo
 
 __version__ = "0.1.0"
 
-__all__ = ["BrowserStore", "IntabError", "Session", "TensorInfo", "__version__", "load", "pipeline"]
+__all__ = ["BrowserStore", "Device", "IntabError", "Session", "TensorInfo", "__version__", "load", "pipeline", "probe"]
 
 _HOMES = {
     "BrowserStore": "intab.browser.store",
+    "Device": "intab.runtime.probe",
     "IntabError": "intab.errors",
     "Session": "intab.runtime",
     "TensorInfo": "intab.runtime",
     "load": "intab.runtime",
     "pipeline": "intab.pipelines",
+    "probe": "intab.runtime.probe",
 }
 
 

@@ -173,6 +173,33 @@ class ModelRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeDevice:
+    """Say what this device has. media_kinds: `kind` of each of the page's media devices; null without mediaDevices."""
+
+    media_kinds: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """One row of the table. has: null where that is no question. note: why it is not there, and what would bring it."""
+
+    group: str
+    name: str
+    value: str
+    has: bool | None
+    note: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceProbed:
+    """The table by groups, the same as text, and as data: the fields of intab.Device."""
+
+    rows: tuple[DeviceRow, ...]
+    text: str
+    device: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class Method:
     """One row of the table: what a call carries and what its result is."""
 
@@ -185,6 +212,7 @@ METHODS: Final[dict[str, Method]] = {
     "open_reader": Method(OpenReader, ReaderOpened),
     "read_picture": Method(ReadPicture, PictureRead),
     "run_model": Method(RunModel, ModelRun),
+    "probe_device": Method(ProbeDevice, DeviceProbed),
 }
 
 TO_WORKER: Final[dict[str, type]] = {"call": Call, "cancel": Cancel}

@@ -13,12 +13,17 @@ CALL = """
 const [method, args, done] = arguments;
 window.intab.call(method, args).then(done);
 """
+PROBE = """
+const done = arguments[0];
+window.intab.probe().then(done);
+"""
 STARTED = """
 const done = arguments[0];
 const wait = () => (window.intab ? window.intab.started.then(done) : setTimeout(wait, 20));
 wait();
 """
 START_SECONDS = 120
+PROBE_SECONDS = 60
 
 
 class Host:
@@ -38,6 +43,11 @@ class Host:
         """
         self._driver.set_script_timeout(seconds)
         return outcome_value(self._wait(CALL, method, dict(arguments)))
+
+    def probe(self) -> dict[str, Any]:
+        """What the worker says of the device; the page adds what only pages know."""
+        self._driver.set_script_timeout(PROBE_SECONDS)
+        return outcome_value(self._wait(PROBE))
 
     def _wait(self, script: str, *arguments: object) -> Any:
         try:

@@ -5,12 +5,13 @@ from typing import Any
 
 from intab.browser import net
 from intab.browser.page import Handler, PageLink
-from intab.pages import ocr, runmodel
+from intab.pages import device, ocr, runmodel
 
 HANDLERS: dict[str, Handler] = {
     "open_reader": ocr.open_reader,
     "read_picture": ocr.read_picture,
     "run_model": runmodel.run_model,
+    "probe_device": device.probe_device,
 }
 
 

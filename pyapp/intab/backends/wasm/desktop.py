@@ -20,6 +20,18 @@ def wasmtime_is_installed() -> bool:
     return find_spec("wasmtime") is not None
 
 
+def wasmtime_accepts(module: bytes) -> bool:
+    """Whether wasmtime, set up as it is here, would compile `module`."""
+    wasmtime = _wasmtime()
+    config = wasmtime.Config()
+    config.wasm_relaxed_simd = True
+    try:
+        wasmtime.Module.validate(wasmtime.Engine(config), module)
+    except wasmtime.WasmtimeError:
+        return False
+    return True
+
+
 def _wasmtime() -> Any:
     try:
         import wasmtime
