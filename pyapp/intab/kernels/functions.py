@@ -314,7 +314,8 @@ def pow(block: Block, x: Expr, y: Expr) -> Expr:
     exact = block.let("exact", z_high + z_low)
     z = _between(block, exact, -126.4, 129.0)
     shift = Const(TO_WHOLE + 126, x.type)
-    whole = block.let("whole", z + shift)
+    # As a fused addition: compilers of shaders take (z + shift) - shift for z.
+    whole = block.let("whole", Fma(z, Const(1.0, x.type), shift))
     n = block.let("n", whole - shift)
     r = Select(exact.equal(z), (z_high - n) + z_low, Const(0.0, x.type))
     factor = Bitcast(Bitcast(whole, _integer(x)) << 23, x.type)
