@@ -62,6 +62,12 @@ def test_outputs_that_are_made_of_outputs_lie_in_pages_of_their_own():
     assert_apart(pages, made)
 
 
+def test_two_results_of_a_step_lie_in_two_pages():
+    made = program((INPUTS, ARENA, ARENA, OUTPUTS), ((0, 1, 2), (1, 2, 3)))
+    pages = split_regions(made, (("read", "write"), ("read", "write", "write")))
+    assert pages.of_buffer[1] != pages.of_buffer[2]
+
+
 def test_buffers_of_a_page_that_live_at_once_do_not_overlap():
     made = program((INPUTS, ARENA, ARENA, ARENA, OUTPUTS), ((0, 1), (0, 2), (1, 2, 3), (3, 4)))
     binder = Binder(made, split_regions(made, ACCESSES))

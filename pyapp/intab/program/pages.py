@@ -1,7 +1,7 @@
 """Regions split in pages, for devices on which a kernel may not write the buffer that it reads from (WebGPU).
 
-Each page is one buffer of the device. The arena has as many as it takes for no step to read from the page that it
-writes to; so have the outputs. Weights are only read: they have as many as it takes for none to be too large.
+Each page is one buffer of the device, bound as a whole. The arena has as many as it takes for no step to bind a page
+that it writes to twice; so have the outputs. Weights are only read: they have as many as it takes for none to be too large.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,7 +26,7 @@ def whole_regions(program: Program) -> Pages:
 
 
 def split_regions(program: Program, accesses: Sequence[Sequence[str]]) -> Pages:
-    """Pages such that no step reads from one that it writes to.
+    """Pages such that no step uses one that it writes to for anything else.
 
     `accesses` are those of each kernel's buffers ("read", "write" or "read_write"), in order. Raises KernelError where
     a step writes a buffer that it also reads under another name, OutOfMemoryError for a weight larger than a binding.
@@ -59,7 +59,7 @@ class _Splitting:
 
 
 def _neighbours(program: Program, accesses: Sequence[Sequence[str]]) -> dict[int, set[int]]:
-    """For each buffer those that some step reads while writing it, or writes while reading it."""
+    """For each buffer those that some step reads or writes while writing it, or writes while reading it."""
     found: dict[int, set[int]] = {}
     for step in program.steps:
         kinds = accesses[step.kernel]
@@ -72,7 +72,7 @@ def _neighbours(program: Program, accesses: Sequence[Sequence[str]]) -> dict[int
                 "it writes. This is a mistake in intab; please report it with the model."
             )
         for one in written:
-            found.setdefault(one, set()).update(read)
+            found.setdefault(one, set()).update(read | written - {one})
         for one in read:
             found.setdefault(one, set()).update(written)
     return found
