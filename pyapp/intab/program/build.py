@@ -10,6 +10,7 @@ from intab.errors import KernelError, UnsupportedOpError
 from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Constant, Graph, Node, Value
 from intab.kernels.ir import Kernel
+from intab.kernels.numeric import is_numeric
 from intab.ops.lowering import Place, Work
 from intab.ops.packing import Packing
 from intab.ops.pad import zero_border
@@ -184,6 +185,7 @@ class _Building:
             tuple(self.dims.numbers),
             self.graph.equalities,
             tuple(kernel.name for _, kernel in self.kernels.values()),
+            tuple(number for number, kernel in self.kernels.values() if is_numeric(kernel)),
         )
 
     def _root(self, value: Value, room: Shape) -> int:

@@ -119,7 +119,7 @@ class Program:
     """A compiled model for one target, for all sizes. `dims[0]` is 0.
 
     `kernels` are empty when the program comes from a store, with its module, and they and the weights once it is on a
-    device; `kernel_names` are always there.
+    device; `kernel_names` are always there. `numeric_kernels` are those with tiles that may be run on any numbers.
     """
 
     name: str
@@ -134,3 +134,4 @@ class Program:
     dims: tuple[Dim, ...]
     equalities: tuple[Equality, ...]
     kernel_names: tuple[str, ...]
+    numeric_kernels: tuple[int, ...] = ()

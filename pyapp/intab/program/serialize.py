@@ -52,6 +52,7 @@ def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
     tables: dict[str, Json] = {
         "name": program.name,
         "kernels": program.kernel_names,
+        "numeric": program.numeric_kernels,
         "dims": [sizes.number(dim) for dim in program.dims],
         "steps": [_step_row(step, sizes) for step in program.steps],
         "segments": [
@@ -104,6 +105,7 @@ def from_bytes(data: bytes, model: Storage, target: Target) -> StoredProgram:
         sizes.shape(tables["dims"]),
         _equalities(tables["equalities"], sizes),
         tuple(tables["kernels"]),
+        tuple(tables["numeric"]),
     )
     return StoredProgram(program, bytes(blobs[0]), _signature(tables["signature"], sizes))
 

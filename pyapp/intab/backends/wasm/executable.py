@@ -17,7 +17,9 @@ from intab.backends.wasm.pace import Paces
 from intab.backends.wasm.packer import Packer, Recipe, packing_instances
 from intab.backends.wasm.pool import Pool, Region
 from intab.backends.wasm.sharing import Shares, Sharing
-from intab.errors import IntabError, OutOfMemoryError
+from intab.backends.wasm.warm_up import MOST_GUESSED_NBYTES, guesses, hot_steps, warm_up
+from intab.browser import in_browser
+from intab.errors import IntabError, OutOfMemoryError, ShapeError
 from intab.graph.ir import Array
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.program.bind import Binder, Plan
@@ -126,30 +128,79 @@ class WasmExecutable:
         self._disposed = True
         self._instance.dispose()
         self._pool.free(self._table)
-        for number, region in enumerate(self._regions):
-            if region is not None:
-                self._pool.free(region)
-                self._regions[number] = None
-        self._plans.clear()
-        self._shares.clear()
-        self._paces.clear()
+        for number in range(len(REGIONS)):
+            self._release(number)
+        self._forget_plans()
 
     def write_weights(
-        self, weights: Sequence[Weight], packing: Mapping[Recipe, Instance], progress: Callable[[float, float], None]
+        self,
+        weights: Sequence[Weight],
+        packing: Mapping[Recipe, Instance],
+        progress: Callable[[float, float], None],
+        *,
+        warm: bool = False,
     ) -> None:
-        """Pack the weights one by one into their region; `progress` hears the bytes done and in all."""
+        """Pack the weights one by one into their region; `progress` hears the bytes done and in all.
+
+        With `warm` hot kernels are run a little as soon as it is safe (`intab.backends.wasm.warm_up`).
+        """
         offsets, nbytes = self._binder.fixed_places(WEIGHTS)
         self._make_room(WEIGHTS, nbytes)
         _, region = self.weight_places()
         packer = Packer(self._pool, packing, self.program.name, weights)
+        # What kernels pack is multiplied only, so that a warm-up needs none of it; the rest may be indices.
+        order = sorted(weights, key=packer.has_kernel)
+        by_numpy = len(order) - sum(map(packer.has_kernel, order))
         try:
-            for weight in weights:
+            for number, weight in enumerate(order):
+                if number == by_numpy and warm:
+                    self._warm_up()
                 packer.write(weight, region.address + offsets[weight.buffer])
                 progress(offsets[weight.buffer], nbytes)
             packer.finish()
         finally:
             packer.dispose()
         progress(nbytes, nbytes)
+
+    def _warm_up(self) -> None:
+        """Run hot kernels on a few items each, at the sizes of the first guess that can be had."""
+        for sizes in guesses(self.program):
+            try:
+                plan = self._plan(sizes)
+                if self._binder.symbols and sum(plan.region_nbytes) - plan.region_nbytes[WEIGHTS] > MOST_GUESSED_NBYTES:
+                    continue
+                self._load(plan)
+            except (ShapeError, OutOfMemoryError):  # a run will tell, if its sizes are no better
+                continue
+            finally:
+                if self._binder.symbols:  # sizes to come may be smaller
+                    self._forget_plans()
+            items = dict(enumerate(plan.items.tolist()))
+            warm_up(hot_steps(self.program, self._sharing.times(plan, sizes).tolist()), items, self._run_part)
+            break
+        self._loaded = None
+        for number in (ARENA, INPUTS, OUTPUTS):
+            self._release(number)
+
+    def _run_part(self, step: int, items: int) -> None:
+        """Run a step on its first items, in place of the first step of the table."""
+        words = self._table.address + STEP_NBYTES * len(self.program.steps) + 4 * int(self._binder.word_starts[step])
+        record = np.array([self.program.steps[step].kernel, words, items, 0], np.int64)
+        self._pool.machine.memory.write(self._table.address, _bytes_of(record.astype(np.uint32)))
+        self._instance.run(self._table.address, 1)
+
+    def _forget_plans(self) -> None:
+        self._plans.clear()
+        self._shares.clear()
+        self._paces.clear()
+        self._binder.forget_places()
+
+    def _release(self, number: int) -> None:
+        """Give a region back, if there is one."""
+        region = self._regions[number]
+        if region is not None:
+            self._pool.free(region)
+            self._regions[number] = None
 
     def weight_places(self) -> tuple[Mapping[int, int], Region]:
         """Where the weights lie: offsets in bytes by buffer, and their region."""
@@ -232,9 +283,7 @@ class WasmExecutable:
         region = self._regions[number]
         if region is not None and region.nbytes >= nbytes:
             return
-        if region is not None:
-            self._pool.free(region)
-            self._regions[number] = None
+        self._release(number)
         try:
             self._regions[number] = self._pool.allocate(nbytes, f"{self.program.name}: its {REGIONS[number]}")
         except OutOfMemoryError:
@@ -276,7 +325,8 @@ async def prepare(
     holder: WasmExecutable | Instance = instance
     try:
         holder = executable = WasmExecutable(program, pool, module, instance)
-        executable.write_weights(program.weights, packing, progress)
+        # Wasmtime, on the desktop, has optimised all code before it runs any.
+        executable.write_weights(program.weights, packing, progress, warm=in_browser())
     except BaseException:
         holder.dispose()
         raise

@@ -123,6 +123,10 @@ class Packer:
         self._filled_nbytes = 0
         self._steps: list[_Step] = []
 
+    def has_kernel(self, weight: Weight) -> bool:
+        """Whether a weight is packed by a kernel, not copied as it is or packed by numpy."""
+        return weight.buffer in self._works
+
     def write(self, weight: Weight, address: int) -> None:
         """Have the packed numbers at `address`, by `finish` at the latest."""
         work, constant = self._works.get(weight.buffer), weight.constants[0]

@@ -51,7 +51,7 @@ class Sharing:
         if self._threads == 1:
             none = (False,) * len(segments)
             return Shares(np.zeros(len(self._program.steps), np.int64), none, (True,) * len(segments))
-        times = self._times(plan, sizes)
+        times = self.times(plan, sizes)
         items = plan.items.astype(np.int64)
         smallest = np.ceil(SMALL_CHUNK_NS * items / times).astype(np.int64)
         chunks = np.maximum(-(-items // (self._threads * CHUNKS_PER_THREAD)), smallest)
@@ -64,7 +64,7 @@ class Sharing:
             tuple(not SMALL_RUN_NS <= ns <= LARGE_RUN_NS for ns in sums),
         )
 
-    def _times(self, plan: Plan, sizes: Mapping[str, int]) -> NDArray[np.float64]:
+    def times(self, plan: Plan, sizes: Mapping[str, int]) -> NDArray[np.float64]:
         """Roughly how long each step takes one thread, in ns; from the bytes of its buffers where nobody counted."""
         values: dict[Dim, int] = {}
 
