@@ -9,7 +9,7 @@ from intab.kernels.families.depthwise import Window
 from intab.kernels.families.integer_convolution import integer_convolution
 from intab.kernels.families.integer_depthwise import integer_depthwise
 from intab.kernels.families.integer_matmul import integer_matmul, pack_right_pairs
-from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, Finish, pack_pairs
+from intab.kernels.families.integer_tile import LIMITS, TILE_COLUMNS, TILE_ROWS, Finish, pack_pairs
 from intab.kernels.families.pair_lines import pair_lines
 from intab.kernels.families.widen_lines import widen_lines
 from intab.kernels.ir import F32
@@ -132,7 +132,8 @@ def integer_matmuls() -> Iterator[KernelCase]:
             items = 2 * ceil_div(rows, block_rows) * ceil_div(columns, block_columns)
             name = f"integer-matmul-{rows}x{depth}x{columns}-{finish.out}-{finish.bias}-{finish.scale_a_column}"
             name += "-relu" if finish.function else "-near" if finish.near else ""
-            kernel, inputs = integer_matmul(finish), {"a": left, "b": pack_pairs(b), **operands}
+            kernel = integer_matmul(finish, min(rows, TILE_ROWS))
+            inputs = {"a": left, "b": pack_pairs(b), **operands}
             yield case(name, kernel, inputs, words, items, wanted, output="out")
 
 

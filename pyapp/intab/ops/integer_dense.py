@@ -141,8 +141,10 @@ def _stays_near(lowering: Lowering, operands: Operands, depth: Dim) -> bool:
     scale, bias = lowering.constant(operands.scale), lowering.constant(operands.bias)
     if not isinstance(depth, int) or scale is None or (bias is None and operands.bias is not None):
         return False
-    largest = 0 if bias is None else np.abs(bias.numpy().astype(np.int64)).max(initial=0)
-    return bool((depth * 255 * 255 + largest) * np.abs(scale.numpy()).max(initial=0) < NEAR)
+    # Of each column by itself: where weights are tiny the scale is, too, and the bias is large.
+    largest = 0.0 if bias is None else np.abs(bias.numpy().astype(np.float64))
+    scaled = (depth * 255.0 * 255.0 + largest) * np.abs(scale.numpy().astype(np.float64))
+    return bool(scaled.max(initial=0) < NEAR)
 
 
 def _padded(lowering: Lowering, value: Value) -> Place:
@@ -223,6 +225,11 @@ def packed_constant(
     """A constant right side in panels; `pack` makes them of the constants' numbers."""
     shape = (-(-columns // TILE_COLUMNS), -(-depth // 2), TILE_COLUMNS)
     return lowering.weight(constants, name, shape, pack, int32)
+
+
+def rows_of_tiles(rows: Dim) -> int:
+    """The height of tiles: few rows, where it is known that there are few, repeat none."""
+    return rows if isinstance(rows, int) and 0 < rows < TILE_ROWS else TILE_ROWS
 
 
 def integer_blocking(depth: Dim, *, tiles_down: int = MOST_TILES_DOWN) -> Blocking:

@@ -37,6 +37,7 @@ from intab.ops.integer_dense import (
     pack_computed_pairs,
     packed_constant,
     panels_size,
+    rows_of_tiles,
     widened,
     without_zero,
 )
@@ -92,7 +93,7 @@ class IntegerMatMul:
         b = _right_side(lowering, operands, right, batch)
         buffers = {"a": a, "b": b, "out": lowering.place(outputs[0]), **finish.buffers}
         items = product(batch) * blocks.items(rows, columns)
-        lowering.step(integer_matmul(finish.finish), buffers, words, items)
+        lowering.step(integer_matmul(finish.finish, rows_of_tiles(rows)), buffers, words, items)
 
 
 def _left_side(lowering: Lowering, operands: Operands, left: Shape, batch: Shape) -> tuple[Place, Dim]:

@@ -39,7 +39,7 @@ TILE_ROWS = 4
 TILE_COLUMNS = 8
 LANES = 4
 VECTORS = TILE_COLUMNS // LANES
-UNROLL = 4
+UNROLL = 8
 I32X4 = I32.wide(LANES)
 LIMITS = {"u8": (0, 255), "i8": (-128, 127)}
 
@@ -189,8 +189,10 @@ def accumulate(block: Block, sums: list[list[Var]], rows: list[Var], panel: Var,
                 block.advance(pointer, count)
             block.advance(panel, TILE_COLUMNS * count)
 
-    whole = block.let("whole", pairs - pairs % UNROLL)
-    run("p", 0, whole, UNROLL)
+    most = block.let("most", pairs - pairs % UNROLL)
+    whole = block.let("whole", pairs - pairs % (UNROLL // 2))
+    run("p", 0, most, UNROLL)
+    run("p_half", most, whole, UNROLL // 2)
     run("p_rest", whole, pairs, 1)
 
 
