@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from intab.dtypes import float32
+from intab.dtypes import float32, int32, uint8
 from intab.graph.dims import symbol
 from intab.graph.ir import Value
 from intab.kernels import functions
@@ -66,6 +66,30 @@ def test_convolution(group: int) -> None:
     assert padding == (0, 4 * 4 * (2 * 9 * 11 + padded))
     flops = 2 * pixels * 3 * 3 * (4 // group) * 6
     assert product == (flops, 4 * (padded * 4 + 9 * (4 // group) * 6 + pixels * 6 + 6))
+
+
+def octets(builder: Builder, *shape: int) -> Value:
+    return builder.constant(np.ones(shape, np.int8))
+
+
+@pytest.mark.parametrize("group", [1, 6])
+def test_integer_convolution(group: int) -> None:
+    def make(builder: Builder) -> Value:
+        x = builder.input("x", uint8, (N, H, W, 6))
+        attributes = {"strides": (2, 1), "pads": (1, 1, 1, 1), "dilations": (1, 1), "group": group, "layout": "NHWC"}
+        return builder.emit("IntegerConv", x, octets(builder, 6, 3, 3, 6 // group), to=int32, **attributes)
+
+    pixels, padded, read = 2 * 5 * 11, 2 * 11 * 13, 2 * 9 * 11 * 6
+    if group == 1:
+        assert work_of(make) == {
+            "widen_lines_u8": None,
+            "integer_convolution": (2 * pixels * 9 * 6 * 6, 4 * (padded * 3 + 9 * 3 * 6 + pixels * 6)),
+        }
+    else:
+        assert work_of(make) == {
+            "pair_lines_u8": (0, read + 4 * padded * 6),
+            "integer_depthwise_3x3s1d1": (2 * pixels * 9 * 6, 4 * (padded * 6 + 2 * 3 * 6 + pixels * 6)),
+        }
 
 
 def test_winograd_convolution() -> None:

@@ -29,7 +29,7 @@ from intab.ops.integer_dense import (
 )
 from intab.ops.integer_depthwise_lowering import lower_integer_depthwise
 from intab.ops.integer_winograd_lowering import integer_transform, lower_integer_winograd
-from intab.ops.kernel_steps import moved
+from intab.ops.kernel_steps import moved, tensor_work
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
 
@@ -86,12 +86,15 @@ def _lower_group(
     line = g.width * pixel
     depth = taps_y * taps_x * 2 * run
     words: dict[str, Dim | float] = {"rows": g.rows, "columns": columns, "out_row": g.features}
+    inputs, taps = g.channels // g.group, math.prod(g.kernel)
+    tensors = (picture, (g.images, g.height, g.width, run)), (weights, (taps, run, columns)), (out, (g.rows, columns))
+    work = tensor_work((2, g.rows, taps, inputs, columns), *tensors)
     buffers = {"a": picture, "b": weights, "out": out, **finish.buffers}
     if taps_y == taps_x == 1 and g.strides == (1, 1):
         blocks = integer_blocking(depth)
         words |= {"pairs": run, "a_row": pixel, "a_batch": 0, "b_batch": 0, "out_batch": 0}
         words |= {"block_rows": blocks.rows, "block_columns": blocks.columns}
-        lowering.step(integer_matmul(finish.finish), buffers, words, blocks.items(g.rows, columns))
+        lowering.step(integer_matmul(finish.finish), buffers, words, blocks.items(g.rows, columns), work=work)
         return
     if dilation_x == 1 and g.group == 1:  # neighbouring taps lie side by side: one run a line
         taps_x, run = 1, taps_x * run
@@ -106,7 +109,8 @@ def _lower_group(
         "block_columns": blocks.columns,
     }
     narrow = 0 < columns % TILE_COLUMNS <= TILE_COLUMNS // 2
-    lowering.step(integer_convolution(finish.finish, narrow=narrow), buffers, words, blocks.items(g.rows, columns))
+    kernel = integer_convolution(finish.finish, narrow=narrow)
+    lowering.step(kernel, buffers, words, blocks.items(g.rows, columns), work=work)
 
 
 def _group_weights(lowering: Lowering, g: Geometry, operands: Operands, group: int) -> Place:

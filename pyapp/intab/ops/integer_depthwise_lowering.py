@@ -12,6 +12,7 @@ from intab.kernels.families.pair_lines import pair_lines
 from intab.ops.arrays import Numbers
 from intab.ops.conv_geometry import Geometry
 from intab.ops.integer_dense import Operands, finish_operands, without_zero_of_filters
+from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
 
@@ -33,7 +34,10 @@ def lower_integer_depthwise(
     buffers, items = {"a": picture, "w": weights}, g.images * g.out_height
     finish = finish_operands(lowering, operands, to, math.prod(g.kernel))
     kernel = integer_depthwise(window, finish.finish)
-    lowering.step(kernel, {**buffers, **finish.buffers, "out": out}, words, items)
+    shape, taps = (g.rows, g.channels), (window.lines, window.width, g.channels)
+    read = (picture, (g.images, g.height, g.line)), (weights, taps)
+    work = tensor_work((2, *shape, math.prod(g.kernel)), *read, (out, shape))
+    lowering.step(kernel, {**buffers, **finish.buffers, "out": out}, words, items, work=work)
 
 
 def _in_pairs(lowering: Lowering, g: Geometry, operands: Operands, pads: tuple[Dim, Dim, Dim, Dim]) -> Place:
@@ -46,7 +50,8 @@ def _in_pairs(lowering: Lowering, g: Geometry, operands: Operands, pads: tuple[D
     words |= {"out_height": g.height, "out_line": g.line, "top": top, "left": left * g.channels}
     words["apart"] = g.dilations[0]
     buffers = {"x": x, "out": larger} | ({} if zero is None else {"zero": lowering.place(zero)})
-    lowering.step(pair_lines(x.dtype.name, zero=zero is not None), buffers, words, lines)
+    work = tensor_work((0,), (x, operands.left.shape), (larger, (lines, g.line)))
+    lowering.step(pair_lines(x.dtype.name, zero=zero is not None), buffers, words, lines, work=work)
     return larger
 
 

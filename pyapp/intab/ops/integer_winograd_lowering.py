@@ -12,6 +12,7 @@ from intab.kernels.families.winograd_transform import SMALL, WINDOW, Transform
 from intab.ops.arrays import Numbers
 from intab.ops.conv_geometry import Windows
 from intab.ops.integer_dense import Operands, finish_operands, without_zero_of_filters
+from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering
 from intab.ops.packing import Packing, packing
 from intab.ops.winograd_lowering import MOST_DILATION, cut_into_tiles, leaves_few_products, products_left
@@ -78,7 +79,11 @@ def lower_integer_winograd(
     }
     buffers |= {} if zero is None else {"x_zero": lowering.place(zero)}
     kernel = integer_winograd(transform, operands.left.dtype.name, finish.finish, zero=zero is not None)
-    lowering.step(kernel, buffers, cut.words, cut.items)
+    # What the convolution is, as for floats: products that are saved are speed.
+    flops = (2, *output.shape[:-1], WINDOW * WINDOW * channels, features)
+    tensors = (lowering.place(operands.left), operands.left.shape), (buffers["b"], shape)
+    work = tensor_work(flops, *tensors, (lowering.place(output), output.shape))
+    lowering.step(kernel, buffers, cut.words, cut.items, work=work)
 
 
 @packing("winograd filters in pairs")

@@ -41,8 +41,9 @@ class Work:
     """What a step must do, for profiles; a run does not look at it.
 
     `flops` are the factors of its floating-point operations: a multiply-add counts two, each operation of an
-    elementwise function one, what an epilogue adds nothing. `tensors` are (bytes of an element, *sizes) of each
-    tensor read or written. Both stay factors, since multiplying symbols takes time that only a profile needs.
+    elementwise function one, what an epilogue adds nothing; products of whole numbers count as those of floats.
+    `tensors` are (bytes of an element, *sizes) of each tensor read or written. Both stay factors, since multiplying
+    symbols takes time that only a profile needs.
     """
 
     flops: Shape
