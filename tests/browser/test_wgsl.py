@@ -11,7 +11,7 @@ from intab.kernels.wgsl import Shader, generate, pack_words, stored_as, workgrou
 from intab.target import WEBGPU, Target
 from tests.kernels.case import KernelCase, far
 from tests.kernels.cases import CASES
-from tests.kernels.team_cases import shared_sums, subgroup_cases, team_cases
+from tests.kernels.team_cases import byte_products, shared_sums, subgroup_cases, team_cases
 
 
 @run_in_pyodide
@@ -160,6 +160,11 @@ def test_teams_compute_the_same_on_webgpu(selenium):
     cases = [case for case in team_cases() if not case.kernel.in_subgroup]
     cases += shared_sums((70000, 8))
     assert wrong_cases(selenium, cases, WEBGPU) == []
+
+
+def test_products_of_bytes_are_exact_on_webgpu(selenium):
+    for target in (WEBGPU, WEBGPU.with_feature("packed-dot")):
+        assert wrong_cases(selenium, list(byte_products()), target) == []
 
 
 def test_subgroups_compute_the_same_on_webgpu(selenium):

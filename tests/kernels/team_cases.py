@@ -1,4 +1,4 @@
-"""Kernels that a team computes, and kernels over buffers of vectors: for the interpreter and for WebGPU."""
+"""Kernels of teams, over buffers of vectors, of products of packed bytes: for the interpreter and for WebGPU."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -7,7 +7,7 @@ import numpy as np
 
 from intab.dtypes import DTYPES
 from intab.kernels.block import KernelWriter, at, combined, from_member, load
-from intab.kernels.ir import F32, I32, I64, U32, Const, Fma, Kernel, Lane, Splat, Type
+from intab.kernels.ir import F32, I32, I64, U32, Const, DotBytes, Fma, Kernel, Lane, Splat, Type
 from tests.kernels.case import Array, KernelCase, case, integers, normal
 
 # SwiftShader's subgroups, which GPUs do not have; kernels are made for the size that the device has.
@@ -18,6 +18,7 @@ FOUR = F32.wide(4)
 def team_cases(subgroup: int = SUBGROUP) -> Iterator[KernelCase]:
     """Cases of teams that share memory, then of teams in subgroups of that size."""
     yield from vector_copies()
+    yield from byte_products()
     yield from shared_sums((1, 8), (5, 40))
     yield from reversals()
     yield shared_product()
@@ -56,6 +57,21 @@ def vector_copies() -> Iterator[KernelCase]:
 def dtype_of(dtype: str) -> np.dtype[np.generic]:
     """numpy's type of a short name."""
     return DTYPES[dtype].numpy
+
+
+def byte_products() -> Iterator[KernelCase]:
+    """y[item] = the sum of x[item] times z[item], each of four bytes; the largest products among them."""
+    for signed in (True, False):
+        k = KernelWriter("byte_products")
+        x, z, y = k.buffer("x", "u32", "read"), k.buffer("z", "u32", "read"), k.buffer("y", "i32", "write")
+        k.store(y, k.item, DotBytes(load(x, k.item, U32), load(z, k.item, U32), signed))
+        low, high = (-128, 127) if signed else (0, 255)
+        left, right = (np.random.default_rng(5).integers(low, high + 1, (2, 70, 4))).astype("i1" if signed else "u1")
+        left[:4], right[:4] = low, ((low,), (high,), (0,), (1,))
+        left[4:6], right[4:6] = high, ((high,), (low,))
+        words = {"x": left.view("u4"), "z": right.view("u4")}
+        wanted = (left.astype("i4") * right).sum(1, dtype=np.int32)
+        yield case(f"byte-products-{'signed' if signed else 'unsigned'}", k.kernel(), words, {}, 70, wanted)
 
 
 def shared_sums(*shapes: tuple[int, int]) -> Iterator[KernelCase]:

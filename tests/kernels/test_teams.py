@@ -9,7 +9,7 @@ import pytest
 from intab.errors import KernelError, UnsupportedOpError
 from intab.kernels import interpret, wasm, wgsl
 from intab.kernels.block import KernelWriter, at, combined, from_member, load
-from intab.kernels.ir import BOOL, F32, I32, Const, Kernel, Shared
+from intab.kernels.ir import BOOL, F32, I32, U32, Const, DotBytes, Kernel, Shared
 from intab.kernels.text import digest, kernel_text
 from intab.kernels.verify import verify
 from intab.target import WASM_SIMD, WEBGPU
@@ -218,6 +218,27 @@ def test_text_says_all_of_a_team() -> None:
 def test_webassembly_refuses_teams() -> None:
     with pytest.raises(KernelError, match="Kernel shared_sum is for a team of 8"):
         wasm.generate([shared_sum()], WASM_SIMD)
+
+
+def test_products_of_bytes() -> None:
+    """WGSL's own where the language has it, and single products where it does not; WebAssembly multiplies pairs."""
+    k = KernelWriter("bytes")
+    y, x = k.buffer("y", "i32", "write"), k.let("x", 7, U32)
+    for signed in (True, False):
+        k.store(y, 0, DotBytes(x, x, signed))
+    verify(k.kernel())
+    assert kernel_text(k.kernel()).count("dot_signed_bytes(x, x)\n  y[0] = dot_unsigned_bytes(x, x)") == 1
+    packed = wgsl.generate(k.kernel(), WEBGPU.with_feature("packed-dot")).text
+    assert "{ return dot4I8Packed(x, y); }" in packed
+    assert "{ return bitcast<i32>(dot4U8Packed(x, y)); }" in packed
+    single = wgsl.generate(k.kernel()).text
+    assert "dot4" not in single
+    assert "extractBits(bitcast<i32>(x), 24u, 8u) * extractBits(bitcast<i32>(y), 24u, 8u)" in single
+    with pytest.raises(KernelError, match="Kernel bytes: WebAssembly multiplies bytes in pairs"):
+        wasm.generate([k.kernel()], WASM_SIMD)
+    k.let("wrong", DotBytes(x, Const(1, I32), True))
+    with pytest.raises(KernelError, match="the right side of dot_bytes: i32 where u32 is needed"):
+        verify(k.kernel())
 
 
 def test_shader_of_a_team() -> None:

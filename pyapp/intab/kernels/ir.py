@@ -7,7 +7,7 @@ or GLSL; `kernels.interpret` runs it slowly in numpy, which is its meaning.
 
     types        i32, u32, f32, bool and, for WebAssembly, i64 and f64; each scalar or `lanes` wide; and i16x8
     expressions  Const Word Var Unary Binary Fma DotPairs Narrow Widen Select Cast Bitcast Splat Lane Pick Load
-                 FromMember Combined
+                 DotBytes FromMember Combined
     statements   Let Assign Store Loop If Tile Barrier
 
 A *pointer* is a Var of type pointer: a place in one buffer, counted in elements. It is set by
@@ -24,9 +24,9 @@ Bitcast, added and subtracted lane by lane (wrapping), the larger or smaller tak
 `Narrow` makes them of eight i32 and `Widen` gives four of those back; stored to bytes they saturate. They exist on
 WebAssembly only.
 
-Shading languages only have *team* kernels: as many invocations as `team` says compute one item together, each running
-the body with its own number in `member`. They share the arrays of `shared`, wait for each other at a `Barrier`, and,
-where the whole team runs in step (`in_subgroup`), tell each other numbers by `FromMember` and `Combined`.
+Shading languages only have `DotBytes` and *team* kernels: as many invocations as `team` says compute one item together,
+each running the body with its own number in `member`. They share the arrays of `shared`, wait for each other at a
+`Barrier`, and, where the team runs in step (`in_subgroup`), tell each other numbers by `FromMember` and `Combined`.
 
 Writers of kernels use `kernels.block.Block`, which checks types as it goes.
 """
@@ -256,6 +256,19 @@ class DotPairs(Operators):
 
 
 @dataclass(frozen=True, slots=True)
+class DotBytes(Operators):
+    """The i32 sum of four products: of the bytes of one u32 and those of another, both with signs or both without."""
+
+    left: "Expr"
+    right: "Expr"
+    signed: bool
+
+    @property
+    def type(self) -> Type:
+        return I32
+
+
+@dataclass(frozen=True, slots=True)
 class Narrow(Operators):
     """Eight i16 of the i32x4 `left`, then the i32x4 `right`, saturated."""
 
@@ -414,6 +427,7 @@ Expr = (
     | Binary
     | Fma
     | DotPairs
+    | DotBytes
     | Narrow
     | Widen
     | Select
@@ -580,6 +594,7 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
     Binary: ("left", "right"),
     Fma: ("factor", "other", "addend"),
     DotPairs: ("left", "right"),
+    DotBytes: ("left", "right"),
     Narrow: ("left", "right"),
     Widen: ("operand",),
     Select: ("condition", "then", "otherwise"),

@@ -22,6 +22,7 @@ from intab.kernels.ir import (
     Cast,
     Combined,
     Const,
+    DotBytes,
     DotPairs,
     Expr,
     Fma,
@@ -156,6 +157,10 @@ class Machine:
                 left, right = self.value(expr.left, known), self.value(expr.right, known)
                 products = left.astype(np.int32) * right.astype(np.int32)
                 return products.reshape(-1, 2).sum(1, dtype=np.int32)
+            case DotBytes():
+                width = np.int8 if expr.signed else np.uint8
+                sides = (np.atleast_1d(self.value(side, known)).view(width) for side in (expr.left, expr.right))
+                return np.multiply(*(side.astype(np.int32) for side in sides)).sum(dtype=np.int32)
             case Narrow():
                 eight = np.concatenate((self.value(expr.left, known), self.value(expr.right, known)))
                 return np.clip(eight, -(2**15), 2**15 - 1).astype(np.int16)

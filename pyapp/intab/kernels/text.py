@@ -23,6 +23,7 @@ from intab.kernels.ir import (
     Cast,
     Combined,
     Const,
+    DotBytes,
     DotPairs,
     Expr,
     Fma,
@@ -113,6 +114,9 @@ def expr_text(expr: Expr) -> str:
             return f"fma({expr_text(expr.factor)}, {expr_text(expr.other)}, {expr_text(expr.addend)})"
         case DotPairs():
             return f"dot_pairs({expr_text(expr.left)}, {expr_text(expr.right)})"
+        case DotBytes():
+            signs = "signed" if expr.signed else "unsigned"
+            return f"dot_{signs}_bytes({expr_text(expr.left)}, {expr_text(expr.right)})"
         case Narrow():
             return f"narrow({expr_text(expr.left)}, {expr_text(expr.right)})"
         case Widen():

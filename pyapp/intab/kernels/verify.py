@@ -19,6 +19,7 @@ from intab.kernels.ir import (
     I16X8,
     I32,
     POINTER,
+    U32,
     UNARY_OPS,
     Assign,
     At,
@@ -28,6 +29,7 @@ from intab.kernels.ir import (
     Cast,
     Combined,
     Const,
+    DotBytes,
     DotPairs,
     Expr,
     Fma,
@@ -254,6 +256,9 @@ class _Checker:
             case DotPairs():
                 self._same(self._type(expr.left), I16X8, "the left side of dot_pairs")
                 self._same(self._type(expr.right), I16X8, "the right side of dot_pairs")
+            case DotBytes():
+                self._same(self._type(expr.left), U32, "the left side of dot_bytes")
+                self._same(self._type(expr.right), U32, "the right side of dot_bytes")
             case Narrow():
                 self._same(self._type(expr.left), I32.wide(4), "the left side of narrow")
                 self._same(self._type(expr.right), I32.wide(4), "the right side of narrow")

@@ -254,6 +254,9 @@ class _Writer(Frame):
         self.expr(expr.right)
         self.out.append(code.I32X4_DOT_I16X8_S)
 
+    def dot_bytes(self, expr: ir.DotBytes) -> None:
+        raise KernelError(f"Kernel {self.kernel.name}: WebAssembly multiplies bytes in pairs, see DotPairs.")
+
     def narrow(self, expr: ir.Narrow) -> None:
         self.expr(expr.left)
         self.expr(expr.right)
@@ -479,6 +482,7 @@ _WRITE_EXPRESSION: Mapping[type, Callable[[_Writer, Any], None]] = {
     ir.Binary: _Writer.binary,
     ir.Fma: _Writer.fma,
     ir.DotPairs: _Writer.dot_pairs,
+    ir.DotBytes: _Writer.dot_bytes,
     ir.Narrow: _Writer.narrow,
     ir.Widen: _Writer.widen,
     ir.Select: _Writer.select,

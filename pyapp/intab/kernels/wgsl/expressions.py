@@ -12,6 +12,7 @@ from intab.kernels.ir import (
     Cast,
     Combined,
     Const,
+    DotBytes,
     DotPairs,
     Expr,
     Fma,
@@ -50,16 +51,36 @@ _OPERATORS = {
     "gt": ">",
     "ge": ">=",
 }
+QUAD = 4
 _FUNCTIONS = {"abs": "abs", "floor": "floor", "ceil": "ceil", "trunc": "trunc", "nearest": "round", "sqrt": "sqrt"}
 
 _COMBINATIONS = {"add": "subgroupAdd", "max": "subgroupMax", "min": "subgroupMin"}
 
 
+def dot_function(signed: bool) -> str:
+    """The name of the function for `DotBytes`."""
+    return "dot_signed_bytes" if signed else "dot_unsigned_bytes"
+
+
+def dot_text(signed: bool, *, packed: bool) -> str:
+    """That function: WGSL's own where the language has it, else products of single bytes."""
+    if packed:
+        body = "dot4I8Packed(x, y)" if signed else "bitcast<i32>(dot4U8Packed(x, y))"
+    else:
+        sides = ("bitcast<i32>(x)", "bitcast<i32>(y)") if signed else ("x", "y")
+        products = (" * ".join(f"extractBits({side}, {place}u, 8u)" for side in sides) for place in (0, 8, 16, 24))
+        total = " + ".join(products)
+        body = total if signed else f"bitcast<i32>({total})"
+    return f"fn {dot_function(signed)}(x: u32, y: u32) -> i32 {{ return {body}; }}"
+
+
 class Expressions:
     """Prints the expressions of one kernel, whose buffers lie in memory as `memory` says."""
 
-    def __init__(self, memory: dict[str, Memory]) -> None:
+    def __init__(self, memory: dict[str, Memory], team: int = 1) -> None:
         self._memory = memory
+        # A team of four is a quad, and says so: SwiftShader, whose subgroups are that small, then shuffles once.
+        self._broadcast = "quadBroadcast" if team == QUAD else "subgroupBroadcast"
 
     def text(self, expr: Expr) -> str:
         """An expression in WGSL, in parentheses where they are needed."""
@@ -80,6 +101,8 @@ class Expressions:
                 raise UnsupportedOpError(
                     "WGSL has no products of 16-bit pairs. Use the wasm back end, or i32 products."
                 )
+            case DotBytes():
+                return f"{dot_function(expr.signed)}({self.text(expr.left)}, {self.text(expr.right)})"
             case Narrow() | Widen():
                 raise UnsupportedOpError("WGSL has no 16-bit numbers. Use the wasm back end, or i32.")
             case Select():
@@ -137,7 +160,7 @@ class Expressions:
     def _from_member(self, expr: FromMember) -> str:
         operand = self.text(expr.operand)
         if isinstance(expr.member, Const):
-            return f"subgroupBroadcast({operand}, {int(expr.member.value)}u)"
+            return f"{self._broadcast}({operand}, {int(expr.member.value)}u)"
         return f"subgroupShuffle({operand}, u32({self.text(expr.member)}))"
 
     def _unary(self, expr: Unary) -> str:

@@ -2,7 +2,7 @@
 
 from intab.errors import UnsupportedOpError
 from intab.kernels.ir import Assign, Barrier, If, Kernel, Let, Loop, Stmt, Store, Tile, Type, walk
-from intab.kernels.wgsl.expressions import Expressions
+from intab.kernels.wgsl.expressions import Expressions, dot_function, dot_text
 from intab.kernels.wgsl.layout import WORKGROUP_SIZE, Shader, stored_as, words_layout
 from intab.kernels.wgsl.memory import Memory, access_functions, memories
 from intab.kernels.wgsl.types import LARGEST, NOT_FINITE, saturating_function, saturating_text, type_text
@@ -13,7 +13,8 @@ MOST_BUFFERS = 8
 
 
 def generate(kernel: Kernel, target: Target = WEBGPU) -> Shader:
-    """Print a kernel that `verify` passes. With the target's feature "shader-f16" buffers of f16 hold 16 bits.
+    """Print a kernel that `verify` passes. Features of the target that it knows: "shader-f16", with which
+    buffers of f16 hold 16 bits, and "packed-dot", which says that WGSL multiplies bytes itself.
 
     Raises UnsupportedOpError, naming the kernel, for dtypes WGSL lacks, for more buffers than a stage may bind, and for
     teams and shared memory beyond what the target has.
@@ -21,7 +22,7 @@ def generate(kernel: Kernel, target: Target = WEBGPU) -> Shader:
     try:
         _check_limits(kernel, target)
         memory = memories(kernel, target)
-        text = _text(kernel, memory)
+        text = _text(kernel, memory, packed_dot=target.has("packed-dot"))
     except UnsupportedOpError as error:
         raise UnsupportedOpError(f"Kernel {kernel.name}: {error}") from None
     buffers = tuple((b.name, _access(b.access)) for b in kernel.buffers)
@@ -55,8 +56,8 @@ def _access(access: str) -> str:
     return "read" if access == "read" else "read_write"
 
 
-def _text(kernel: Kernel, memory: dict[str, Memory]) -> str:
-    printer = _Printer(kernel, Expressions(memory))
+def _text(kernel: Kernel, memory: dict[str, Memory], *, packed_dot: bool) -> str:
+    printer = _Printer(kernel, Expressions(memory, kernel.team))
     printer.body(kernel.body, "    ")
     main = "\n".join(printer.lines)
     lines = [*_declarations(kernel, memory), *access_functions(kernel, memory)]
@@ -66,6 +67,7 @@ def _text(kernel: Kernel, memory: dict[str, Memory]) -> str:
         for type in (Type(scalar, lanes) for scalar in LARGEST for lanes in (1, 2, 3, 4))
         if f"{saturating_function(type)}(" in main
     ]
+    lines += [dot_text(signed, packed=packed_dot) for signed in (True, False) if f"{dot_function(signed)}(" in main]
     lines += [f"var<private> {name}: u32 = {bits:#x}u;" for name, bits in NOT_FINITE.items() if name in main]
     return "\n".join([*lines, *_entry(kernel), main, "}", ""])
 
