@@ -91,10 +91,11 @@ class ExtraOperands:
     """The extra operands of an epilogue: buffers e0, e1, ... and words e0_row, e0_batch, ... for how far rows
     and batches lie apart."""
 
-    def __init__(self, kernel: KernelWriter, epilogue: Epilogue) -> None:
+    def __init__(self, kernel: KernelWriter, epilogue: Epilogue, *, vector: int = 1) -> None:
+        """`vector`: what has a value for each column is accessed in so many lanes (see `ir.Buffer`)."""
         self.epilogue = epilogue
         count = range(len(epilogue.wide))
-        self.buffers = [kernel.buffer(f"e{i}", "f32", "read") for i in count]
+        self.buffers = [kernel.buffer(f"e{i}", "f32", "read", vector=vector if epilogue.wide[i] else 1) for i in count]
         self.row_strides = [kernel.word(f"e{i}_row") for i in count]
         self.batch_strides = [kernel.word(f"e{i}_batch") for i in count]
 

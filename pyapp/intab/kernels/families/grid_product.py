@@ -1,0 +1,174 @@
+"""Products of matrices, and of windows of pictures with filters, for GPUs: every way in which invocations share them.
+
+    out[batch, row, column] = epilogue(sum over depths of a[batch, row, depth] * b[batch, depth, column] + bias[column])
+
+The right side lies as it is, one depth after the other, each a whole number of vectors. What else is in the key: the
+`GridShape`, the epilogue, and what `Known` says of places and sizes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
+
+from intab.errors import KernelError
+from intab.kernels.block import KernelWriter, from_member
+from intab.kernels.families.grid_left import LeftSide
+from intab.kernels.families.grid_shape import LANES, SHARED, SUBGROUP, GridShape
+from intab.kernels.families.grid_shared import SharedBlocks, SplitSums
+from intab.kernels.families.grid_tile import FIRST, Corner, Output, multiply
+from intab.kernels.families.grid_turn import ZEROS, Reach, Turn, numbers_of
+from intab.kernels.families.register_tile import PLAIN, Epilogue
+from intab.kernels.ir import I32, Const, Expr, Kernel, Var
+
+Right = Callable[[Turn, range], list[list[Expr]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a product when its kernel is chosen.
+
+    `left_vector`: runs of the left side are whole vectors at multiples of four. `out_vector`: so are rows of the
+    result and of all that has a value for each column. `whole`: runs are a multiple of the shape's depths. `pixels`,
+    `taps`: levels of a picture and its windows (see `grid_left`), 0 for a matrix; `spaced`: pixels lie inside a larger
+    result.
+    """
+
+    left_vector: bool = False
+    out_vector: bool = False
+    whole: bool = False
+    pixels: int = 0
+    taps: int = 0
+    spaced: bool = False
+
+
+NOTHING = Known()
+
+
+@cache
+def grid_product(shape: GridShape, known: Known = NOTHING, epilogue: Epilogue = PLAIN) -> Kernel:
+    """A product shared as `shape` says.
+
+    Buffers: a, b, bias when the epilogue has one, e0 ..., out. Words: rows, columns; those of `LeftSide`; b_row (a
+    multiple of four, as are b_batch and where b starts), b_batch; those of `Output`.
+    Items: batches * ceil(rows / tile_rows) * ceil(columns / tile_columns).
+    """
+    if known.taps and not known.whole:
+        raise KernelError("A window's runs are walked in whole turns. Give the shape depths that divide them.")
+    if known.left_vector and shape.depths % LANES:
+        raise KernelError("Depths that are read in vectors are taken so many at a time.")
+    return _Product(shape, known, epilogue).write()
+
+
+class _Product:
+    def __init__(self, shape: GridShape, known: Known, epilogue: Epilogue) -> None:
+        self._shape, self._known = shape, known
+        kernel = self._kernel = KernelWriter("grid_convolution" if known.pixels else "grid_matmul")
+        kernel.buffer("a", "f32", "read", vector=LANES if known.left_vector else 1)
+        kernel.buffer("b", "f32", "read", vector=LANES)
+        rows, columns = kernel.word("rows"), kernel.word("columns")
+        self._left = LeftSide(kernel, known.pixels, known.taps)
+        self._b_row, b_batch = kernel.word("b_row"), kernel.word("b_batch")
+        self._out = Output(kernel, epilogue, vector=known.out_vector, spaced=known.pixels if known.spaced else 0)
+        self._corner = Corner(kernel, shape, rows, columns)
+        self._left.set_batch(self._corner.batch)
+        self._out.set_batch(self._corner.batch, self._left)
+        self._b_first = kernel.let("b_first", self._corner.batch * b_batch)
+
+    def write(self) -> Kernel:
+        kernel, shape, corner = self._kernel, self._shape, self._corner
+        columns = corner.vectors()
+        starts = [ZEROS if shape.splits > 1 else kernel.let("start", self._out.bias(column)) for column in columns]
+        sums = [[kernel.let("sum", start) for start in starts] for _ in range(shape.rows)]
+        rows = [corner.row(number) for number in range(shape.rows)]
+        if shape.via == SHARED:
+            right = (self._b_first, self._b_row)
+            blocks = SharedBlocks(kernel, shape, corner, self._left, right, vector=self._known.left_vector)
+            self._turns(lambda turn: blocks.multiply(turn, sums))
+        else:
+            left = [kernel.let("a_start", self._left.start(row.minimum(corner.rows - 1))) for row in rows]
+            loads = self._asked_for() if shape.via == SUBGROUP else self._loaded_by_each(columns)
+            self._turns(lambda turn: self._multiply(turn, sums, left, loads))
+        if shape.splits > 1:
+            SplitSums(kernel, shape, corner).store(sums, self._out)
+        else:
+            self._out.store_tile(corner, shape, sums, rows)
+        return kernel.kernel()
+
+    def _turns(self, body: Callable[[Turn], None]) -> None:
+        """A loop over the invocation's depths."""
+        kernel, step, splits = self._kernel, self._shape.depths, self._shape.splits
+        begin: Expr = FIRST
+        end: Expr = self._left.depth
+        if splits > 1:
+            part = kernel.let("part_depths", (end + (step * splits - 1)) // (step * splits) * step)
+            begin = kernel.let("first_depth", self._corner.split * part)
+            end = kernel.let("last_depth", end.minimum(begin + part))
+        walk = self._left.walk(begin)
+        with kernel.loop("depth", begin, end, step) as depth:
+            left_over = None if self._known.whole else kernel.let("left_over", end - depth)
+            body(Turn(kernel, depth, depth if walk is None else walk.offset, left_over))
+            if walk is not None:
+                walk.advance(step)
+
+    def _multiply(self, turn: Turn, sums: list[list[Var]], left: Sequence[Expr], right: Right) -> None:
+        """A turn's products, four depths at a time."""
+        vector, depths = self._known.left_vector, self._shape.depths
+        for first in range(0, depths, LANES):
+            together = range(first, min(first + LANES, depths))
+            lines = right(turn, together)
+            reaches = [turn.reach(first, LANES)] if vector else [turn.reach(number) for number in together]
+            numbers = partial(self._left_numbers, turn, left, reaches)
+            multiply(self._kernel, sums, numbers, lines)
+
+    def _left_numbers(self, turn: Turn, starts: Sequence[Expr], reaches: list[Reach], row: int) -> list[Expr]:
+        """What a row of the tile has at these depths."""
+        vector = self._known.left_vector
+        return numbers_of([turn.left(starts[row], reach, vector=vector) for reach in reaches])
+
+    def _loaded_by_each(self, columns: list[Expr]) -> Right:
+        """Every invocation loads all that it multiplies by."""
+
+        def load(turn: Turn, depths: range) -> list[list[Expr]]:
+            reaches = [turn.reach(depth) for depth in depths]
+            lines = [turn.line(reach, self._b_first, self._b_row) for reach in reaches]
+            pairs = zip(lines, reaches, strict=True)
+            return [[turn.right(line, column, reach) for column in columns] for line, reach in pairs]
+
+        return load
+
+    def _asked_for(self) -> Right:
+        """The members of a subgroup load a part each, vector after vector, and ask each other for the rest."""
+        kernel, shape = self._kernel, self._shape
+        full, rest = min(LANES, shape.depths), shape.depths % LANES
+        parts = {depths: self._parts(depths) for depths in (full, rest) if depths}
+
+        def load(turn: Turn, depths: range) -> list[list[Expr]]:
+            loaded = []
+            for depth, column in parts[len(depths)]:
+                reach = turn.reach(depth + depths.start)
+                loaded.append(turn.right(turn.line(reach, self._b_first, self._b_row), column, reach))
+
+            def asked(number: int) -> Expr:
+                return kernel.let("right", from_member(loaded[number // shape.team], number % shape.team))
+
+            return [[asked(depth * shape.vectors + q) for q in range(shape.vectors)] for depth in range(len(depths))]
+
+        return load
+
+    def _parts(self, depths: int) -> list[tuple[Expr, Expr]]:
+        """The (depth, column) of each vector that a member loads, of all those of so many depths, line by line."""
+        kernel, shape, corner = self._kernel, self._shape, self._corner
+        count = depths * shape.vectors
+        last = kernel.let("last_asked", (corner.columns + (LANES - 1)) // LANES * LANES - LANES)
+        parts: list[tuple[Expr, Expr]] = []
+        for first in range(0, count, shape.team):
+            if shape.vectors % shape.team == 0:  # a member's vectors are of one depth each, known now
+                depth: Expr = Const(first // shape.vectors, I32)
+                piece = corner.member + first % shape.vectors
+            else:
+                number = kernel.let("part", (corner.member + first).minimum(count - 1))
+                depth = kernel.let("part_depth", number // shape.vectors)
+                piece = kernel.let("part_vector", number % shape.vectors)
+            column = kernel.let("asked_column", (corner.first_column + piece * LANES).minimum(last))
+            parts.append((depth, column))
+        return parts
