@@ -72,6 +72,19 @@ def octets(builder: Builder, *shape: int) -> Value:
     return builder.constant(np.ones(shape, np.int8))
 
 
+def test_integer_products() -> None:
+    """Whole numbers count as floats do; bytes are made pairs of four bytes first."""
+
+    def make(builder: Builder) -> Value:
+        x = builder.input("x", uint8, (N, H, 30))
+        return builder.emit("IntegerMatMul", x, octets(builder, 30, 50), to=int32)
+
+    assert work_of(make) == {
+        "widen_lines_u8": (0, 18 * 30 + 4 * 18 * 15),
+        "integer_matmul": (2 * 18 * 30 * 50, 4 * (18 * 15 + 15 * 50 + 18 * 50)),
+    }
+
+
 @pytest.mark.parametrize("group", [1, 6])
 def test_integer_convolution(group: int) -> None:
     def make(builder: Builder) -> Value:
@@ -82,7 +95,7 @@ def test_integer_convolution(group: int) -> None:
     pixels, padded, read = 2 * 5 * 11, 2 * 11 * 13, 2 * 9 * 11 * 6
     if group == 1:
         assert work_of(make) == {
-            "widen_lines_u8": None,
+            "widen_lines_u8": (0, read + 4 * padded * 3),
             "integer_convolution": (2 * pixels * 9 * 6 * 6, 4 * (padded * 3 + 9 * 3 * 6 + pixels * 6)),
         }
     else:

@@ -54,7 +54,7 @@ def lower_integer_conv(conv: Windows, lowering: Lowering, operands: Operands, ou
     width = g.width - left - right
     # Runs of whole pixels where no pair would reach over the end of a group of channels.
     runs, run = (width * g.group, inputs) if inputs % 2 else (1, width * g.channels)
-    lines = Lines(g.images * g.height, g.height - top - bottom, runs, run)
+    lines = Lines(g.images, g.height - top - bottom, runs, run)
     border = Border(g.height, g.width * pixel, top, left * pixel)
     picture = widened(lowering, lowering.place(operands.left), operands.left_zero, lines, border)
     finish = finish_operands(lowering, operands, to, math.prod(g.kernel) * inputs)

@@ -15,6 +15,7 @@ from intab.kernels.families.widen_lines import widen_lines
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import Pairs, agree
 from intab.ops.dense import MOST_TILES_DOWN, PANELS_NBYTES, ROWS_NBYTES, Blocking
+from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
 
@@ -164,9 +165,9 @@ def _with_zeros(array: Numbers, missing: int) -> Numbers:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Lines of bytes: `count` of them in pictures of `height`, each of `runs` runs of `run` numbers."""
+    """Lines of bytes: pictures of `height` of them, each of `runs` runs of `run` numbers."""
 
-    count: Dim
+    images: Dim
     height: Dim
     runs: Dim
     run: Dim
@@ -183,12 +184,14 @@ class Border:
 
 
 def widened(lowering: Lowering, x: Place, zero: Value | None, lines: Lines, border: Border) -> Place:
-    """Bytes as pairs of 16-bit numbers without their zero point; `lines.count` counts those of the result."""
-    pairs = lowering.scratch(int32, lines.count * border.line)
+    """Bytes as pairs of 16-bit numbers without their zero point."""
+    count = lines.images * border.height
+    pairs = lowering.scratch(int32, count * border.line)
     buffers = {"x": x, "out": pairs} | ({} if zero is None else {"zero": lowering.place(zero)})
     words: dict[str, Dim | float] = {"height": lines.height, "runs": lines.runs, "run": lines.run}
     words |= {"out_height": border.height, "out_line": border.line, "top": border.top, "left": border.left}
-    lowering.step(widen_lines(x.dtype.name, zero=zero is not None), buffers, words, lines.count)
+    work = tensor_work((0,), (x, (lines.images, lines.height, lines.runs, lines.run)), (pairs, (count, border.line)))
+    lowering.step(widen_lines(x.dtype.name, zero=zero is not None), buffers, words, count, work=work)
     return pairs
 
 
@@ -210,7 +213,8 @@ def pack_computed_pairs(
     words: dict[str, Dim | float] = {"depth": depth, "columns": columns, "out_batch": size}
     words |= dict(zip(("b_batch", "b_row", "b_column"), strides, strict=True))
     buffers = {"b": right, "out": packed} | ({} if zero is None else {"zero": zero})
-    lowering.step(kernel, buffers, words, batches * ceil_div(columns, TILE_COLUMNS))
+    work = tensor_work((0,), (right, (batches, depth, columns)), (packed, (batches, size)))
+    lowering.step(kernel, buffers, words, batches * ceil_div(columns, TILE_COLUMNS), work=work)
     return packed
 
 

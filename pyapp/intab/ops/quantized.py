@@ -41,6 +41,7 @@ from intab.ops.integer_dense import (
     widened,
     without_zero,
 )
+from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering, Place
 from intab.ops.matmul import matmul_shape
 from intab.ops.packing import Packing, packing
@@ -93,7 +94,10 @@ class IntegerMatMul:
         b = _right_side(lowering, operands, right, batch)
         buffers = {"a": a, "b": b, "out": lowering.place(outputs[0]), **finish.buffers}
         items = product(batch) * blocks.items(rows, columns)
-        lowering.step(integer_matmul(finish.finish, rows_of_tiles(rows)), buffers, words, items)
+        shape = product(batch), rows, columns
+        sides = (a, (product(left[:-1]), pairs)), (b, (product(right[:-2]), pairs, columns))
+        work = tensor_work((2, depth, *shape), *sides, (buffers["out"], shape))
+        lowering.step(integer_matmul(finish.finish, rows_of_tiles(rows)), buffers, words, items, work=work)
 
 
 def _left_side(lowering: Lowering, operands: Operands, left: Shape, batch: Shape) -> tuple[Place, Dim]:
@@ -104,7 +108,7 @@ def _left_side(lowering: Lowering, operands: Operands, left: Shape, batch: Shape
         place = expanded(lowering, place, left, (*batch, *left[-2:]))
         left = (*batch, *left[-2:])
     rows, pairs = product(left[:-1]), (depth + 1) // 2
-    wide = widened(lowering, place, operands.left_zero, Lines(rows, rows, 1, depth), Border(rows, pairs))
+    wide = widened(lowering, place, operands.left_zero, Lines(1, rows, 1, depth), Border(rows, pairs))
     return wide, 0 if repeats else left[-2] * pairs
 
 
