@@ -272,11 +272,13 @@ def test_shader_of_a_subgroup() -> None:
         "@builtin(subgroup_invocation_id) number: u32",
         "b_b: array<vec4<f32>>;",
         "    let o_b = words.o_b >> 2u;",
-        "subgroupBroadcast(v_right, 3u)",
+        "quadBroadcast(v_right, 3u)",
         "        v_p = (v_p + w_columns);",
         "b_y[(o_y + (((v_row * w_columns) + v_column) >> u32(2)))] = v_total;",
     ):
         assert part in shader.text
+    larger = wgsl.generate(subgroup_product(2 * SUBGROUP).kernel, replace(WEBGPU, subgroup=2 * SUBGROUP))
+    assert "subgroupBroadcast(v_right, 7u)" in larger.text
 
 
 @pytest.mark.parametrize(
