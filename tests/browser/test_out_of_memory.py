@@ -68,7 +68,7 @@ async def no_room(selenium, urls, threads):
     pool = Pool(machine)
     feed = {"x": np.full((1, 3, 48, 192), 0.25, np.float32)}
     error = ""
-    with patch.object(import_module("intab.runtime.load"), "wasm_pool", lambda threads: pool):
+    with patch.object(import_module("intab.runtime.back_end"), "wasm_pool", lambda threads: pool):
         async with await intab.load(urls["cls"], threads=threads) as session:
             (first,) = (await session.run(feed)).values()
             used_nbytes = pool.used_nbytes

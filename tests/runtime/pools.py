@@ -12,7 +12,7 @@ from intab.backends.wasm.pool import Pool
 @contextmanager
 def on(pool: Pool | None) -> Iterator[str]:
     """`intab.load` over `pool` in place of this process's; gives the back end's name, "reference" without a pool."""
-    module = sys.modules["intab.runtime.load"]
+    module = sys.modules["intab.runtime.back_end"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "wasm_pool", lambda threads: pool)
         yield "reference" if pool is None else "wasm"

@@ -148,6 +148,11 @@ class Executable(Protocol):
         """Whether a run must wait for the device; one that need not is over when its coroutine is first awaited."""
         ...
 
+    @property
+    def lost(self) -> bool:
+        """Whether the device is gone for good, with all that was on it: then only making this anew helps."""
+        ...
+
     async def run(
         self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
     ) -> dict[str, Array]:

@@ -60,6 +60,7 @@ class ReferenceExecutable:
     threads = 1
     team_size = 1
     waits = False
+    lost = False
 
     def __init__(self, graph: Graph, release: Callable[[], None] = lambda: None) -> None:
         self._graph = graph

@@ -12,7 +12,7 @@ from intab.browser import in_browser
 from intab.browser.feature import features
 from intab.errors import BackendUnavailableError
 
-BACKENDS = ("wasm", "reference")
+BACKENDS = ("wasm", "webgpu", "reference")
 # More threads than this wait for memory more than they compute, and each holds an instance of every module.
 MOST_CHOSEN = 8
 # Up to so many processors, all of them compute; where there are more, half of them are slow cores or twins of others.
@@ -20,16 +20,35 @@ FEW_PROCESSORS = 4
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """One way to run a model: the bytes that it needs and the ms that a run is thought to take, or did when tried.
+
+    `refused` says why it is not to be used, "" where it might be.
+    """
+
+    backend: str
+    precision: str
+    threads: int
+    needed_nbytes: int
+    estimated_ms: float
+    refused: str = ""
+    measured_ms: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """What runs a model, and why.
 
     `measured`: `threads` are the most there may be, of which the fewest that are found to be fast are used.
+    `precision` is the form of the model, of those that it is offered in. `candidates` are all ways that were looked at.
     """
 
     backend: str
     reasons: tuple[str, ...]
     threads: int = 1
     measured: bool = False
+    precision: str = "float32"
+    candidates: tuple[Candidate, ...] = ()
 
     def noted(self, reason: str) -> "Choice":
         """The same choice with one more thing to know."""
@@ -58,19 +77,27 @@ def choose(backend: str, threads: int | None = None) -> Choice:
 
 
 def _with_threads(choice: Choice, threads: int | None) -> Choice:
-    """The choice with a count of threads, and why so many; nothing is said where there never is more than one."""
-    here = choice.backend == "wasm" and in_browser()
-    if not here and threads in (None, 1):
-        return choice
-    if not here:
-        raise BackendUnavailableError(
-            f"threads={threads}: the back end {choice.backend!r} computes on one thread here; threads are for "
-            "WebAssembly in a browser. Leave threads out, or use threads=1."
-        )
+    if choice.backend != "wasm" or not in_browser():
+        return on_one_thread(choice, threads)
     seen = features()
-    if not seen.cross_origin_isolated and threads in (None, 1):
+    return on_threads(choice, threads, isolated=seen.cross_origin_isolated, processors=seen.processors)
+
+
+def on_one_thread(choice: Choice, threads: int | None) -> Choice:
+    """The choice where there never is more than one thread, of which nothing needs to be said."""
+    if threads in (None, 1):
+        return choice
+    raise BackendUnavailableError(
+        f"threads={threads}: the back end {choice.backend!r} computes on one thread here; threads are for "
+        "WebAssembly in a browser. Leave threads out, or use threads=1."
+    )
+
+
+def on_threads(choice: Choice, threads: int | None, *, isolated: bool, processors: int) -> Choice:
+    """The choice with a count of threads of a browser, as asked for or as many as may be of use, and why so many."""
+    if not isolated and threads in (None, 1):
         return choice.noted("one thread, since the page is not cross-origin isolated")
-    if not seen.cross_origin_isolated:
+    if not isolated:
         raise BackendUnavailableError(
             f"threads={threads}: the page is not cross-origin isolated, so that workers cannot share memory. Have its "
             "server send the headers COOP: same-origin and COEP: require-corp, or use threads=1."
@@ -81,15 +108,14 @@ def _with_threads(choice: Choice, threads: int | None) -> Choice:
         )
     if threads is not None:
         return replace(choice, threads=threads).noted(f"threads={threads} asked for")
-    useful = _useful_threads(seen.processors)
+    useful = useful_threads(processors)
     if useful == 1:
         return choice.noted("one thread on one processor")
-    return replace(choice, threads=useful, measured=True).noted(
-        f"up to {useful} threads on {seen.processors} processors"
-    )
+    return replace(choice, threads=useful, measured=True).noted(f"up to {useful} threads on {processors} processors")
 
 
-def _useful_threads(processors: int) -> int:
+def useful_threads(processors: int) -> int:
+    """As many threads as may be worth having; whether they are is measured."""
     return min(MOST_CHOSEN, processors if processors <= FEW_PROCESSORS else max(FEW_PROCESSORS, processors // 2))
 
 

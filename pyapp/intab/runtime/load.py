@@ -5,21 +5,21 @@ source --open--> Storage --formats--> Graph --optimize--> Graph --program.build-
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from intab.backends.engine import Executable
 from intab.backends.reference import ReferenceExecutable
-from intab.backends.wasm.executable import module_of, prepare
 from intab.errors import UnsupportedOpError
 from intab.graph.ir import Graph
 from intab.graph.storage import Storage
 from intab.optimize import optimize
 from intab.program import build
 from intab.program.serialize import StoredProgram
+from intab.runtime.back_end import BackEnd, back_end_of
 from intab.runtime.beside import read_with_files_beside
 from intab.runtime.cache import ProgramCache, ProgramStore
-from intab.runtime.device import Choice, choose, wasm_pool
+from intab.runtime.device import Choice, choose
 from intab.runtime.python_memory import python_memory
 from intab.runtime.session import LoadTimes, Session
 from intab.runtime.source import Progress, Source, close_source, no_progress, open_source
@@ -38,7 +38,7 @@ async def load(
 ) -> Session:
     """Make a model ready to run.
 
-    `source`: URL, path, bytes or File. `backend`: "auto", "wasm" or "reference". `precision`: "auto" or
+    `source`: URL, path, bytes or File. `backend`: "auto", "wasm", "webgpu" or "reference". `precision`: "auto" or
     "float32", the model's own. `threads`: how many compute, where the page is cross-origin isolated; None chooses,
     and `session.choice` says what and why. `progress(stage, done, total)` hears "download" in bytes and "compile"
     in weights.
@@ -57,16 +57,17 @@ async def load(
     for note in ready.notes:
         choice = choice.noted(note)
 
-    # Only a model whose sizes were taken for equal may be compiled again: only then is the source held on to, which
-    # may be all of the model's bytes.
-    again = source if ready.graph.equalities else b""
+    # Only a model whose sizes were taken for equal, or whose device may be lost, is ever compiled again: only then is
+    # the source held on to, which may be all of the model's bytes.
+    again = source if ready.graph.equalities or choice.backend == "webgpu" else b""
 
-    async def specialise(sizes: Mapping[str, int]) -> Executable:
+    async def specialise(sizes: Mapping[str, int] | None) -> Executable:
         storage = await open_source(again)
         return (await _make_ready(storage, again, choice, no_progress, programs, sizes)).executable
 
     shown = replace(choice, threads=ready.executable.team_size)
-    return Session(ready.graph.signature(), ready.executable, choice=shown, times=times, specialise=specialise)
+    signature = ready.graph.signature()
+    return Session(signature, ready.executable, choice=shown, adapter=ready.adapter, times=times, specialise=specialise)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,6 +77,7 @@ class _Ready:
     graph: Graph
     executable: Executable
     loaded: float
+    adapter: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -98,57 +100,31 @@ async def _make_ready(
             close_source(one, source)
 
     try:
-        cache = None
-        if programs is not None and choice.backend == "wasm":
-            cache = ProgramCache(programs, storage, wasm_pool(choice.threads).machine.target, sizes)
+        if choice.backend == "reference":
+            graph = await read_with_files_beside(storage, source, opened, sizes, progress)
+            # It reads its constants at each run, so that the bytes are let go of with it.
+            return _Ready(graph, ReferenceExecutable(graph, release), time.perf_counter())
+        back_end = await back_end_of(choice)
+        cache = None if programs is None else ProgramCache(programs, storage, back_end.target, sizes)
         stored = await cache.find() if cache else None
-        if cache is not None and stored is not None:
-            loaded = time.perf_counter()
-            executable = await _prepared(stored, choice, progress, release)
-            return _Ready(stored.signature, executable, loaded, tuple(cache.notes))
-        graph = await read_with_files_beside(storage, source, opened, sizes, progress)
         loaded = time.perf_counter()
-        if len(opened) > 1:  # the key does not cover files beside the model
-            cache = None
-        executable = await compile_graph(graph, choice, progress, release, cache)
-        return _Ready(graph, executable, loaded, tuple(cache.notes) if cache else ())
+        if stored is None:
+            graph = await read_with_files_beside(storage, source, opened, sizes, progress)
+            loaded = time.perf_counter()
+            stored = compile_graph(graph, back_end)
+            if cache is not None and len(opened) == 1:  # its key does not cover files beside the model
+                await cache.keep(stored)
+        executable = await back_end.prepare(
+            stored.program, stored.module, lambda done, total: progress("compile", done, total)
+        )
+        release()
+        return _Ready(stored.signature, executable, loaded, back_end.adapter, tuple(cache.notes) if cache else ())
     except BaseException:
         release()
         raise
 
 
-async def compile_graph(
-    graph: Graph,
-    choice: Choice,
-    progress: Progress,
-    release: Callable[[], None] = lambda: None,
-    cache: ProgramCache | None = None,
-) -> Executable:
-    """Graph -> Executable on a back end of this machine, kept in a cache.
-
-    `release` is called once the model's bytes are done with.
-    """
-    if choice.backend == "reference":
-        return ReferenceExecutable(graph, release)  # which reads its constants at each run
-    target = wasm_pool(choice.threads).machine.target
-    program = build(optimize(graph, target=target), target)
-    stored = StoredProgram(program, module_of(program), graph)
-    if cache is not None:
-        await cache.keep(stored)
-    return await _prepared(stored, choice, progress, release)
-
-
-async def _prepared(
-    stored: StoredProgram, choice: Choice, progress: Progress, release: Callable[[], None]
-) -> Executable:
-    """Instantiate, write the weights and let go of the model's bytes."""
-    executable = await prepare(
-        stored.program,
-        wasm_pool(choice.threads),
-        lambda done, total: progress("compile", done, total),
-        stored.module,
-        threads=choice.threads,
-        measured=choice.measured,
-    )
-    release()
-    return executable
+def compile_graph(graph: Graph, back_end: BackEnd) -> StoredProgram:
+    """Graph -> Program and the code of its kernels, for a back end of this machine."""
+    program = build(optimize(graph, target=back_end.target), back_end.target)
+    return StoredProgram(program, back_end.module_of(program), graph)

@@ -12,7 +12,7 @@ from intab.backends.feeds import Feeds, checked_feeds, fetch_names
 from intab.browser import in_browser
 from intab.browser.jspi import can_wait, wait
 from intab.dtypes import DType
-from intab.errors import IntabError, ShapeError
+from intab.errors import DeviceLostError, IntabError, ShapeError
 from intab.graph.bind import bindings_of
 from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
@@ -24,7 +24,11 @@ from intab.runtime.python_memory import python_memory
 EXACT_KEPT = 4
 
 Result = TypeVar("Result")
-Specialise = Callable[[Mapping[str, int]], Awaitable[Executable]]
+# How often a run goes on on a new device, where one after the other is lost.
+MOST_REBUILDS = 2
+
+# Compile the model once more: for exact sizes, or as it was.
+Specialise = Callable[[Mapping[str, int] | None], Awaitable[Executable]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,19 @@ class Session:
     """Runs one model. Made by `intab.load`; give it back with `dispose()` or `async with`."""
 
     def __init__(
-        self, graph: Graph, executable: Executable, *, choice: Choice, times: LoadTimes, specialise: Specialise
+        self,
+        graph: Graph,
+        executable: Executable,
+        *,
+        choice: Choice,
+        adapter: str,
+        times: LoadTimes,
+        specialise: Specialise,
     ) -> None:
         self._graph = graph
         self._executable = executable
         self._last = executable  # what the last run used
+        self._adapter = adapter
         self._times = times
         self._specialise = specialise
         self._exact: dict[tuple[tuple[str, int], ...], Executable] = {}
@@ -102,11 +114,35 @@ class Session:
         arrays = checked_feeds(self._graph, feeds)
         names = fetch_names(self._graph, fetches)
         sizes = bindings_of(self._graph.inputs, {name: array.shape for name, array in arrays.items()})
-        executable = self._executable if self._assumptions_hold(sizes) else await self._exactly(sizes)
-        self._last = executable
-        outputs = await executable.run(arrays, sizes, names)
+        outputs = await self._compute(arrays, sizes, names)
         self._peak_nbytes = max(self._peak_nbytes, self.memory().total)
         return outputs
+
+    async def _compute(
+        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], names: Sequence[str]
+    ) -> dict[str, Array]:
+        """Run on the device; where that is lost, on a new one."""
+        for again in range(MOST_REBUILDS + 1):
+            executable = self._executable if self._assumptions_hold(sizes) else await self._exactly(sizes)
+            self._last = executable
+            try:
+                return await executable.run(arrays, sizes, names)
+            except DeviceLostError as error:
+                if not executable.lost:
+                    raise
+                if again == MOST_REBUILDS:
+                    raise DeviceLostError(f"{error} It was made anew {again} times and lost each time.") from error
+                await self._rebuild(error)
+        raise AssertionError("the last round returns or raises")
+
+    async def _rebuild(self, reason: DeviceLostError) -> None:
+        """The model anew, from its source, after its device was lost."""
+        lost = (self._executable, *self._exact.values())
+        self._executable = await self._specialise(None)
+        self._exact.clear()
+        for executable in lost:
+            executable.dispose()
+        self._choice = self._choice.noted(f"loaded again, since the device was lost ({reason})")
 
     def run_sync(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]:
         """`run` for code that cannot await, such as a notebook's cell."""
@@ -150,7 +186,7 @@ class Session:
         executable = self._executable
         return SessionStats(
             executable.backend,
-            "",
+            self._adapter,
             executable.threads,
             self._times.load_ms,
             self._times.compile_ms,

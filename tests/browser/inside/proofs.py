@@ -46,7 +46,7 @@ def plain_simd():
     machine = BrowserMachine()
     machine.target = WASM_SIMD
     pool = Pool(machine)
-    module: Any = sys.modules["intab.runtime.load"]
+    module: Any = sys.modules["intab.runtime.back_end"]
     module.wasm_pool = lambda threads=1: pool
     try:
         yield

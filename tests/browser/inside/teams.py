@@ -255,7 +255,7 @@ def plain_simd():
     machines = BrowserMachine(), SharedMachine()
     machines[0].target, machines[1].target = WASM_SIMD, WASM_SIMD.with_feature("threads")
     pools = [Pool(machine) for machine in machines]
-    module: Any = sys.modules["intab.runtime.load"]
+    module: Any = sys.modules["intab.runtime.back_end"]
     module.wasm_pool = lambda threads=1: pools[threads > 1]
     try:
         yield

@@ -36,6 +36,7 @@ class WasmExecutable:
 
     backend = "wasm"
     waits = False
+    lost = False  # a thread may be: the next run has a new team
 
     def __init__(self, program: Program, pool: Pool, module: bytes, instance: Instance) -> None:
         # Numbers and kernels go into the device's memory; here they would keep the model's bytes from going.

@@ -1,0 +1,40 @@
+"""The GPU of this tab: asked for once, shared by all sessions, asked for again when it was lost."""
+
+from intab.browser.gpu import Gpu, request_gpu
+from intab.browser.gpu_info import GpuInfo
+from intab.target import WEBGPU, Target
+
+# WGSL features and device features by the names that kernels ask for.
+_FEATURES = {"shader-f16": "shader-f16", "packed_4x8_integer_dot_product": "packed-dot"}
+
+# Sizes in bytes are i32 while a plan is made.
+MOST_BINDING_NBYTES = 2**31 - 4
+
+_gpu: Gpu | None = None
+
+
+async def shared_gpu() -> Gpu:
+    """The device of all sessions. Raises BackendUnavailableError, saying why, where there is none."""
+    global _gpu
+    if _gpu is None or _gpu.lost is not None:
+        _gpu = await request_gpu()
+    return _gpu
+
+
+def target_of(info: GpuInfo) -> Target:
+    """What a compiler needs to know of an adapter.
+
+    Subgroups count where all have one size: only then does a workgroup of that size form just one.
+    """
+    limits, present = info.limits, info.features | info.language_features
+    least, most = info.subgroup_sizes or (0, 0)
+    return Target(
+        "wgsl",
+        lanes=WEBGPU.lanes,
+        registers=WEBGPU.registers,
+        features=frozenset(name for feature, name in _FEATURES.items() if feature in present),
+        subgroup=least if least == most else 0,
+        team_limit=limits.get("maxComputeInvocationsPerWorkgroup", WEBGPU.team_limit),
+        shared_nbytes=limits.get("maxComputeWorkgroupStorageSize", WEBGPU.shared_nbytes),
+        binding_nbytes=min(limits.get("maxStorageBufferBindingSize", WEBGPU.binding_nbytes), MOST_BINDING_NBYTES),
+    )

@@ -1,0 +1,33 @@
+"""Numbers between numpy and the memory of a GPU, where every element has 32 bits (f16 may have 16)."""
+
+import numpy as np
+
+from intab.dtypes import DType
+from intab.errors import DTypeError
+from intab.graph.ir import Array
+from intab.kernels.wgsl import stored_as
+from intab.target import Target
+
+
+def to_device(array: Array, dtype: DType, target: Target, name: str) -> Array:
+    """Numbers as they are written: contiguous, in the dtype that they are stored in.
+
+    Raises DTypeError, naming the tensor, for 64-bit integers that 32 bits do not hold, UnsupportedOpError for a dtype
+    that a GPU does not have.
+    """
+    stored = stored_as(dtype.name, target)
+    if dtype.is_integer and dtype.itemsize > stored.itemsize and array.size:
+        limits = np.iinfo(stored.numpy_name)
+        least, most = int(array.min()), int(array.max())
+        if least < limits.min or most > limits.max:
+            beyond = least if least < limits.min else most
+            raise DTypeError(
+                f"{name}: it holds {beyond}, and integers on a GPU have 32 bits. Use smaller numbers, or "
+                'backend="wasm".'
+            )
+    return np.ascontiguousarray(array).astype(stored.numpy, copy=False)
+
+
+def from_device(data: bytes, shape: tuple[int, ...], dtype: DType, target: Target) -> Array:
+    """The numbers of bytes read back, in the tensor's own dtype; a copy that its holder may write to."""
+    return np.frombuffer(data, stored_as(dtype.name, target).numpy).reshape(shape).astype(dtype.numpy)

@@ -1,0 +1,320 @@
+"""A Program on WebGPU: pipelines, pages of memory, and for each plan a list of dispatches that JavaScript replays.
+
+A run is one crossing into JavaScript: feeds are written, the list is encoded and submitted, fetches are copied and
+mapped. Between runs at the same sizes nothing is made anew.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from intab.backends.engine import MemoryUse, StepTime
+from intab.backends.segments import Guesses
+from intab.backends.webgpu.elements import from_device, to_device
+from intab.backends.webgpu.shaders import read_shaders
+from intab.browser.gpu import Gpu, GpuBuffer, GpuCall, GpuCommands, GpuPipeline, GpuShader
+from intab.dtypes import DType, dtype_of
+from intab.errors import IntabError, OutOfMemoryError
+from intab.graph.ir import Array
+from intab.kernels.wgsl import Shader, workgroups
+from intab.program.bind import Binder, Plan
+from intab.program.ir import ALIGNMENT, REGIONS, WEIGHTS, Port, Program, Reading
+from intab.program.memory import aligned
+from intab.program.pages import split_regions
+
+# Plans kept for sizes seen before, each with its words and its list of dispatches.
+PLANS_KEPT = 8
+WORD_NBYTES = 4
+
+Upload = tuple[GpuBuffer, int, memoryview]
+Download = tuple[GpuBuffer, int, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Loaded:
+    """A plan on the device: its commands, and the pages that they name."""
+
+    words: GpuBuffer
+    commands: GpuCommands
+    pages: tuple[GpuBuffer | None, ...]
+
+    def dispose(self) -> None:
+        self.commands.dispose()
+        self.words.destroy()
+
+
+class WebGpuExecutable:
+    """A program made ready. Make one with `prepare`."""
+
+    backend = "webgpu"
+    threads = 1
+    team_size = 1
+    waits = True
+
+    def __init__(self, program: Program, gpu: Gpu, shaders: Sequence[Shader], pipelines: Sequence[GpuPipeline]) -> None:
+        accesses = [tuple(access for _, access in shader.buffers) for shader in shaders]
+        self._binder = Binder(program, split_regions(program, accesses))
+        # Numbers and kernels go to the device; here they would keep the model's bytes from going.
+        self.program = replace(program, weights=(), kernels=())
+        self._gpu = gpu
+        self._shaders = tuple(shaders)
+        self._pipelines = tuple(pipelines)
+        self._pages: list[GpuBuffer | None] = [None] * len(self._binder.pages.regions)
+        self._plans: dict[tuple[int, ...], Plan] = {}
+        self._loaded: dict[Plan, _Loaded] = {}
+        self._guesses = Guesses(program)
+        self._finished: tuple[Plan, Mapping[str, int]] | None = None
+        # What the next crossing into JavaScript takes along.
+        self._feeds: Mapping[str, Array] = {}
+        self._uploads: list[Upload] = []
+        self._downloads: list[Download] = []
+        self._results: list[bytes] = []
+        self._disposed = False
+
+    @property
+    def lost(self) -> bool:
+        return self._gpu.lost is not None
+
+    @property
+    def step_count(self) -> int:
+        return len(self.program.steps)
+
+    @property
+    def kernel_count(self) -> int:
+        return len(self._shaders)
+
+    def about_threads(self) -> tuple[str, ...]:
+        return ()
+
+    async def run(
+        self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
+    ) -> dict[str, Array]:
+        if self._disposed:
+            raise IntabError(f"{self.program.name}: this session was disposed of. Load the model again.")
+        self._finished = None
+        self._feeds = feeds
+        by_name = {port.name: port for port in self.program.outputs}
+        self._fetched = [by_name[name] for name in fetches]
+        plan, known = await self._guesses.run(self, sizes)
+        self._binder.check_late(known)
+        self._finished = plan, known
+        target, shapes = self.program.target, [self._binder.shape_of(port, plan) for port in self._fetched]
+        results = zip(fetches, self._fetched, shapes, self._results, strict=True)
+        return {name: from_device(data, shape, port.dtype, target) for name, port, shape, data in results}
+
+    # -- what `Guesses` calls
+
+    async def start(self, sizes: Mapping[str, int]) -> Plan:
+        plan = self._plan(sizes)
+        await self._load(plan)
+        target = self.program.target
+        self._uploads = [
+            (*self._at(plan, port.buffer), to_device(self._feeds[port.name], port.dtype, target, port.name).data)
+            for port in self.program.inputs
+            if port.buffer >= 0
+        ]
+        return plan
+
+    async def read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
+        parts = [self._part(plan, reading.buffer, reading.dtype, len(reading.symbols)) for reading in readings]
+        first = self.program.segments[0].first_step
+        read = await self._loaded[plan].commands.run(first, first, downloads=parts)
+        found: dict[str, int] = {}
+        for reading, data in zip(readings, read, strict=True):
+            numbers = from_device(data, (len(reading.symbols),), reading.dtype, self.program.target)
+            found |= {symbol: int(size) for symbol, size in zip(reading.symbols, numbers, strict=True)}
+        return found
+
+    async def run_segment(self, plan: Plan, number: int) -> None:
+        segment, is_last = self.program.segments[number], number == len(self.program.segments) - 1
+        downloads = (
+            [self._part(plan, port.buffer, port.dtype, self._count(port, plan)) for port in self._fetched]
+            if is_last
+            else []
+        )
+        uploads, self._uploads = self._uploads, []
+        self._results = await self._loaded[plan].commands.run(
+            segment.first_step, segment.end_step, uploads=uploads, downloads=downloads
+        )
+
+    # --
+
+    async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
+        if self._finished is None or self._disposed:
+            raise IntabError(
+                f"{self.program.name}: there is no run to look at. Run the model, then ask for its profile."
+            )
+        plan, known = self._finished
+        times = await self._loaded[plan].commands.time(0, self.step_count, repeats)
+        counted = self._binder.work(known)
+        return tuple(
+            StepTime(
+                step.label,
+                self.program.kernel_names[step.kernel],
+                ms,
+                work[0] if work else None,
+                work[1] if work else None,
+            )
+            for step, work, ms in zip(self.program.steps, counted, times, strict=True)
+        )
+
+    def memory(self) -> MemoryUse:
+        sizes = [0] * len(REGIONS)
+        for page, region in zip(self._pages, self._binder.pages.regions, strict=True):
+            sizes[region] += page.nbytes if page is not None else 0
+        code = 0 if self._disposed else sum(len(shader.text) for shader in self._shaders)
+        code += sum(one.words.nbytes for one in self._loaded.values())
+        return MemoryUse(sizes[0], sizes[1], sizes[2], sizes[3], code)
+
+    def dispose(self) -> None:
+        if self._disposed:
+            return
+        self._disposed = True
+        for one in self._loaded.values():
+            one.dispose()
+        self._loaded.clear()
+        self._plans.clear()
+        for number, page in enumerate(self._pages):
+            if page is not None:
+                page.destroy()
+                self._pages[number] = None
+
+    async def write_weights(self, program: Program, progress: Callable[[float, float], None]) -> None:
+        """Pack the weights one by one into their pages; `progress` hears the bytes done and in all."""
+        pages = [page for page, region in enumerate(self._binder.pages.regions) if region == WEIGHTS]
+        places = {page: self._binder.fixed_places(page) for page in pages}
+        await self._make_pages({page: nbytes for page, (_, nbytes) in places.items()})
+        total, done = sum(nbytes for _, nbytes in places.values()), 0
+        for weight in program.weights:
+            page = self._binder.pages.of_buffer[weight.buffer]
+            buffer, place = self._pages[page], places[page][0][weight.buffer]
+            assert buffer is not None
+            numbers = to_device(packed := weight.numpy(), dtype_of(packed), program.target, f"{program.name}: a weight")
+            self._gpu.write(buffer, place, numbers.reshape(-1).view(np.uint8).data)
+            done += aligned(numbers.nbytes)
+            progress(done, total)
+        progress(total, total)
+
+    def _plan(self, sizes: Mapping[str, int]) -> Plan:
+        key = tuple(sizes[s] for s in self._binder.symbols)
+        plan = self._plans.pop(key, None) or self._binder.bind(sizes)
+        self._plans[key] = plan  # the newest is last
+        if len(self._plans) > PLANS_KEPT:
+            self._unload(self._plans.pop(next(iter(self._plans))))
+        return plan
+
+    async def _load(self, plan: Plan) -> None:
+        """Make room for a plan, and its list of dispatches."""
+        wanted = enumerate(plan.region_nbytes)
+        await self._make_pages({p: nbytes for p, nbytes in wanted if self._binder.pages.regions[p] != WEIGHTS})
+        loaded = self._loaded.get(plan)
+        if loaded is not None and loaded.pages == tuple(self._pages):
+            return
+        self._unload(plan)
+        block, stride = self._words(plan)
+        (words,) = await self._gpu.buffers([(f"{self.program.name}: its words", block.nbytes)], uniform=True)
+        try:
+            self._gpu.write(words, 0, block.reshape(-1).view(np.uint8).data)
+            commands = await self._gpu.commands(self._calls(plan, stride), words)
+        except BaseException:
+            words.destroy()
+            raise
+        self._loaded[plan] = _Loaded(words, commands, tuple(self._pages))
+
+    def _unload(self, plan: Plan) -> None:
+        loaded = self._loaded.pop(plan, None)
+        if loaded is not None:
+            loaded.dispose()
+
+    def _words(self, plan: Plan) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int32]], int]:
+        """Each step's words, each at an offset that a uniform buffer may be bound at; and how far these are apart."""
+        starts = self._binder.word_starts
+        lengths = np.diff(starts)
+        most = 1 + int(lengths.max(initial=0))
+        step = self._gpu.info.limits["minUniformBufferOffsetAlignment"]
+        stride = -(-most * WORD_NBYTES // step) * step
+        block = np.zeros((max(1, self.step_count), stride // WORD_NBYTES), np.int32)
+        block[: self.step_count, 0] = plan.items
+        rows = np.repeat(np.arange(self.step_count), lengths)
+        columns = np.arange(len(plan.words)) - np.repeat(starts[:-1], lengths)
+        block[rows, 1 + columns] = plan.words
+        return block, stride
+
+    def _calls(self, plan: Plan, stride: int) -> list[GpuCall]:
+        calls = []
+        for number, step in enumerate(self.program.steps):
+            shader = self._shaders[step.kernel]
+            pages = [self._page(word.buffer) for word in step.words[: len(shader.buffers)]]
+            groups = workgroups(int(plan.items[number]), shader.team)
+            pipeline = self._pipelines[step.kernel]
+            calls.append(GpuCall(pipeline, tuple(pages), number * stride, shader.words_nbytes, groups))
+        return calls
+
+    async def _make_pages(self, sizes: Mapping[int, int]) -> None:
+        """Larger buffers for the pages that are too small. Their contents are lost."""
+        held = {p: page.nbytes if (page := self._pages[p]) else 0 for p in sizes}
+        wanted = {p: max(nbytes, ALIGNMENT) for p, nbytes in sizes.items()}  # something must be there to be bound
+        grown = {p: nbytes for p, nbytes in wanted.items() if nbytes > held[p]}
+        for number in grown:
+            old, self._pages[number] = self._pages[number], None
+            if old is not None:
+                old.destroy()
+        regions = self._binder.pages.regions
+        try:
+            self._check_bindings(grown)
+            made = await self._gpu.buffers(
+                [(f"{self.program.name}: {REGIONS[regions[p]]}", n) for p, n in grown.items()]
+            )
+        except OutOfMemoryError:
+            self._binder.forget_places()  # or smaller input would be given the places that could not be had
+            raise
+        for number, buffer in zip(grown, made, strict=True):
+            self._pages[number] = buffer
+
+    def _check_bindings(self, sizes: Mapping[int, int]) -> None:
+        most = self.program.target.binding_nbytes
+        for page, nbytes in sizes.items():
+            if nbytes > most:
+                region = REGIONS[self._binder.pages.regions[page]]
+                raise OutOfMemoryError(
+                    f"{self.program.name}: its {region} take {nbytes:,} bytes in one buffer; a kernel of this GPU may "
+                    f'see {most:,}. Use smaller input, or backend="wasm".'
+                )
+
+    def _page(self, buffer: int) -> GpuBuffer:
+        page = self._pages[self._binder.pages.of_buffer[buffer]]
+        assert page is not None
+        return page
+
+    def _at(self, plan: Plan, buffer: int) -> tuple[GpuBuffer, int]:
+        return self._page(buffer), int(plan.buffer_offsets[buffer])
+
+    def _part(self, plan: Plan, buffer: int, dtype: DType, count: int) -> Download:
+        """`count` elements from the start of a buffer, up to a whole word."""
+        nbytes = count * self.program.target.stored_nbytes(dtype)
+        return *self._at(plan, buffer), -(-nbytes // WORD_NBYTES) * WORD_NBYTES
+
+    def _count(self, port: Port, plan: Plan) -> int:
+        return int(np.prod(self._binder.shape_of(port, plan), dtype=np.int64))
+
+
+async def prepare(
+    program: Program, gpu: Gpu, module: bytes, progress: Callable[[float, float], None] = lambda done, total: None
+) -> WebGpuExecutable:
+    """Make pipelines of the program's shaders (`shaders_of`) and write its weights.
+
+    What was made is given back when one of them fails. Raises KernelError for a shader that the browser refuses.
+    """
+    shaders = read_shaders(module)
+    named = zip(program.kernel_names, shaders, strict=True)
+    pipelines = await gpu.pipelines(
+        [GpuShader(name, shader.text, tuple(access for _, access in shader.buffers)) for name, shader in named]
+    )
+    executable = WebGpuExecutable(program, gpu, shaders, pipelines)
+    try:
+        await executable.write_weights(program, progress)
+    except BaseException:
+        executable.dispose()
+        raise
+    return executable
