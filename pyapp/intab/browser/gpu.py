@@ -37,6 +37,8 @@ __all__ = [
 
 # Asked of the device where the adapter has them.
 WANTED_FEATURES = ("timestamp-query", "subgroups", "subgroup-size-control", "shader-f16")
+# What Python holds crosses in such pieces, of which JavaScript has a copy each while they are on their way.
+PIECE_NBYTES = 1 << 24
 ELSEWHERE = 'Use backend="wasm", which every browser runs.'
 
 
@@ -84,7 +86,11 @@ class Gpu:
         What is missing at the end to a multiple of 4 bytes becomes zeros. Raises KernelError when it lies outside,
         DeviceLostError.
         """
-        self._write(buffer, offset, data.nbytes, data)
+        if data.nbytes:  # views of nothing cannot be cast
+            whole = data.cast("B")
+            for at in range(0, whole.nbytes, PIECE_NBYTES):
+                piece = whole[at : at + PIECE_NBYTES]
+                self._write(buffer, offset + at, piece.nbytes, door().to_js(piece))
 
     def write_from(self, buffer: GpuBuffer, offset: int, storage: Source, start: int, nbytes: int) -> None:
         """As `write`, of bytes of a storage; what JavaScript holds does not pass through Python."""
@@ -93,14 +99,11 @@ class Gpu:
         else:
             self.write(buffer, offset, storage.read(start, nbytes))
 
-    def _write(self, buffer: GpuBuffer, offset: int, nbytes: int, data: Any) -> None:
+    def _write(self, buffer: GpuBuffer, offset: int, nbytes: int, array: Any) -> None:
         doing = f"writing {nbytes:,} bytes to {buffer.label}"
         self._device.check(doing)
-        target = buffer.writable(offset, nbytes)
-        if nbytes:
-            array = door().to_js(data.cast("B")) if isinstance(data, memoryview) else data
-            with self._device.failures(doing):
-                self._device.script.write(target, offset, array)
+        with self._device.failures(doing):
+            self._device.script.write(buffer.writable(offset, nbytes), offset, array)
 
     async def read(self, downloads: Sequence[Download]) -> list[bytes]:
         """The bytes of each (buffer, offset, bytes). Raises as `GpuCommands.run`."""

@@ -133,30 +133,36 @@ async def prepare(device: Device, calls: Sequence[GpuCall], words: GpuBuffer) ->
     """Make the bind groups of `calls`, one for all that bind the same. Raises as `Gpu.commands` says."""
     doing = f"preparing {counted(len(calls), 'GPU call')}"
     device.check(doing)
-    pipelines: dict[GpuPipeline, int] = {}
-    buffers: dict[GpuBuffer, int] = {}
-    groups: dict[tuple[object, ...], int] = {}
-    bindings: list[list[int]] = []
-    table, offsets = array("I"), array("I")
-    for call in calls:
-        words_nbytes = round_up(max(call.words_nbytes, 1), WORDS_UNIT_NBYTES)
-        words.range(call.words_at, words_nbytes)
-        pipeline = pipelines.setdefault(call.pipeline, len(pipelines))
-        places = [buffers.setdefault(buffer, len(buffers)) for buffer in call.buffers]
-        key = (call.pipeline.access, words_nbytes, *places)
-        if key not in groups:
-            groups[key] = len(groups)
-            bindings.append([pipeline, words_nbytes, *places])
-        table.extend((pipeline, groups[key], *call.groups))
-        offsets.append(call.words_at)
+    listed = _Listed(calls, words)
     to_js = door().to_js
     with device.failures(doing):
         prepared = await device.prepare(
-            to_js([pipeline.js for pipeline in pipelines]),
-            to_js([buffer.range(0, 0) for buffer in buffers]),
-            to_js(bindings),
-            to_js(memoryview(table)),
-            to_js(memoryview(offsets)),
+            to_js([pipeline.js for pipeline in listed.pipelines]),
+            to_js([buffer.range(0, 0) for buffer in listed.buffers]),
+            to_js(listed.bindings),
+            to_js(memoryview(listed.table)),
+            to_js(memoryview(listed.offsets)),
             words.range(0, 0),
         )
     return GpuCommands(device, prepared, len(calls))
+
+
+class _Listed:
+    """Calls as gpu_commands.js takes them: each thing once, and tables of numbers that say which."""
+
+    def __init__(self, calls: Sequence[GpuCall], words: GpuBuffer) -> None:
+        self.pipelines: dict[GpuPipeline, int] = {}
+        self.buffers: dict[GpuBuffer, int] = {}
+        self.bindings: list[list[int]] = []
+        self.table, self.offsets = array("I"), array("I")
+        groups: dict[tuple[object, ...], int] = {}
+        for call in calls:
+            words_nbytes = round_up(max(call.words_nbytes, 1), WORDS_UNIT_NBYTES)
+            words.range(call.words_at, words_nbytes)
+            pipeline = self.pipelines.setdefault(call.pipeline, len(self.pipelines))
+            places = [self.buffers.setdefault(buffer, len(self.buffers)) for buffer in call.buffers]
+            group = groups.setdefault((call.pipeline.access, words_nbytes, *places), len(groups))
+            if group == len(self.bindings):
+                self.bindings.append([pipeline, words_nbytes, *places])
+            self.table.extend((pipeline, group, *call.groups))
+            self.offsets.append(call.words_at)

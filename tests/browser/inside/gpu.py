@@ -4,6 +4,7 @@ import asyncio
 import gc
 import struct
 from contextlib import asynccontextmanager
+from typing import Any
 from unittest.mock import patch
 
 import js
@@ -405,30 +406,25 @@ def held():
     }
 
 
-async def figures(count=300, runs=50):
-    """Milliseconds: to prepare, to encode and submit, of a whole run."""
-    async with device() as gpu, scaling(gpu, calls=count) as (commands, first, second, words):
-        encode, whole = [], []
-        for _ in range(runs):
-            start = js.performance.now()
-            await commands.run(0, count, downloads=[(first, 0, 16)])
-            whole.append(js.performance.now() - start)
-            encode.append(commands.encode_ms)
-        start = js.performance.now()
-        (pipeline,) = await gpu.pipelines([SCALE])
-        compile_ms = js.performance.now() - start
-        both = [(first, second), (second, first)]
-        calls = [GpuCall(pipeline, both[i % 2], WORDS_AT * i, WORDS_NBYTES, (1, 1, 1)) for i in range(count)]
-        prepare = []
-        for _ in range(10):
-            start = js.performance.now()
-            again = await gpu.commands(calls, words)
-            prepare.append(js.performance.now() - start)
-            again.dispose()
-        return {
-            "encode_ms": (min(encode), sorted(encode)[runs // 2]),
-            "run_ms": (min(whole), sorted(whole)[runs // 2]),
-            "call_ms": await commands.time(0, 4, 100),
-            "compile_ms": compile_ms,
-            "prepare_ms": sorted(prepare),
-        }
+begun: dict[str, Any] = {}
+
+
+async def begin_slow_run():
+    """Begin a run of a second and more; `end_slow_run` tells what became of it."""
+    gpu = begun["gpu"] = await request_gpu()
+    first, second = await gpu.buffers([("first", 16), ("second", 16)])
+    (words,) = await gpu.buffers([("words", WORDS_NBYTES)], uniform=True)
+    (slow,) = await gpu.pipelines([SLOW])
+    gpu.write(words, 0, words_of(SLOW_STEPS, 1, 0))
+    commands = await gpu.commands([GpuCall(slow, (first, second), 0, WORDS_NBYTES, (1, 1, 1))], words)
+    begun["run"] = asyncio.create_task(error_of(commands.run(0, 1, downloads=[(second, 0, 16)])))
+    await asyncio.sleep(0.1)
+    return not begun["run"].done()
+
+
+async def end_slow_run():
+    """What the run ended in, what the device says, and what another device computes."""
+    error, gpu = await begun["run"], begun["gpu"]
+    said = gpu.lost
+    gpu.dispose()
+    return error, said, await story()

@@ -1,0 +1,279 @@
+"""GPU devices, over a stand-in for the browser: what crosses, and what errors become; tests/browser has real ones."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from intab.browser.gpu import Gpu, GpuCall, GpuPipeline, GpuShader, request_gpu
+from intab.errors import BackendUnavailableError, DeviceLostError, IntabError, KernelError, OutOfMemoryError
+from tests.browser_layer.stand_in import NULL, JsError, StandIn, Uint8Array
+
+LIMITS = {"maxBufferSize": 1 << 20, "minUniformBufferOffsetAlignment": 256}
+STORAGE, UNIFORM, COPY_SRC, COPY_DST = 128, 64, 4, 8
+
+
+class Set:
+    """A JavaScript set of strings."""
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+
+    def __iter__(self) -> Any:
+        return iter(self._names)
+
+
+class Script:
+    """What gpu_device.js gives, with what it was asked for; `error` is thrown by whatever is asked next."""
+
+    def __init__(self) -> None:
+        self.lost = ""
+        self.asked: list[Any] = []
+        self.error: JsError | None = None
+        self.encodeMs = 0.25
+        self.released = 0
+
+    def _note(self, *what: Any) -> None:
+        self.asked.append(what)
+        if self.error is not None:
+            raise self.error
+
+    async def createBuffers(self, wanted: list[Any]) -> list[Any]:
+        self._note(wanted)
+        return [SimpleNamespace(destroy=lambda: None) for _ in wanted]
+
+    async def createPipelines(self, shaders: list[Any]) -> list[Any]:
+        self._note(shaders)
+        return ["3:1: no such name" if code == "wrong" else ("pipeline", label) for label, code, _ in shaders]
+
+    async def prepare(self, *described: Any) -> Any:
+        self._note(*described)
+        return SimpleNamespace(run=self.run)
+
+    def write(self, buffer: Any, offset: int, array: Uint8Array) -> None:
+        self._note(offset, array.to_bytes())
+
+    def run(self, first: int, end: int, uploads: list[Any], downloads: list[Any]) -> Any:
+        self._note(first, end, [(offset, data.to_bytes()) for _, offset, data in uploads], downloads)
+        arrays = [Uint8Array(bytearray(range(nbytes))) for _, _, nbytes in downloads]
+
+        async def ready() -> list[Uint8Array]:
+            if self.lost:
+                raise JsError("lost", self.lost)
+            return arrays
+
+        def release() -> None:
+            self.released += 1
+
+        return SimpleNamespace(ready=ready(), release=release)
+
+    def close(self) -> None:
+        self._note("close")
+
+
+class Browser:
+    """A browser with a GPU, or with less: no `adapter`, or a `refusal` of it."""
+
+    def __init__(self, way: StandIn, adapter: Any = None, refusal: JsError | None = None) -> None:
+        self.script = Script()
+        self.requested: Any = None
+        self._refusal = refusal
+        self._adapter = adapter or SimpleNamespace(
+            info=SimpleNamespace(vendor="intel", architecture="xe"),
+            features=Set("timestamp-query", "subgroups", "depth32float-stencil8"),
+            limits=SimpleNamespace(**LIMITS),
+            requestDevice=self._request,
+        )
+        way.js.navigator.gpu = SimpleNamespace(requestAdapter=self._request_adapter)
+        way.js.eval = self._evaluate
+        way.js.GPUBufferUsage = SimpleNamespace(STORAGE=STORAGE, UNIFORM=UNIFORM, COPY_SRC=COPY_SRC, COPY_DST=COPY_DST)
+
+    def _evaluate(self, text: str) -> Any:
+        if text.endswith("gpu_device.js"):
+            return lambda device: self.script
+        assert text.endswith("gpu_commands.js")
+        return lambda device, script, *described: script.prepare(*described)
+
+    async def _request_adapter(self, options: Any) -> Any:
+        return self._adapter
+
+    async def _request(self, descriptor: Any) -> Any:
+        self.requested = descriptor
+        if self._refusal is not None:
+            raise self._refusal
+        return object()
+
+
+def run(work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(work)
+
+
+@pytest.fixture
+def browser(way: StandIn) -> Browser:
+    return Browser(way)
+
+
+@pytest.fixture
+def gpu(browser: Browser) -> Any:
+    gpu = run(request_gpu())
+    yield gpu
+    browser.script.error = None
+    gpu.dispose()
+
+
+def made(gpu: Gpu, *sizes: tuple[str, int], uniform: bool = False) -> Any:
+    return run(gpu.buffers(sizes, uniform=uniform))
+
+
+def test_a_device_has_what_the_adapter_has(browser: Browser, gpu: Gpu):
+    assert browser.requested["requiredLimits"] == LIMITS
+    assert browser.requested["requiredFeatures"] == ["timestamp-query", "subgroups"]
+    assert gpu.info.features == {"timestamp-query", "subgroups"}
+    assert (gpu.info.vendor, gpu.info.is_software, gpu.lost) == ("intel", False, None)
+
+
+def test_no_gpu_says_why(way: StandIn):
+    with pytest.raises(BackendUnavailableError, match="this browser does not have it.*Use backend="):
+        run(request_gpu())
+    way.js.isSecureContext = False
+    with pytest.raises(BackendUnavailableError, match="from https:// or localhost only"):
+        run(request_gpu())
+    Browser(way, adapter=NULL)
+    way.js.navigator.gpu.requestAdapter = refuse
+    with pytest.raises(BackendUnavailableError, match="graphics acceleration turned off"):
+        run(request_gpu())
+    Browser(way, refusal=JsError("OperationError", "too many devices"))
+    with pytest.raises(BackendUnavailableError, match=r"\(OperationError: too many devices\). Close other tabs"):
+        run(request_gpu())
+
+
+async def refuse(options: Any) -> Any:
+    return None
+
+
+def test_buffers_are_whole_units_and_never_empty(browser: Browser, gpu: Gpu):
+    buffers = made(gpu, ("none", 0), ("some", 17)) + made(gpu, ("words", 12), uniform=True)
+    storage, uniform = STORAGE | COPY_SRC | COPY_DST, UNIFORM | COPY_SRC | COPY_DST
+    assert browser.script.asked == [([["none", 16, storage], ["some", 32, storage]],), ([["words", 512, uniform]],)]
+    assert [buffer.nbytes for buffer in buffers] == [0, 17, 12]
+    for buffer in buffers:
+        buffer.destroy()
+        buffer.destroy()
+
+
+@pytest.mark.parametrize(
+    "name, message, error, words",
+    [
+        ("memory", "full", OutOfMemoryError, "second: 5 bytes of GPU memory cannot be had (full)"),
+        ("kernel", "bad", OutOfMemoryError, "second: 5 bytes of GPU memory cannot be had (bad)"),
+        ("lost", "crash.", DeviceLostError, "making GPU buffers: the GPU device was lost (crash)"),
+    ],
+)
+def test_buffers_that_cannot_be_had(browser: Browser, gpu: Gpu, name: str, message: str, error: type, words: str):
+    browser.script.error = JsError(name, message)
+    browser.script.error.index = 1  # type: ignore[attr-defined]
+    with pytest.raises(error) as raised:
+        made(gpu, ("first", 4), ("second", 5))
+    assert str(raised.value).startswith(words)
+
+
+def test_a_buffer_above_the_limit_is_not_asked_for(browser: Browser, gpu: Gpu):
+    with pytest.raises(OutOfMemoryError, match="large: 1,048,577 bytes .* has 1,048,576 bytes at most"):
+        made(gpu, ("small", 4), ("large", (1 << 20) + 1))
+    assert browser.script.asked == []
+
+
+def test_shaders_that_are_refused_say_where(gpu: Gpu):
+    shaders = [GpuShader("good", "right", ("read",)), GpuShader("bad", "wrong", ())]
+    good, bad = run(gpu.try_pipelines(shaders))
+    assert isinstance(good, GpuPipeline) and good.js == ("pipeline", "good")
+    assert isinstance(bad, KernelError)
+    with pytest.raises(KernelError, match=r"shader bad: the GPU refused it \(3:1: no such name\)"):
+        run(gpu.pipelines(shaders))
+
+
+def calls_of(pipelines: Sequence[GpuPipeline], buffers: Sequence[Any]) -> list[GpuCall]:
+    one, other = pipelines
+    first, second = buffers
+    return [
+        GpuCall(one, (first, second), 0, 8, (3, 1, 1)),
+        GpuCall(other, (first, second), 256, 256, (0, 1, 1)),
+        GpuCall(one, (second, first), 512, 257, (4, 5, 6)),
+    ]
+
+
+def test_calls_that_bind_the_same_share_a_bind_group(browser: Browser, gpu: Gpu):
+    access = ("read", "read_write")
+    pipelines = run(gpu.pipelines([GpuShader(name, "", access) for name in ("one", "other")]))
+    buffers = made(gpu, ("first", 64), ("second", 64))
+    (words,) = made(gpu, ("words", 1024), uniform=True)
+    commands = run(gpu.commands(calls_of(pipelines, buffers), words))
+    named, bound, bindings, table, offsets, of_words = browser.script.asked[-1]
+    assert named == [("pipeline", "one"), ("pipeline", "other")]
+    assert bound == [buffer.js for buffer in buffers] and of_words is words.js
+    assert bindings == [[0, 256, 0, 1], [0, 512, 1, 0]]
+    assert list(memoryview(table.to_bytes()).cast("I")) == [0, 0, 3, 1, 1, 1, 0, 0, 1, 1, 0, 1, 4, 5, 6]
+    assert list(memoryview(offsets.to_bytes()).cast("I")) == [0, 256, 512]
+    first, second = buffers
+    results = run(commands.run(1, 3, uploads=[(first, 8, memoryview(b"abc"))], downloads=[(second, 2, 3)]))
+    assert results == [b"\0\1\2"]
+    assert browser.script.asked[-1] == (1, 3, [(8, b"abc")], [[second.js, 2, 3]])
+    assert (browser.script.released, commands.encode_ms) == (1, 0.25)
+    commands.dispose()
+    for buffer in (*buffers, words):
+        buffer.destroy()
+
+
+def test_words_outside_their_buffer_are_refused(gpu: Gpu):
+    pipelines = run(gpu.pipelines([GpuShader(name, "", ()) for name in ("one", "other")]))
+    buffers = made(gpu, ("first", 64), ("second", 64))
+    (words,) = made(gpu, ("words", 256), uniform=True)
+    with pytest.raises(KernelError, match="words: 512 bytes at offset 512 lie outside a GPU buffer of 256 bytes"):
+        run(gpu.commands(calls_of(pipelines, buffers), words))
+    for buffer in (*buffers, words):
+        buffer.destroy()
+
+
+@pytest.mark.parametrize(
+    "error, kind, words",
+    [
+        (
+            JsError("kernel", "it is\n invalid"),
+            KernelError,
+            "writing 4 bytes to some: the GPU refused it (it is invalid)",
+        ),
+        (JsError("TypeError", "no such buffer"), KernelError, "the GPU refused it (TypeError: no such buffer)"),
+        (JsError("memory", "full"), OutOfMemoryError, "writing 4 bytes to some: the GPU has no memory for it (full)"),
+        (JsError("lost", "gone"), DeviceLostError, "writing 4 bytes to some: the GPU device was lost (gone)"),
+    ],
+)
+def test_failures_become_errors_of_intab(browser: Browser, gpu: Gpu, error: JsError, kind: type, words: str):
+    (buffer,) = made(gpu, ("some", 4))
+    browser.script.error = error
+    with pytest.raises(kind) as raised:
+        gpu.write(buffer, 0, memoryview(b"abcd"))
+    assert words in str(raised.value)
+    buffer.destroy()
+
+
+def test_a_lost_device_is_not_asked_for_anything(browser: Browser, gpu: Gpu):
+    (buffer,) = made(gpu, ("some", 4))
+    browser.script.lost = "crashed"
+    before = len(browser.script.asked)
+    with pytest.raises(DeviceLostError, match="writing 4 bytes to some: the GPU device was lost"):
+        gpu.write(buffer, 0, memoryview(b"abcd"))
+    with pytest.raises(DeviceLostError, match=r"compiling 1 shader: the GPU device was lost \(crashed\)"):
+        run(gpu.pipelines([GpuShader("late", "", ())]))
+    assert gpu.lost == "crashed"
+    assert len(browser.script.asked) == before
+    buffer.destroy()
+
+
+def test_a_device_that_was_disposed_of_is_gone(browser: Browser, gpu: Gpu):
+    gpu.dispose()
+    gpu.dispose()
+    assert browser.script.asked == [("close",)]
+    with pytest.raises(IntabError, match=r"the GPU device was lost \(it was disposed of\)"):
+        made(gpu, ("late", 4))
