@@ -1,7 +1,8 @@
 """Regions split in pages, for devices on which a kernel may not write the buffer that it reads from (WebGPU).
 
 Each page is one buffer of the device, bound as a whole. The arena has as many as it takes for no step to bind a page
-that it writes to twice; so have the outputs. Weights are only read: they have as many as it takes for none to be too large.
+that it writes to twice; so have the outputs. Weights are only read: they have as many as it takes for none to be too
+large.
 """
 
 from collections.abc import Iterable, Sequence

@@ -6,10 +6,6 @@ from typing import Protocol
 
 from intab.backends.engine import Executable
 from intab.backends.wasm import executable as wasm
-from intab.backends.webgpu import executable as webgpu
-from intab.backends.webgpu.device import shared_gpu, target_of
-from intab.backends.webgpu.shaders import shaders_of
-from intab.browser.gpu import Gpu
 from intab.program.ir import Program
 from intab.runtime.device import Choice, wasm_pool
 from intab.target import Target
@@ -39,7 +35,12 @@ class BackEnd(Protocol):
 
 async def back_end_of(choice: Choice) -> BackEnd:
     """The device of a choice. Raises BackendUnavailableError where it cannot be had."""
-    return _WebGpu(await shared_gpu()) if choice.backend == "webgpu" else _Wasm(choice)
+    if choice.backend != "webgpu":
+        return _Wasm(choice)
+    # Here, so that pages without a GPU do not spend their start on it.
+    from intab.runtime.webgpu_back_end import webgpu_back_end
+
+    return await webgpu_back_end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,22 +58,3 @@ class _Wasm:
     async def prepare(self, program: Program, module: bytes, progress: Progress) -> Executable:
         pool, choice = wasm_pool(self.choice.threads), self.choice
         return await wasm.prepare(program, pool, progress, module, threads=choice.threads, measured=choice.measured)
-
-
-@dataclass(frozen=True, slots=True)
-class _WebGpu:
-    gpu: Gpu
-
-    @property
-    def target(self) -> Target:
-        return target_of(self.gpu.info)
-
-    @property
-    def adapter(self) -> str:
-        return self.gpu.info.name
-
-    def module_of(self, program: Program) -> bytes:
-        return shaders_of(program)
-
-    async def prepare(self, program: Program, module: bytes, progress: Progress) -> Executable:
-        return await webgpu.prepare(program, self.gpu, module, progress)
