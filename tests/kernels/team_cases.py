@@ -18,6 +18,7 @@ FOUR = F32.wide(4)
 def team_cases(subgroup: int = SUBGROUP) -> Iterator[KernelCase]:
     """Cases of teams that share memory, then of teams in subgroups of that size."""
     yield from vector_copies()
+    yield from narrowings()
     yield from byte_products()
     yield from shared_sums((1, 8), (5, 40))
     yield from reversals()
@@ -57,6 +58,24 @@ def vector_copies() -> Iterator[KernelCase]:
 def dtype_of(dtype: str) -> np.dtype[np.generic]:
     """numpy's type of a short name."""
     return DTYPES[dtype].numpy
+
+
+def narrowings() -> Iterator[KernelCase]:
+    """y = x of 32 bits in a smaller type: integers wrap, floats round to the nearest."""
+    wild = np.random.default_rng(6).integers(-(2**31), 2**31, 64, np.int32)
+    wild[:8] = 127, 128, -128, -129, 255, 256, 32768, -32769
+    # Halfway between 16-bit floats and beside that, over all exponents; from the 15th on they are not normal.
+    fractions = np.array([1 + 2**-11, 1 + 3 * 2**-11, 1 + 2**-11 + 2**-20, -1 - 2**-11])
+    ties = (fractions * 2.0 ** np.arange(-25, 16)[:, None]).astype("f4").reshape(-1)
+    for dtype in ("u8", "i8", "u16", "i16", "f16"):
+        source, x = ("f32", ties) if dtype == "f16" else ("i32", wild)
+        for vector in (1, 4):
+            k = KernelWriter("narrowing")
+            k.buffer("x", source, "read", vector=vector)
+            k.buffer("y", dtype, "write", vector=vector)
+            k.store("y", k.item * vector, load("x", k.item * vector, register_of(source).wide(vector)))
+            narrow, items = x.astype(dtype_of(dtype)), x.size // vector
+            yield case(f"narrow-{dtype}-{vector}", k.kernel(), {"x": x}, {}, items, narrow, spare=4)
 
 
 def byte_products() -> Iterator[KernelCase]:

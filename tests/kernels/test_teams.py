@@ -287,7 +287,7 @@ def test_shader_of_a_subgroup() -> None:
         (subgroup_product(8).kernel, "its team of 8 is to be one subgroup; those of the device have 4"),
         (replace(shared_sum(), team=512), "its team of 512 is larger than 256, the device's most"),
         (
-            replace(shared_sum(), shared=(Shared("parts", "i8", 5000),)),
+            replace(shared_sum(), shared=(Shared("parts", "i8", 4997),)),
             "its team shares 20000 bytes; the device has 16384",
         ),
     ],

@@ -62,7 +62,7 @@ def copied(dtype: str) -> KernelWriter:
         ("i8", "i32", "b_x[(o_x + v_item)]", "extractBits({}, 0u, 8u)"),
         ("i16", "i32", "b_x[(o_x + v_item)]", "extractBits({}, 0u, 16u)"),
         ("i64", "i32", "b_x[(o_x + v_item)]", "{}"),
-        ("f16", "f32", "b_x[(o_x + v_item)]", "quantizeToF16({})"),
+        ("f16", "f32", "b_x[(o_x + v_item)]", "to_f16x1({})"),
     ],
 )
 def test_every_element_has_32_bits_in_memory(dtype: str, element: str, loaded: str, stored: str) -> None:

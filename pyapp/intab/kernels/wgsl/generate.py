@@ -5,7 +5,15 @@ from intab.kernels.ir import Assign, Barrier, If, Kernel, Let, Loop, Stmt, Store
 from intab.kernels.wgsl.expressions import Expressions, dot_function, dot_text
 from intab.kernels.wgsl.layout import WORKGROUP_SIZE, Shader, stored_as, words_layout
 from intab.kernels.wgsl.memory import Memory, access_functions, memories
-from intab.kernels.wgsl.types import LARGEST, NOT_FINITE, saturating_function, saturating_text, type_text
+from intab.kernels.wgsl.types import (
+    LARGEST,
+    NOT_FINITE,
+    rounding_function,
+    rounding_text,
+    saturating_function,
+    saturating_text,
+    type_text,
+)
 from intab.target import WEBGPU, Target
 
 # WebGPU's default for maxStorageBuffersPerShaderStage.
@@ -47,7 +55,8 @@ def _check_limits(kernel: Kernel, target: Target) -> None:
         )
     if kernel.team > max(target.team_limit, 1):
         raise UnsupportedOpError(f"its team of {kernel.team} is larger than {target.team_limit}, the device's most.")
-    nbytes = sum(s.length * stored_as(s.dtype, target).itemsize for s in kernel.shared)
+    # WebGPU counts each array in whole vectors (maxComputeWorkgroupStorageSize).
+    nbytes = sum(-(-s.length * stored_as(s.dtype, target).itemsize // 16) * 16 for s in kernel.shared)
     if nbytes > target.shared_nbytes:
         raise UnsupportedOpError(f"its team shares {nbytes} bytes; the device has {target.shared_nbytes}.")
 
@@ -59,17 +68,21 @@ def _access(access: str) -> str:
 def _text(kernel: Kernel, memory: dict[str, Memory], *, packed_dot: bool) -> str:
     printer = _Printer(kernel, Expressions(memory, kernel.team))
     printer.body(kernel.body, "    ")
-    main = "\n".join(printer.lines)
-    lines = [*_declarations(kernel, memory), *access_functions(kernel, memory)]
-    # Only what is used is declared, so that the text stays readable.
-    lines += [
-        saturating_text(type)
-        for type in (Type(scalar, lanes) for scalar in LARGEST for lanes in (1, 2, 3, 4))
-        if f"{saturating_function(type)}(" in main
+    lines = [*access_functions(kernel, memory), *_entry(kernel), *printer.lines, "}", ""]
+    helpers = _helpers("\n".join(lines), packed_dot=packed_dot)
+    return "\n".join([*_declarations(kernel, memory), *helpers, *lines])
+
+
+def _helpers(text: str, *, packed_dot: bool) -> list[str]:
+    """The functions and variables that a shader's text uses; only those, so that it stays readable."""
+    widths = (1, 2, 3, 4)
+    converting = [Type(scalar, lanes) for scalar in LARGEST for lanes in widths]
+    return [
+        *(saturating_text(type) for type in converting if f"{saturating_function(type)}(" in text),
+        *(rounding_text(lanes) for lanes in widths if f"{rounding_function(lanes)}(" in text),
+        *(dot_text(signed, packed=packed_dot) for signed in (True, False) if f"{dot_function(signed)}(" in text),
+        *(f"var<private> {name}: u32 = {bits:#x}u;" for name, bits in NOT_FINITE.items() if name in text),
     ]
-    lines += [dot_text(signed, packed=packed_dot) for signed in (True, False) if f"{dot_function(signed)}(" in main]
-    lines += [f"var<private> {name}: u32 = {bits:#x}u;" for name, bits in NOT_FINITE.items() if name in main]
-    return "\n".join([*lines, *_entry(kernel), main, "}", ""])
 
 
 def _declarations(kernel: Kernel, memory: dict[str, Memory]) -> list[str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from intab.kernels.ir import I32, Binary, Const, Expr, Kernel, Load, Store, Type, binary, expressions, walk, walk_expr
 from intab.kernels.wgsl.layout import stored_as
-from intab.kernels.wgsl.types import type_text, vector_text
+from intab.kernels.wgsl.types import rounding_function, type_text, vector_text
 from intab.target import Target
 
 _WIDTHS = {"bool": 8, "u8": 8, "u16": 16, "i8": 8, "i16": 16}
@@ -44,7 +44,7 @@ class Memory:
         """What memory holds of a register; what is too large for the dtype wraps, as it does elsewhere."""
         memory, width = vector_text(self.element, type.lanes), _WIDTHS.get(self.dtype)
         if self.dtype == "f16":
-            return f"{memory}({text})" if self.element == "f16" else f"quantizeToF16({text})"
+            return f"{memory}({text})" if self.element == "f16" else f"{rounding_function(type.lanes)}({text})"
         if width is None:
             return text
         return f"extractBits({text if self.element == 'i32' else f'{memory}({text})'}, 0u, {width}u)"

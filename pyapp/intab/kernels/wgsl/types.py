@@ -53,6 +53,30 @@ def saturating_text(type: Type) -> str:
     return f"fn {saturating_function(type)}(x: {floats}) -> {wanted} {{ {body} }}"
 
 
+def rounding_function(lanes: int) -> str:
+    """The name of the function that rounds f32 to the nearest number of 16 bits."""
+    return f"to_f16x{lanes}"
+
+
+def rounding_text(lanes: int) -> str:
+    """That function. WGSL's own conversions may take either neighbour, and some devices do."""
+    floats, bits = vector_text("f32", lanes), vector_text("u32", lanes)
+    return "\n".join(
+        [
+            f"fn {rounding_function(lanes)}(x: {floats}) -> {floats} {{",
+            f"    let bits = bitcast<{bits}>(x);",
+            f"    let even = (bits >> {bits}(13u)) & {bits}(1u);",
+            f"    let near = bitcast<{floats}>((bits + {bits}(0xfffu) + even) & {bits}(0xffffe000u));",
+            f"    let most = bitcast<{floats}>((bits & {bits}(0x80000000u)) | {bits}(0x7f800000u));",
+            f"    let normal = select(near, most, abs(near) >= {floats}(65536.0f));",
+            "    // Below 2^-14 they are multiples of 2^-24.",
+            "    let small = round(x * 16777216.0f) * 0x1p-24f;",
+            f"    return select(normal, small, abs(x) < {floats}(0x1p-14f));",
+            "}",
+        ]
+    )
+
+
 def const_text(const: Const) -> str:
     """A number. Raises UnsupportedOpError for whole numbers that 32 bits do not hold."""
     scalar = const.type.wide(1)
