@@ -114,8 +114,8 @@ def test_what_of_the_cases_wgsl_cannot_say() -> None:
         counts[reason] += 1
     assert refused.pop("i16x8")
     assert refused == {"WGSL has no f64": {"elementwise_flat", "pack_winograd"}}
-    # 426 when this was written, 101 had i16x8 and 72 had f64; whoever adds cases need not count them.
-    assert counts["printed"] > 400
+    # 414 when this was written, 158 had i16x8 and 72 had f64; whoever adds cases need not count them.
+    assert counts["printed"] > 350
     assert counts["WGSL has no f64"] < 100
 
 
