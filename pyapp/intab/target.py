@@ -15,7 +15,8 @@ class Target:
 
     Of a GPU: `subgroup` is how many invocations run in step and can tell each other numbers, 0 where kernels had
     better not count on any; `team_limit` the most invocations of a workgroup, `shared_nbytes` the memory that they may
-    share, `binding_nbytes` the most that a kernel may see of one buffer. All are 0 where there is no GPU.
+    share, `binding_nbytes` the most that a kernel may see of one buffer, `most_buffers` how many buffers one may have.
+    All are 0 where there is no GPU.
     """
 
     language: str
@@ -27,6 +28,7 @@ class Target:
     team_limit: int = 0
     shared_nbytes: int = 0
     binding_nbytes: int = 0
+    most_buffers: int = 0
 
     def has(self, feature: str) -> bool:
         return feature in self.features
@@ -41,6 +43,12 @@ class Target:
         its specification, "synchronization")."""
         return self.language == "wasm"
 
+    @property
+    def small_items(self) -> bool:
+        """Whether an item of a kernel had better be one vector of its result. A GPU runs thousands of items at once, each
+        of them slowly; elsewhere an item is a call that must be worth it."""
+        return self.language != "wasm"
+
     def stored_nbytes(self, dtype: DType) -> int:
         """Bytes of one element in the memory of the device. Shading languages have 32-bit words, and f16 at most."""
         if self.language == "wasm" or (dtype.name == "f16" and self.has("shader-f16")):
@@ -54,4 +62,12 @@ SHADER_WORD_NBYTES = 4
 WASM_SIMD = Target("wasm", lanes=4, registers=16)
 WASM_RELAXED_SIMD = Target("wasm", lanes=4, registers=16, features=frozenset({"relaxed-simd"}))
 # What WebGPU guarantees everywhere (its "default limits"); 128 vectors are what GPUs hold without spilling.
-WEBGPU = Target("wgsl", lanes=4, registers=128, team_limit=256, shared_nbytes=16_384, binding_nbytes=128 * 1024**2)
+WEBGPU = Target(
+    "wgsl",
+    lanes=4,
+    registers=128,
+    team_limit=256,
+    shared_nbytes=16_384,
+    binding_nbytes=128 * 1024**2,
+    most_buffers=8,
+)

@@ -15,6 +15,7 @@ from tests.ops.compressed_cases import COMPRESSED_CASES
 from tests.ops.integer_cases import INTEGER_CASES
 from tests.ops.quantized_element_cases import QUANTIZED_ELEMENT_CASES
 from tests.ops.recurrent_cases import RECURRENT_CASES
+from tests.ops.vector_cases import VECTOR_CASES
 from tests.ops.window_cases import WINDOW_CASES
 
 N, T = map(symbol, "NT")
@@ -369,6 +370,7 @@ OP_CASES: list[OpCase] = [
     *INTEGER_CASES,
     *QUANTIZED_ELEMENT_CASES,
     *WINDOW_CASES,
+    *VECTOR_CASES,
     *MOVE,
     *CUMULATIVE,
     *TOP,

@@ -26,9 +26,16 @@ class InterpretedLowering:
     What a step may read is what was written or fed: buffers start as NaN or as an odd number.
     """
 
-    def __init__(self, graph: Graph, bindings: Mapping[str, int], feeds: Mapping[str, Numbers]) -> None:
-        self.target: Target = WASM_SIMD
+    def __init__(
+        self,
+        graph: Graph,
+        bindings: Mapping[str, int],
+        feeds: Mapping[str, Numbers],
+        target: Target = WASM_SIMD,
+    ) -> None:
+        self.target = target
         self.step_count = 0
+        self.kernels: list[Kernel] = []
         self._graph = graph
         self._bindings = bindings
         self._buffers: list[Numbers] = []
@@ -89,11 +96,23 @@ class InterpretedLowering:
         assert {*buffers, *words} == {b.name for b in kernel.buffers} | {w.name for w in kernel.words}
         for buffer in kernel.buffers:
             assert buffers[buffer.name].dtype.name == buffer.dtype, f"{kernel.name}: {buffer.name}"
+        self._check_rules(kernel, buffers)
         numbers = {name: word if isinstance(word, float) else self._number(word) for name, word in words.items()}
         arrays = {name: self._buffers[place.buffer] for name, place in buffers.items()}
         offsets = {name: self._number(place.offset) for name, place in buffers.items()}
         interpret.run(kernel, arrays, offsets, numbers, 0, self._number(items))
         self.step_count += 1
+        self.kernels.append(kernel)
+
+    def _check_rules(self, kernel: Kernel, buffers: Mapping[str, Place]) -> None:
+        """What the target asks of a step: few enough buffers, and none written that is known under another name."""
+        most = self.target.most_buffers
+        assert not most or len(kernel.buffers) <= most, f"{kernel.name} has {len(kernel.buffers)} buffers"
+        if self.target.may_alias:
+            return
+        for written in (b.name for b in kernel.buffers if b.access != "read"):
+            shared = [name for name, place in buffers.items() if place.buffer == buffers[written].buffer]
+            assert shared == [written], f"{kernel.name} writes {written}, which it also knows as {shared}"
 
     def read_sizes(self, value: Value, symbols: tuple[str, ...]) -> None:
         raise AssertionError("No operator here has sizes that depend on data.")

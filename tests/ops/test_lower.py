@@ -4,20 +4,34 @@ import pytest
 
 from intab.backends.reference import evaluate
 from intab.errors import UnsupportedOpError
+from intab.kernels import wgsl
+from intab.target import WASM_SIMD, WEBGPU, Target
 from tests.agreement import agreement
 from tests.ops.case import OpCase
 from tests.ops.cases import OP_CASES
 from tests.ops.harness import InterpretedLowering
 
+# What still has kernels for WebAssembly only.
+NOT_ON_GPUS = ("IntegerMatMul", "IntegerConv", "CompressedMatMul", "MeanBytes", "LSTM", "GRU", "RNN")
+ON_TARGETS = [
+    pytest.param(case, target, id=f"{case.name}-{target.language}")
+    for case in OP_CASES
+    for target in (WASM_SIMD, WEBGPU)
+    if case.kernel and (target is WASM_SIMD or not case.name.startswith(NOT_ON_GPUS))
+]
 
-@pytest.mark.parametrize("case", [c for c in OP_CASES if c.kernel], ids=lambda case: case.name)
-def test_lowered_agrees_with_reference(case: OpCase) -> None:
+
+@pytest.mark.parametrize(("case", "target"), ON_TARGETS)
+def test_lowered_agrees_with_reference(case: OpCase, target: Target) -> None:
     graph = case.symbolic_graph()
     expected = evaluate(graph, case.feeds)
-    ran = InterpretedLowering(graph, case.bindings, case.feeds)
+    ran = InterpretedLowering(graph, case.bindings, case.feeds, target)
     for name, value in zip(graph.output_names, graph.outputs, strict=True):
         found = ran.result(value)
         assert agreement(found, expected[name]) <= 10 * case.tolerance, f"{name}: {found}\n{expected[name]}"
+    if target is WEBGPU:
+        for kernel in ran.kernels:
+            wgsl.generate(kernel, target)
 
 
 @pytest.mark.parametrize("case", [c for c in OP_CASES if not c.kernel], ids=lambda case: case.name)

@@ -28,6 +28,7 @@ from intab.ops.dense import (
     panels_shape,
     require_float32,
 )
+from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import copy_step, moved, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
@@ -181,11 +182,13 @@ def _gather(
         words |= {f"{name}_{axis}": value for axis, value in zip(g.axes, values, strict=True)}
     rows = g.images * product(g.out)
     read = (g.pixels, g.channels) if g.is_depthwise else (g.pixels, g.products)
+    lying, strides = operands.by_column()
+    width = item_width(lowering, channels, (*buffers.values(), output, *lying), (words["out_row"], *strides))
     lowering.step(
-        gather_windows(g.axes, operands.epilogue, depthwise=g.is_depthwise),
+        gather_windows(g.axes, operands.epilogue, depthwise=g.is_depthwise, width=width),
         {**buffers, "out": output, **operands.buffers},
         words,
-        rows,
+        rows * pieces(channels, width),
         work=dense_work(flops, operands, read, (rows, channels)),
     )
 

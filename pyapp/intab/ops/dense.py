@@ -112,6 +112,12 @@ class EpilogueOperands:
         cut = {name: (*sizes[:-1], count) if wide[name] else sizes for name, sizes in self.tensors.items()}
         return EpilogueOperands(self.epilogue, moved, self.words, cut)
 
+    def by_column(self) -> tuple[list[Place], list[Dim]]:
+        """Where operands with a value for each column lie, and how far apart their rows and batches are."""
+        wide = [f"e{i}" for i, w in enumerate(self.epilogue.wide) if w]
+        places = [place for name, place in self.buffers.items() if name == "bias" or name in wide]
+        return places, [self.words[f"{name}_{step}"] for name in wide for step in ("row", "batch")]
+
     def in_groups(self, columns: int) -> "EpilogueOperands":
         """The operands where each batch is a group of so many columns."""
         wide = {f"e{i}_batch": columns if w else 0 for i, w in enumerate(self.epilogue.wide)}

@@ -11,6 +11,7 @@ from intab.kernels.families.elementwise import FLAT_BLOCK
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import NO_PAIRS, agree, numbers
 from intab.ops.builder import KNOWN_ELEMENTS
+from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import checked, tensor_work
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
@@ -45,7 +46,8 @@ class Range:
         words: dict[str, Dim | float] = {"count": self.count, "start": self.start, "step": self.step}
         buffers = {"y": lowering.place(outputs[0])}
         work = tensor_work((0,), (buffers["y"], (self.count,)))
-        lowering.step(family.count_up(self.to.name), buffers, words, ceil_div(self.count, FLAT_BLOCK), work=work)
+        block = 1 if lowering.target.small_items else FLAT_BLOCK
+        lowering.step(family.count_up(self.to.name, block), buffers, words, ceil_div(self.count, block), work=work)
 
 
 @op("GatherND")
@@ -85,13 +87,16 @@ class GatherNd:
         if indices.dtype.name not in ("i64", "i32"):
             raise UnsupportedOpError(f"GatherND has kernels for indices of i64 and i32, not of {indices.dtype}.")
         batch, depth = self.batch_dims, self._depth(indices)
-        kernel = family.gather_nd(checked(x.dtype).name, depth, indices=indices.dtype.name, lanes=lowering.target.lanes)
         words: dict[str, Dim | float] = {f"size_{i}": x.shape[batch + i] for i in range(depth)}
-        words |= {"count": product(indices.shape[batch:-1]), "inner": product(x.shape[batch + depth :])}
+        inner = product(x.shape[batch + depth :])
+        words |= {"count": product(indices.shape[batch:-1]), "inner": inner}
         buffers = {"x": lowering.place(x), "indices": lowering.place(indices), "y": lowering.place(y)}
+        width = item_width(lowering, inner, (buffers["x"], buffers["y"]))
+        name, lanes = checked(x.dtype).name, lowering.target.lanes
+        kernel = family.gather_nd(name, depth, indices=indices.dtype.name, lanes=lanes, width=width)
         tensors = ((buffers["y"], y.shape), (buffers["y"], y.shape), (buffers["indices"], indices.shape))
         work = tensor_work((0,), *tensors)  # of x what is taken is read
-        lowering.step(kernel, buffers, words, product(indices.shape[:-1]), work=work)
+        lowering.step(kernel, buffers, words, product(indices.shape[:-1]) * pieces(inner, width), work=work)
 
     def _depth(self, indices: Value) -> int:
         """How many indices name a place."""

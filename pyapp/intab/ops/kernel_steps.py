@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 
 from intab.dtypes import DType, float32
 from intab.errors import UnsupportedOpError
-from intab.graph.dims import Dim, Shape, ceil_div, dense_strides, product
+from intab.graph.dims import Dim, Shape, ceil_div, dense_strides, floor_div, product
 from intab.kernels.block import KernelWriter
 from intab.kernels.families import elementwise as family
 from intab.kernels.families import move
@@ -15,6 +16,7 @@ from intab.kernels.families.loops import register_type
 from intab.kernels.ir import I64, Cast, Kernel
 from intab.kernels.scalar import ScalarFunction, identity, operations_of
 from intab.kernels.verify import REGISTER_OF
+from intab.ops.items import item_width
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.strides import Walk, collapse
 
@@ -37,8 +39,11 @@ def compute_step(
         for place, strides in zip((*inputs, output), path.strides, strict=True)
     ]
     operations = operations_of(function)
-    lanes = 1 if operations.divides_integers else lowering.target.lanes
     work = _walk_work(path, (*inputs, output), operations.floats)
+    if lowering.target.small_items:
+        _compute_points(lowering, function, buffers, operands, path, work)
+        return
+    lanes = 1 if operations.divides_integers else lowering.target.lanes
     flat = path.rank == 1 and operands[-1].inner == CONTIGUOUS and all(o.inner != STRIDED for o in operands)
     if flat:
         kernel = family.flat(function, tuple(operands[:-1]), output.dtype.name, lanes=lanes)
@@ -55,9 +60,31 @@ def compute_step(
         words |= {f"size_{axis}": path.sizes[axis] for axis in range(1, path.rank - 2)}
         items = product(path.sizes[:-2]) * ceil_div(rows, together)
     for name, operand, strides in zip(names, operands, path.strides, strict=True):
-        kept = 0 if operand.inner == SINGLE else path.rank if operand.inner == STRIDED else path.rank - 1
-        words |= {f"{name}_stride_{axis}": strides[axis] for axis in range(kept)}
+        words |= {f"{name}_stride_{axis}": strides[axis] for axis in range(operand.known_strides(path.rank))}
     lowering.step(kernel, buffers, words, items, work=work)
+
+
+def _compute_points(
+    lowering: Lowering,
+    function: ScalarFunction,
+    buffers: dict[str, Place],
+    operands: Sequence[Operand],
+    path: Walk,
+    work: Work,
+) -> None:
+    """`compute_step` in items of one vector or one element; `buffers` are in the order of the operands."""
+    rows = [strides[:-1] for strides, o in zip(path.strides, operands, strict=True) if o.inner == CONTIGUOUS]
+    moving = [place for place, o in zip(buffers.values(), operands, strict=True) if o.inner == CONTIGUOUS]
+    width = 1
+    if all(operand.inner != STRIDED for operand in operands):
+        types = [*moving, *(replace(place, offset=0) for place in buffers.values())]
+        width = item_width(lowering, path.sizes[-1], types, chain.from_iterable(rows), (function,))
+    kernel = family.points(function, path.rank, tuple(operands[:-1]), operands[-1], width=width)
+    sizes = (*path.sizes[:-1], floor_div(path.sizes[-1], width))
+    words: dict[str, Dim | float] = {f"size_{axis}": sizes[axis] for axis in range(1, path.rank)}
+    for name, operand, strides in zip(buffers, operands, path.strides, strict=True):
+        words |= {f"{name}_stride_{axis}": strides[axis] for axis in range(operand.known_strides(path.rank))}
+    lowering.step(kernel, buffers, words, product(sizes), work=work)
 
 
 def copy_step(
@@ -97,6 +124,12 @@ class Turned:
 def turn_step(lowering: Lowering, source: Place, target: Place, turned: Turned) -> None:
     """Every matrix of `source` transposed, in `target`: whole cache lines on both sides, enough elements an item."""
     batches, rows, columns = turned.batches, turned.rows, turned.columns
+    if lowering.target.small_items:
+        sizes = (turned.images, turned.lines, batches, columns, rows)
+        matrix = rows * columns
+        source_strides = (turned.lines * batches * matrix, batches * matrix, matrix, 1, columns)
+        copy_step(lowering, source, source_strides, target, (*turned.steps[::-1], rows, 1), sizes)
+        return
     down, across = TURNED_LINES, TURNED_LINES
     if isinstance(rows, int) and rows <= TURNED_LINES:
         down, across = max(1, rows), 16 * TURNED_LINES
@@ -118,10 +151,14 @@ def turn_step(lowering: Lowering, source: Place, target: Place, turned: Turned) 
 
 def fill_step(lowering: Lowering, target: Place, count: Dim, value: float) -> None:
     """`count` elements from `target` on become one number."""
-    kernel = move.fill(checked(target.dtype).name, lanes=lowering.target.lanes)
-    words: dict[str, Dim | float] = {"count": count, "value": value_word(target.dtype, value)}
+    width = item_width(lowering, count, (target,))
+    kernel = move.fill(checked(target.dtype).name, lanes=lowering.target.lanes, width=width)
+    words: dict[str, Dim | float] = {"value": value_word(target.dtype, value)}
+    if not width:
+        words["count"] = count
     work = tensor_work((0,), (target, (count,)))
-    lowering.step(kernel, {"y": target}, words, ceil_div(count, family.FLAT_BLOCK), work=work)
+    items = floor_div(count, width) if width else ceil_div(count, family.FLAT_BLOCK)
+    lowering.step(kernel, {"y": target}, words, items, work=work)
 
 
 def value_word(dtype: DType, value: float) -> Dim | float:

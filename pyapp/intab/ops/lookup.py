@@ -31,8 +31,12 @@ class Lookup:
         assert x is not None and table is not None
         count = product(x.shape)
         buffers = {"x": lowering.place(x), "table": lowering.place(table), "y": lowering.place(outputs[0])}
-        kernel = lookup(x.dtype.name, table.dtype.name)
-        lowering.step(kernel, buffers, {"count": count}, ceil_div(count, LOOKUP_BLOCK))
+        single = lowering.target.small_items
+        kernel = lookup(x.dtype.name, table.dtype.name, single=single)
+        if single:
+            lowering.step(kernel, buffers, {}, count)
+        else:
+            lowering.step(kernel, buffers, {"count": count}, ceil_div(count, LOOKUP_BLOCK))
 
 
 def every_byte(dtype_name: str) -> Numbers:

@@ -19,6 +19,7 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.builder import KNOWN_ELEMENTS
+from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import (
     Turned,
     checked,
@@ -306,12 +307,18 @@ class Gather:
             raise UnsupportedOpError(f"Gather has kernels for indices of i64 and i32, not of {indices.dtype}.")
         axis, count = normal_axis(self.axis, x.rank), product(indices.shape)
         outer, inner = product(x.shape[:axis]), product(x.shape[axis + 1 :])
-        kernel = family.gather(checked(x.dtype).name, indices=indices.dtype.name, lanes=lowering.target.lanes)
         buffers = {"x": lowering.place(x), "indices": lowering.place(indices), "y": lowering.place(y)}
+        name, lanes, width = (
+            checked(x.dtype).name,
+            lowering.target.lanes,
+            item_width(lowering, inner, (buffers["x"], buffers["y"])),
+        )
+        kernel = family.gather(name, indices=indices.dtype.name, lanes=lanes, width=width)
         words = {"size": x.shape[axis], "count": count, "inner": inner}
         picked = (outer, count, inner)
         tensors = (buffers["x"], picked), (buffers["indices"], indices.shape), (buffers["y"], picked)
-        lowering.step(kernel, buffers, words, outer * count, work=tensor_work((0,), *tensors))
+        items = outer * count * pieces(inner, width)
+        lowering.step(kernel, buffers, words, items, work=tensor_work((0,), *tensors))
 
 
 @op("Shape")

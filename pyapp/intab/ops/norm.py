@@ -21,6 +21,7 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.elementwise import FLOATS
+from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import compute_step, copy_step, need_floats, tensor_work, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
@@ -202,7 +203,10 @@ class LocalResponseNorm:
             "bias": self.bias,
         }
         work = tensor_work((2 * self.size, *x.shape), (buffers["x"], x.shape), (buffers["y"], y.shape))
-        lowering.step(local_response(lanes=lowering.target.lanes), buffers, words, product(x.shape[:2]), work=work)
+        inner = product(x.shape[2:])
+        width = item_width(lowering, inner, buffers.values())
+        kernel = local_response(lanes=lowering.target.lanes, width=width)
+        lowering.step(kernel, buffers, words, product(x.shape[:2]) * pieces(inner, width), work=work)
 
 
 def _expanded(lowering: Lowering, value: Value, shape: Shape) -> Place:
@@ -229,10 +233,12 @@ def _softmax_steps(lowering: Lowering, x: Value, y: Value, axis: int, *, logarit
         return
     perm = (*(i for i in range(x.rank) if i != axis), axis)
     back = tuple(perm.index(i) for i in range(x.rank))
-    aside = lowering.scratch(x.dtype, product(x.shape))
+    aside = made = lowering.scratch(x.dtype, product(x.shape))
+    if not lowering.target.may_alias:
+        made = lowering.scratch(x.dtype, product(x.shape))
     transpose_step(lowering, source, x.shape, perm, aside)
-    lowering.step(kernel, {"x": aside, "y": aside}, words, rows, work=work)
-    transpose_step(lowering, aside, tuple(x.shape[i] for i in perm), back, target)
+    lowering.step(kernel, {"x": aside, "y": made}, words, rows, work=work)
+    transpose_step(lowering, made, tuple(x.shape[i] for i in perm), back, target)
 
 
 def _check_floats(name: str, *values: Value | None) -> None:

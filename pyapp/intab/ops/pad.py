@@ -10,6 +10,7 @@ from intab.graph.ir import Value
 from intab.kernels.families import move as family
 from intab.ops.arrays import Numbers, pad_constant
 from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
+from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import checked, copy_step, moved, tensor_work, value_word
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
@@ -79,6 +80,9 @@ class Pad:
         if self.mode == "constant":
             constant_border(lowering, lowering.place(x), x.shape, self.pads, self.value, target)
             return
+        if not lowering.target.may_alias:
+            _border_step(lowering, lowering.place(x), x.shape, self.pads, self.mode, target)
+            return
         inside = moved(target, offset_of(self.pads[: x.rank], dense_strides(y.shape)))
         copy_step(lowering, lowering.place(x), dense_strides(x.shape), inside, dense_strides(y.shape), x.shape)
         self._borders(lowering, target, x.shape, y.shape)
@@ -107,6 +111,27 @@ class Pad:
                     copy_step(lowering, moved(target, at), source_strides, moved(target, to), target_strides, sizes)
 
 
+def _border_step(lowering: Lowering, source: Place, shape: Shape, pads: Shape, mode: str, target: Place) -> None:
+    """The tensor of `shape` at `source` with a border that `mode` makes of it, all from what is read."""
+    axes: list[_Axis] = []
+    plain = False
+    for size, begin, end in zip(shape, pads[: len(shape)], pads[len(shape) :], strict=True):
+        without = begin == 0 and end == 0
+        if axes and plain and without:
+            axes[-1] = (axes[-1][0] * size, 0, axes[-1][2] * size)
+        else:
+            axes.append((size, begin, size + begin + end))
+        plain = without
+    width = item_width(lowering, axes[-1][2], (source, target)) if plain else 1
+    words: dict[str, Dim | float] = {}
+    for i, (size, before, out) in enumerate(axes):
+        words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
+    kernel = family.border(checked(source.dtype).name, len(axes), mode, width=width)
+    made = tuple(out for _, _, out in axes)
+    work = tensor_work((0,), (source, shape), (target, made))
+    lowering.step(kernel, {"x": source, "y": target}, words, product(made[:-1]) * pieces(made[-1], width), work=work)
+
+
 def constant_border(lowering: Lowering, source: Place, shape: Shape, pads: Shape, value: float, target: Place) -> None:
     """The tensor of `shape` at `source` with a border of one number. Negative pads cut off.
 
@@ -118,9 +143,11 @@ def constant_border(lowering: Lowering, source: Place, shape: Shape, pads: Shape
     for i, (size, before, out) in enumerate(axes):
         words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
     words |= {f"stride_{i}": stride for i, stride in enumerate(dense_strides(sizes)[:-1])}
-    kernel = family.pad(checked(source.dtype).name, rank, lanes=lowering.target.lanes)
+    width = item_width(lowering, axes[-1][2], (source, target), axes[-1][:2])
+    kernel = family.pad(checked(source.dtype).name, rank, lanes=lowering.target.lanes, width=width)
     work = tensor_work((0,), (source, sizes), (target, tuple(out for _, _, out in axes)))
-    lowering.step(kernel, {"x": source, "y": target}, words, product(out for _, _, out in axes[:-1]), work=work)
+    items = product(out for _, _, out in axes[:-1]) * pieces(axes[-1][2], width)
+    lowering.step(kernel, {"x": source, "y": target}, words, items, work=work)
 
 
 def zero_border(lowering: Lowering, target: Place, shape: Shape, pads: Shape) -> None:
@@ -132,11 +159,12 @@ def zero_border(lowering: Lowering, target: Place, shape: Shape, pads: Shape) ->
     words: dict[str, Dim | float] = {}
     for i, (size, before, out) in enumerate((lines, line)):
         words |= {f"size_{i}": size, f"before_{i}": before, f"out_{i}": out}
-    kernel = family.frame(checked(target.dtype).name, lanes=lowering.target.lanes)
+    width = item_width(lowering, line[2], (target,), line[:2])
+    kernel = family.frame(checked(target.dtype).name, lanes=lowering.target.lanes, width=width)
     pictures = product(size for size, _, _ in outer)
     around = lines[2] * line[2] - lines[0] * line[0]
     work = tensor_work((0,), (target, (pictures, around)))
-    lowering.step(kernel, {"y": target}, words, pictures * lines[2], work=work)
+    lowering.step(kernel, {"y": target}, words, pictures * lines[2] * pieces(line[2], width), work=work)
 
 
 def _merged(shape: Shape, pads: Shape) -> list[_Axis]:

@@ -15,6 +15,7 @@ from intab.ops.arrays import Numbers, channels_last, in_layout, lowest, pad_cons
 from intab.ops.broadcast import channel_axis, need_rank, numbers, picture_shape, shape_text, spatial_axes
 from intab.ops.conv import tap_slices, window_sizes
 from intab.ops.elementwise import FLOATS, NUMBERS
+from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import need_floats, tensor_work, transpose_step
 from intab.ops.layout import WritesOnly
 from intab.ops.lowering import Layout, Lowering, Place
@@ -146,9 +147,18 @@ class Pool(WritesOnly):
             words |= {"pad_bottom": pads[1][0], "pad_right": pads[1][1]}
         height, width = window
         known = (height, width) if height * width <= family.MOST_TAPS else None
-        kernel = family.pool(self.kind, x.dtype.name, lanes=lowering.target.lanes, count_padding=counted, window=known)
+        across = item_width(lowering, shape[-1], (x, y), steps)
+        kernel = family.pool(
+            self.kind,
+            x.dtype.name,
+            lanes=lowering.target.lanes,
+            count_padding=counted,
+            window=None if across else known,
+            width=across,
+        )
         work = tensor_work((height * width, *out), (x, shape), (y, out))
-        lowering.step(kernel, {"x": x, "y": y}, words, out[0] * product(out[1:-2]), work=work)
+        items = out[0] * product(out[1:-2]) * pieces(out[-1], across, out[-2])
+        lowering.step(kernel, {"x": x, "y": y}, words, items, work=work)
 
 
 @op("MaxPool")

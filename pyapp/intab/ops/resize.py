@@ -12,6 +12,7 @@ from intab.kernels.families import resize as family
 from intab.ops.arrays import Numbers, convert
 from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
 from intab.ops.elementwise import NUMBERS
+from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import checked, need_floats, tensor_work
 from intab.ops.layout import WritesOnly
 from intab.ops.lowering import Layout, Lowering, Place
@@ -143,6 +144,7 @@ class Resize(WritesOnly):
             scales = self.scales[first:end]
             words |= {"scale_y": scales[0], "scale_x": scales[1] if len(scales) > 1 else 1.0}
         given, lanes = bool(self.scales), lowering.target.lanes
+        across = item_width(lowering, channels, (source, target), (made.pixel, made.line, made.image))
         if self.mode == "cubic":
             need_floats(source)
             kernel = family.resize_cubic(
@@ -151,17 +153,25 @@ class Resize(WritesOnly):
                 exclude_outside=self.exclude_outside,
                 given_scales=given,
                 lanes=lanes,
+                width=across,
             )
         elif self.mode == "linear":
             need_floats(source)
-            kernel = family.resize_linear(self.coordinates, given_scales=given, lanes=lanes)
+            kernel = family.resize_linear(self.coordinates, given_scales=given, lanes=lanes, width=across)
         else:
-            name = checked(source.dtype).name
-            kernel = family.resize_nearest(name, self.coordinates, self.nearest, given_scales=given, lanes=lanes)
+            kernel = family.resize_nearest(
+                checked(source.dtype).name,
+                self.coordinates,
+                self.nearest,
+                given_scales=given,
+                lanes=lanes,
+                width=across,
+            )
         out = (pictures, out_height, out_width, channels)
         # The sum of two by two, or of four neighbours, each a multiply-add.
         work = tensor_work((0 if self.mode == "nearest" else 8, *out), (source, shape), (target, out))
-        lowering.step(kernel, {"x": source, "y": target}, words, pictures * out_height, work=work)
+        items = pictures * out_height * pieces(channels, across, out_width)
+        lowering.step(kernel, {"x": source, "y": target}, words, items, work=work)
 
 
 def _picture(sizes: Shape) -> tuple[Dim, Dim]:

@@ -9,6 +9,7 @@ from intab.kernels.families import running as family
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import normal_axis
 from intab.ops.elementwise import NUMBERS
+from intab.ops.items import item_width
 from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
@@ -51,7 +52,8 @@ class CumSum:
         words: dict[str, Dim | float] = {"length": length, "columns": columns}
         words |= {"first": length - 1, "step": -1} if self.reverse else {"first": 0, "step": 1}
         buffers = {"x": lowering.place(x), "y": lowering.place(y)}
-        kernel = family.running_sum(x.dtype.name, exclusive=self.exclusive, lanes=lowering.target.lanes)
+        width, lanes = item_width(lowering, columns, buffers.values()), lowering.target.lanes
+        kernel = family.running_sum(x.dtype.name, exclusive=self.exclusive, lanes=lanes, width=width)
         work = tensor_work(x.shape, (buffers["x"], x.shape), (buffers["y"], y.shape))
-        items = product(x.shape[:axis]) * ceil_div(columns, family.COLUMNS)
+        items = product(x.shape[:axis]) * ceil_div(columns, width or family.COLUMNS)
         lowering.step(kernel, buffers, words, items, work=work)

@@ -10,6 +10,7 @@ from intab.graph.ir import Value
 from intab.kernels.families import scatter as family
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import NO_PAIRS, Pairs, agree, normal_axis, shape_text
+from intab.ops.items import pieces
 from intab.ops.kernel_steps import checked, copy_step, tensor_work
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
@@ -43,11 +44,13 @@ class GatherElements:
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x, indices), (y,) = inputs, outputs
         axis = normal_axis(self.axis, x.rank)
-        kernel = family.gather_elements(checked(x.dtype).name, _index_dtype(indices))
+        width = int(lowering.target.small_items)
+        kernel = family.gather_elements(checked(x.dtype).name, _index_dtype(indices), width)
         buffers = {name: lowering.place(value) for name, value in (("x", x), ("indices", indices), ("y", y))}
         words = _words(axis, x, indices)
         work = tensor_work((0,), *((buffers[name], y.shape) for name in ("y", "y", "indices")))
-        lowering.step(kernel, buffers, words, product(y.shape[: axis + 1]), work=work)
+        items = product(y.shape[: axis + 1]) * pieces(words["columns"], width)
+        lowering.step(kernel, buffers, words, items, work=work)
 
 
 @op("ScatterElements")
@@ -82,12 +85,12 @@ class ScatterElements:
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x, indices, updates), (y,) = inputs, outputs
         axis = normal_axis(self.axis, x.rank)
-        kernel = family.scatter_elements(_reducible(x, self.reduction), _index_dtype(indices), self.reduction)
+        width, words = int(lowering.target.small_items), _words(axis, x, indices)
+        kernel = family.scatter_elements(_reducible(x, self.reduction), _index_dtype(indices), self.reduction, width)
         buffers = _copied(lowering, x, y) | {"indices": lowering.place(indices), "updates": lowering.place(updates)}
         tensors = ((buffers[name], indices.shape) for name in ("indices", "updates", "y"))
-        lowering.step(
-            kernel, buffers, _words(axis, x, indices), product(x.shape[:axis]), work=tensor_work((0,), *tensors)
-        )
+        items = product(x.shape[:axis]) * pieces(words["columns"], width)
+        lowering.step(kernel, buffers, words, items, work=tensor_work((0,), *tensors))
 
 
 @op("ScatterND")
@@ -122,12 +125,13 @@ class ScatterNd:
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x, indices, updates), (y,) = inputs, outputs
         depth = self._depth(indices)
-        kernel = family.scatter_nd(_reducible(x, self.reduction), depth, _index_dtype(indices), self.reduction)
+        width, inner = int(lowering.target.small_items), product(x.shape[depth:])
+        kernel = family.scatter_nd(_reducible(x, self.reduction), depth, _index_dtype(indices), self.reduction, width)
         words: dict[str, Dim | float] = {f"size_{i}": size for i, size in enumerate(x.shape[:depth])}
-        words |= {"count": product(indices.shape[:-1]), "inner": product(x.shape[depth:])}
+        words |= {"count": product(indices.shape[:-1]), "inner": inner}
         buffers = _copied(lowering, x, y) | {"indices": lowering.place(indices), "updates": lowering.place(updates)}
         tensors = ((buffers["indices"], indices.shape), *((buffers[n], updates.shape) for n in ("updates", "y")))
-        lowering.step(kernel, buffers, words, 1, work=tensor_work((0,), *tensors))
+        lowering.step(kernel, buffers, words, pieces(inner, width), work=tensor_work((0,), *tensors))
 
     def _depth(self, indices: Value) -> int:
         """How many indices name a place."""
@@ -177,7 +181,7 @@ def _reducible(x: Value, reduction: str) -> str:
     return checked(x.dtype).name
 
 
-def _words(axis: int, x: Value, indices: Value) -> dict[str, Dim | float]:
+def _words(axis: int, x: Value, indices: Value) -> dict[str, Dim]:
     return {"size": x.shape[axis], "count": indices.shape[axis], "columns": product(x.shape[axis + 1 :])}
 
 

@@ -12,6 +12,7 @@ from itertools import product
 
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.register_tile import PLAIN, Epilogue, ExtraOperands
+from intab.kernels.families.share import Share
 from intab.kernels.ir import F32, I16X8, I32, Bitcast, Const, DotPairs, Expr, Fma, Kernel, Type, Var
 
 TILE_PIXELS = 4
@@ -58,10 +59,10 @@ class Lines:
     pixels, output lines, window lines and images); out_pixel, out_line, out_image (of the result).
     Items: images * out_height lines. A window over volumes, whose images are runs of planes, takes words for them
     first: out_planes, plane_step, plane_tap_step (elements between output planes and between the window's). Items:
-    images * out_planes * out_height lines.
+    images * out_planes * out_height lines. With `width` an item is a tile of a line and so many channels, see `Share`.
     """
 
-    def __init__(self, kernel: KernelWriter, window: Window) -> None:
+    def __init__(self, kernel: KernelWriter, window: Window, width: int = 0) -> None:
         """Declares the words: buffers come before."""
         self._kernel, self._window = kernel, window
         deep = [kernel.word(n) for n in ("out_planes", "plane_step", "plane_tap_step")] if window.depth else None
@@ -70,12 +71,14 @@ class Lines:
             kernel.word(n) for n in ("pixel", "line_step", "tap_step", "image_step")
         )
         self.out_pixel, out_line, out_image = (kernel.word(n) for n in ("out_pixel", "out_line", "out_image"))
-        image = kernel.let("image", kernel.item // out_height)
-        line = kernel.let("line", kernel.item % out_height)
+        tiles = (self._out_width + (TILE_PIXELS - 1)) // TILE_PIXELS
+        self.share = share = Share(kernel, width, kernel.let("tiles", tiles) if width else tiles, self.channels)
+        image = kernel.let("image", share.outer // out_height)
+        line = kernel.let("line", share.outer % out_height)
         start = image * image_step if deep is None else image // deep[0] * image_step + image % deep[0] * deep[1]
         self._planes = deep
         self._line_start = kernel.let("line_start", start + line * line_step)
-        self.first_pixel = kernel.let("first_pixel", kernel.item * self._out_width)
+        self.first_pixel = kernel.let("first_pixel", share.outer * self._out_width)
         self._out_start = kernel.let("out_start", image * out_image + line * out_line)
 
     def tiles(self, tile: Callable[[Expr, int], None]) -> None:
@@ -87,6 +90,15 @@ class Lines:
                 tile(kernel.let("tile_x", x.minimum(width - TILE_PIXELS)), TILE_PIXELS)
         with kernel.otherwise(), kernel.loop("single_x", 0, width) as x:
             tile(x, 1)
+
+    def one_tile(self, tile: Callable[[Expr, int, Expr], None]) -> None:
+        """The item's tile of the line, as (first pixel, how many, the first that no other item does)."""
+        kernel, width = self._kernel, self._out_width
+        with kernel.when(width.ge(TILE_PIXELS)):
+            begin = kernel.let("begin", self.share.firsts[0] * TILE_PIXELS)
+            tile(kernel.let("tile_x", begin.minimum(width - TILE_PIXELS)), TILE_PIXELS, begin)
+        with kernel.otherwise(), kernel.loop("single_x", 0, width) as x:
+            tile(x, 1, x)
 
     def source(self, x: Expr) -> Var:
         """Where the window of output pixel x begins."""
@@ -131,7 +143,7 @@ def _multiplied(value: Expr, weight: Expr, total: Expr) -> Expr:
 
 
 @cache
-def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
+def depthwise(window: Window, epilogue: Epilogue = PLAIN, width: int = 0) -> Kernel:
     """Padded picture [images, height, width, channels], weights [taps, channels] -> the same channels.
 
     Buffers: a, w, bias when the epilogue has one (bias is not padded here), e0 ..., out. Words: those of the
@@ -139,12 +151,26 @@ def depthwise(window: Window, epilogue: Epilogue = PLAIN) -> Kernel:
     """
     kernel = KernelWriter(window.named("depthwise"))
     for name in ("a", "w", "bias") if epilogue.bias else ("a", "w"):
-        kernel.buffer(name, "f32", "read")
-    extras = ExtraOperands(kernel, epilogue)
-    kernel.buffer("out", "f32", "write")
-    lines = Lines(kernel, window)
+        kernel.buffer(name, "f32", "read", vector=width or 1)
+    extras = ExtraOperands(kernel, epilogue, vector=width or 1)
+    kernel.buffer("out", "f32", "write", vector=width or 1)
+    lines = Lines(kernel, window, width)
     channels = lines.channels
     starts = extras.starts(kernel, Const(0, I32))
+
+    def one_vector(x: Expr, pixels: int, begin: Expr) -> None:
+        """The item's channels of one tile, of which those from `begin` on are its own."""
+        source, target, channel, type = lines.source(x), lines.target(x), lines.share.first, F32.wide(width)
+        row = kernel.let("row", lines.first_pixel + x)
+        first = load("bias", channel, type) if epilogue.bias else Const(0.0, type)
+        for i, value in enumerate(lines.sums(source, channel, pixels, first)):
+            with kernel.when((x + i).ge(begin)):
+                done = extras.apply(kernel, value, starts, row + i, channel)
+                kernel.store("out", target + lines.out_pixel * i + channel, done)
+
+    if width:
+        lines.one_tile(one_vector)
+        return kernel.kernel()
 
     def sweep_channels(x: Expr, pixels: int) -> None:
         """One tile: output pixels x .. x + pixels of the line, all channels."""

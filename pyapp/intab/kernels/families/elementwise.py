@@ -48,6 +48,10 @@ class Operand:
         if self.inner not in (CONTIGUOUS, SPLAT, SINGLE, STRIDED):
             raise KernelError(f"An operand is contiguous, splat, single or strided, not {self.inner}.")
 
+    def known_strides(self, rank: int) -> int:
+        """Along how many of `rank` axes, from the first on, words say how far apart its elements lie."""
+        return {SINGLE: 0, STRIDED: rank}.get(self.inner, rank - 1)
+
 
 @cache
 def flat(
@@ -118,6 +122,36 @@ def elementwise(
     return kernel.kernel()
 
 
+@cache
+def points(function: ScalarFunction, rank: int, inputs: tuple[Operand, ...], output: Operand, *, width: int) -> Kernel:
+    """The same where items are small: one is `width` neighbouring elements along the innermost axis; rank >= 1.
+
+    Of more than one element no operand may be strided, and every row of a contiguous one must begin at a whole vector
+    of its buffer. Buffers: x0, x1, ..., y. Words: size_1 .. size_{rank-1}, the last of which counts vectors; strides as
+    of `elementwise`. Items: the product of all sizes, in vectors along the innermost axis.
+    """
+    operands = (*inputs, output)
+    if output.inner in (SPLAT, SINGLE) or (width > 1 and any(operand.inner == STRIDED for operand in operands)):
+        raise KernelError("An elementwise kernel of vectors needs its result and its operands in vectors.")
+    kernel = KernelWriter("elementwise_points")
+    names = _declare(kernel, inputs, output, width)
+    sizes = [kernel.word(f"size_{axis}") for axis in range(1, rank)]
+    strides = [
+        [kernel.word(f"{name}_stride_{axis}") for axis in range(operand.known_strides(rank))]
+        for name, operand in zip(names, operands, strict=True)
+    ]
+    *outer, last = outer_indices(kernel, sizes)
+    last = kernel.let("last", last * width) if width > 1 else last
+    starts = []
+    for operand, own in zip(operands, strides, strict=True):
+        start = place(outer, own[: rank - 1]) if own else Const(0, I32)
+        if operand.inner == STRIDED:
+            start = start + last * own[-1]
+        starts.append(start + last if operand.inner == CONTIGUOUS else start)
+    _Rows(kernel, function, operands, names, width).one(kernel, starts, [None] * len(names), None)
+    return kernel.kernel()
+
+
 def copy(dtype: str, rank: int, *, source: str, target: str, lanes: int) -> Kernel:
     """y[...] = x0[...] with any strides: transpose, slice, concat, expand, flip.
 
@@ -128,9 +162,12 @@ def copy(dtype: str, rank: int, *, source: str, target: str, lanes: int) -> Kern
     return elementwise(function, rank, (Operand(dtype, source),), Operand(dtype, target), lanes=lanes)
 
 
-def _declare(kernel: KernelWriter, inputs: tuple[Operand, ...], output: Operand) -> list[str]:
-    names = [kernel.buffer(f"x{index}", operand.dtype, "read") for index, operand in enumerate(inputs)]
-    return [*names, kernel.buffer("y", output.dtype, "write")]
+def _declare(kernel: KernelWriter, inputs: tuple[Operand, ...], output: Operand, vector: int = 1) -> list[str]:
+    """Declare the buffers; `vector` says how many elements are accessed at once where they lie side by side."""
+    for index, operand in enumerate(inputs):
+        kernel.buffer(f"x{index}", operand.dtype, "read", vector=vector if operand.inner == CONTIGUOUS else 1)
+    kernel.buffer("y", output.dtype, "write", vector=vector)
+    return [*(f"x{index}" for index in range(len(inputs))), "y"]
 
 
 class _Rows:
@@ -157,8 +194,9 @@ class _Rows:
                 found[argument.name] = block.let(f"{name}_once", load_value(name, dtype, pointers[i], 1))
         return settled(block, function, found)
 
-    def one(self, block: Block, starts: Sequence[Expr], inner: Sequence[Word | None], length: Expr) -> None:
-        """One row: `starts` are the places of its first elements, `inner` the strides of the strided operands."""
+    def one(self, block: Block, starts: Sequence[Expr], inner: Sequence[Word | None], length: Expr | None) -> None:
+        """One row: `starts` are the places of its first elements, `inner` the strides of the strided operands. A row
+        without a length is one vector."""
         operands, names = self._operands, self._names
         pointers = [block.let(f"{n}_at", at(n, start)) for n, start in zip(names, starts, strict=True)]
         function, values = self._settled(block, self._function, self._values, SPLAT, pointers)
@@ -184,6 +222,9 @@ class _Rows:
                 if stride is not None:
                     block.advance(pointer, stride)
 
+        if length is None:
+            body(min(self._lanes, VECTOR))
+            return
         ahead = [p for p, operand in zip(pointers, operands, strict=True) if operand.inner == CONTIGUOUS]
         stream(block, length, self._lanes, ahead, body)
 

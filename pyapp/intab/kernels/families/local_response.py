@@ -4,30 +4,32 @@ from functools import cache
 
 from intab.kernels import functions
 from intab.kernels.block import KernelWriter, at, load
-from intab.kernels.families.loops import check_lanes, stream, widened
+from intab.kernels.families.loops import check_lanes, widened
+from intab.kernels.families.share import Share
 from intab.kernels.ir import F32, Const, Fma, Kernel
 
 
 @cache
-def local_response(*, lanes: int) -> Kernel:
+def local_response(*, lanes: int, width: int = 0) -> Kernel:
     """y = x * (bias + scale * sum of squares of channels c - before .. c + after) ** -beta, with bias > 0.
 
     Buffers: x, y [outer, channels, inner], contiguous, y not x. Words: channels, inner, before, after;
-    scale, beta, bias (f32). Items: outer * channels.
+    scale, beta, bias (f32). Items: outer * channels; see `Share` for `width`.
     """
     check_lanes(lanes)
     kernel = KernelWriter("local_response")
-    kernel.buffer("x", "f32", "read")
-    kernel.buffer("y", "f32", "write")
+    kernel.buffer("x", "f32", "read", vector=width or 1)
+    kernel.buffer("y", "f32", "write", vector=width or 1)
     channels, inner, before, after = (kernel.word(name) for name in ("channels", "inner", "before", "after"))
     scale, beta, bias = (kernel.word(name, F32) for name in ("scale", "beta", "bias"))
+    share = Share(kernel, width, inner)
     with kernel.tile("row"):
-        channel = kernel.let("channel", kernel.item % channels)
+        channel = kernel.let("channel", share.outer % channels)
         low = kernel.let("low", (channel - before).maximum(0))
         high = kernel.let("high", (channel + after + 1).minimum(channels))
-        first = kernel.let("first", at("x", (kernel.item - channel + low) * inner))
-        reading = kernel.let("reading", at("x", kernel.item * inner))
-        writing = kernel.let("writing", at("y", kernel.item * inner))
+        first = kernel.let("first", at("x", (share.outer - channel + low) * inner + share.first))
+        reading = kernel.let("reading", at("x", share.outer * inner + share.first))
+        writing = kernel.let("writing", at("y", share.outer * inner + share.first))
 
         def body(width: int) -> None:
             neighbour = kernel.let("neighbour", first)
@@ -40,5 +42,5 @@ def local_response(*, lanes: int) -> Kernel:
             power = functions.exp(kernel, -widened(beta, width) * functions.log(kernel, base))
             kernel.store("y", writing, load("x", reading, F32.wide(width)) * power)
 
-        stream(kernel, inner, lanes, [first, reading, writing], body)
+        share.stream(lanes, [first, reading, writing], body)
     return kernel.kernel()

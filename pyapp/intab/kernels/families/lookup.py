@@ -14,21 +14,24 @@ FIRST = {"u8": 0, "i8": 128}
 
 
 @cache
-def lookup(dtype: str, output: str) -> Kernel:
+def lookup(dtype: str, output: str, *, single: bool = False) -> Kernel:
     """y = table[x - the smallest number of x's dtype, "u8" or "i8"]; table and y hold `output`.
 
-    Buffers: x, table (256), y. Words: count. Items: ceil(count / LOOKUP_BLOCK).
+    Buffers: x, table (256), y. Words: count. Items: ceil(count / LOOKUP_BLOCK), or, with no words, `single` elements.
     """
     kernel = KernelWriter(f"lookup_{dtype}_{output}")
     kernel.buffer("x", dtype, "read")
     kernel.buffer("table", output, "read")
     kernel.buffer("y", output, "write")
-    count = kernel.word("count")
 
     def entry(block: Block, number: Expr) -> Expr:
         index = block.let("index", number + FIRST[dtype])
         return block.let("entry", load("table", index, Type(REGISTER_OF[output])))
 
+    if single:
+        kernel.store("y", kernel.item, entry(kernel, load("x", kernel.item, I32)))
+        return kernel.kernel()
+    count = kernel.word("count")
     with kernel.tile("body"):
         first = kernel.let("first", kernel.item * LOOKUP_BLOCK)
         length = kernel.let("length", (count - first).minimum(LOOKUP_BLOCK))

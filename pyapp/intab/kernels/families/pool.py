@@ -8,6 +8,7 @@ from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.lookup import FIRST
 from intab.kernels.families.loops import BYTES, EIGHT, VECTOR, check_lanes, stream, widened
 from intab.kernels.families.row import larger
+from intab.kernels.families.share import Share
 from intab.kernels.ir import F32, I16X8, I32, Cast, Const, Expr, Kernel, Select, Type, Var, Word
 from intab.kernels.verify import REGISTER_OF
 
@@ -37,7 +38,13 @@ MOST_TAPS = 16
 
 @cache
 def pool(
-    op: str, dtype: str = "f32", *, lanes: int, count_padding: bool = False, window: tuple[int, int] | None = None
+    op: str,
+    dtype: str = "f32",
+    *,
+    lanes: int,
+    count_padding: bool = False,
+    window: tuple[int, int] | None = None,
+    width: int = 0,
 ) -> Kernel:
     """op "max", or "average": of the elements inside the picture, or with `count_padding` of its padding too.
 
@@ -45,7 +52,8 @@ def pool(
 
     Buffers: x [N, height, width, channels], contiguous, y [N, out_height, out_width, channels]. Words: WORDS, the last
     of which say how far apart pixels, lines and pictures of y are; with `count_padding` then pad_bottom, pad_right.
-    Items: N * out_height. A window with nothing in it gives the least number or NaN; max does not bother about NaN.
+    Items: N * out_height; for `width` see `Share`, of out_width and channels.
+    A window with nothing in it gives the least number or NaN; max does not bother about NaN.
     `window` says (window_height, window_width) beforehand, which makes windows that lie inside the picture several
     times as fast; for small windows, since every tap is written out.
     """
@@ -53,30 +61,36 @@ def pool(
     if op not in ("max", "average") or dtype not in ("f32", *(BYTES if op == "max" else ())):
         raise KernelError(f"There is no pooling kernel {op!r} of {dtype}.")
     kernel = KernelWriter(f"pool_{op}")
-    kernel.buffer("x", dtype, "read")
-    kernel.buffer("y", dtype, "write")
+    kernel.buffer("x", dtype, "read", vector=width or 1)
+    kernel.buffer("y", dtype, "write", vector=width or 1)
     words = {name: kernel.word(name) for name in WORDS}
     bottom = kernel.word("pad_bottom") if count_padding else None
     right = kernel.word("pad_right") if count_padding else None
+    share = Share(kernel, width, words["out_width"], words["channels"])
     with kernel.tile("row"):
-        picture = kernel.let("picture", kernel.item // words["out_height"])
-        out_y = kernel.let("out_y", kernel.item % words["out_height"])
+        picture = kernel.let("picture", share.outer // words["out_height"])
+        out_y = kernel.let("out_y", share.outer % words["out_height"])
         y = kernel.let("y_first", out_y * words["stride_y"] - words["pad_top"])
         rows = _Taps(kernel, y, words["height"], words["window_height"], words["dilation_y"], words["pad_top"], bottom)
         row_start = kernel.let("row_start", picture * words["height"] + y)
         out_start = kernel.let("out_start", picture * words["out_image"] + out_y * words["out_line"])
 
+        def one_place(out_x: Expr) -> None:
+            x = kernel.let("x_first", out_x * words["stride_x"] - words["pad_left"])
+            columns = _Taps(
+                kernel, x, words["width"], words["window_width"], words["dilation_x"], words["pad_left"], right
+            )
+            count = kernel.let("count", Cast(rows.counted * columns.counted, F32))
+            out = kernel.let("out", at("y", out_start + out_x * words["out_pixel"] + share.first))
+            _one_place(kernel, op, dtype, words, rows, columns, row_start, x, out, count, share, lanes)
+
         def any_places(begin: Expr | int, end: Expr | Word) -> None:
             with kernel.loop("out_x", begin, end) as out_x:
-                x = kernel.let("x_first", out_x * words["stride_x"] - words["pad_left"])
-                columns = _Taps(
-                    kernel, x, words["width"], words["window_width"], words["dilation_x"], words["pad_left"], right
-                )
-                count = kernel.let("count", Cast(rows.counted * columns.counted, F32))
-                out = kernel.let("out", at("y", out_start + out_x * words["out_pixel"]))
-                _one_place(kernel, op, dtype, words, rows, columns, row_start, x, out, count, lanes)
+                one_place(out_x)
 
-        if window is None:
+        if width:
+            one_place(share.firsts[0])
+        elif window is None:
             any_places(0, words["out_width"])
         else:
             first, end = _inside(kernel, words, rows, window)
@@ -190,9 +204,10 @@ def _one_place(
     x: Expr,
     out: Var,
     count: Expr,
+    share: Share,
     lanes: int,
 ) -> None:
-    """All channels of one window."""
+    """All channels of one window that the item does."""
     channels, combine = words["channels"], _combine(op, dtype)
     least = float("-inf") if dtype == "f32" else -FIRST[dtype]
     first = least if op == "max" else 0.0
@@ -200,18 +215,24 @@ def _one_place(
     x_start = kernel.let("x_start", x + columns.begin * words["dilation_x"])
     step = kernel.let("step", words["dilation_x"] * channels)
 
+    def vector(channel: Expr, width: int) -> None:
+        result = kernel.let("result", Const(first, register.wide(width)))
+        with kernel.loop("tap_y", rows.begin, rows.end) as tap_y:
+            row = (row_start + tap_y * words["dilation_y"]) * words["width"]
+            tap = kernel.let("tap", at("x", (row + x_start) * channels + channel))
+            with kernel.loop("tap_x", columns.begin, columns.end):
+                kernel.assign(result, combine(result, load("x", tap, register.wide(width))))
+                kernel.advance(tap, step)
+        kernel.store("y", out, result / widened(count, width) if op == "average" else result)
+
     def vectors(begin: Expr | int, end: Expr, width: int) -> None:
         with kernel.loop("channel", begin, end, width) as channel:
-            result = kernel.let("result", Const(first, register.wide(width)))
-            with kernel.loop("tap_y", rows.begin, rows.end) as tap_y:
-                row = (row_start + tap_y * words["dilation_y"]) * words["width"]
-                tap = kernel.let("tap", at("x", (row + x_start) * channels + channel))
-                with kernel.loop("tap_x", columns.begin, columns.end):
-                    kernel.assign(result, combine(result, load("x", tap, register.wide(width))))
-                    kernel.advance(tap, step)
-            kernel.store("y", out, result / widened(count, width) if op == "average" else result)
+            vector(channel, width)
             kernel.advance(out, width)
 
+    if share.width:
+        vector(share.first, share.width)
+        return
     if lanes == 1:
         vectors(0, channels, 1)
         return

@@ -5,6 +5,7 @@ from functools import cache
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, at, load
 from intab.kernels.families.loops import BYTES, EIGHT, VECTOR, lanes_for, stream, widened
+from intab.kernels.families.share import Share
 from intab.kernels.ir import F32, I16X8, I32, Cast, Const, Expr, Fma, Kernel, Select, Type, Unary, Var, Word
 from intab.kernels.verify import REGISTER_OF
 
@@ -13,18 +14,20 @@ ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
 @cache
-def resize_nearest(dtype: str, coordinates: str, rounding: str, *, given_scales: bool, lanes: int) -> Kernel:
+def resize_nearest(
+    dtype: str, coordinates: str, rounding: str, *, given_scales: bool, lanes: int, width: int = 0
+) -> Kernel:
     """Each place of y gets the element of x nearest to it. The modes are ONNX's.
 
     Buffers: x [N, height, width, channels], contiguous, y [N, out_height, out_width, channels].
     Words: height, width, channels, out_height, out_width; out_pixel, out_line, out_image (elements of y between pixels,
     lines and pictures); with `given_scales` scale_y, scale_x (f32, output over input; without them the ratio of the
-    sizes counts). Items: N * out_height.
+    sizes counts). Items: N * out_height; for `width` see `Share`, of out_width and channels.
     """
     if rounding not in ROUNDINGS:
         raise KernelError(f"Resizing rounds by one of {', '.join(ROUNDINGS)}, not {rounding}.")
     kernel = KernelWriter("resize_nearest")
-    sizes = _Sizes(kernel, dtype, coordinates, given_scales)
+    sizes = _Sizes(kernel, dtype, coordinates, given_scales, width)
     register, vector = Type(REGISTER_OF[dtype]), lanes_for(lanes, dtype)
     if vector == VECTOR and dtype in BYTES:
         vector = EIGHT
@@ -38,39 +41,45 @@ def resize_nearest(dtype: str, coordinates: str, rounding: str, *, given_scales:
         }[rounding]
         return kernel.let("index", Cast(whole, I32).maximum(0).minimum(size - 1))
 
+    share = Share(kernel, width, sizes.out_width, sizes.channels)
     with kernel.tile("row"):
-        picture = kernel.let("picture", kernel.item // sizes.out_height)
-        y = index(sizes.source_y(kernel, kernel.item % sizes.out_height), sizes.height)
+        picture = kernel.let("picture", share.outer // sizes.out_height)
+        y = index(sizes.source_y(kernel, share.outer % sizes.out_height), sizes.height)
         row = kernel.let("row", (picture * sizes.height + y) * sizes.width)
-        writing = kernel.let("writing", at("y", sizes.line_of_result(kernel, picture)))
-        with kernel.loop("out_x", 0, sizes.out_width) as out_x:
+        writing = kernel.let("writing", at("y", sizes.line_of_result(picture, share)))
+        with share.loop(0, "out_x") as out_x:
             x = index(sizes.source_x(kernel, out_x), sizes.width)
-            reading = kernel.let("reading", at("x", (row + x) * sizes.channels))
+            reading = kernel.let("reading", at("x", (row + x) * sizes.channels + share.first))
 
             def body(width: int) -> None:
                 kernel.store("y", writing, load("x", reading, I16X8 if width == EIGHT else register.wide(width)))
 
-            stream(kernel, sizes.channels, vector, [reading, writing], body)
-            kernel.advance(writing, sizes.out_pixel - sizes.channels)
+            share.stream(vector, [reading, writing], body)
+            sizes.next_pixel(kernel, writing, share)
     return kernel.kernel()
 
 
 @cache
-def resize_linear(coordinates: str, *, given_scales: bool, lanes: int) -> Kernel:
+def resize_linear(coordinates: str, *, given_scales: bool, lanes: int, width: int = 0) -> Kernel:
     """Each place of y gets the mean of its four neighbours in x, weighted by nearness; f32.
 
     Buffers, words and items as of `resize_nearest`.
     """
     kernel = KernelWriter("resize_linear")
-    sizes = _Sizes(kernel, "f32", coordinates, given_scales)
+    sizes = _Sizes(kernel, "f32", coordinates, given_scales, width)
+    share = Share(kernel, width, sizes.out_width, sizes.channels)
     with kernel.tile("row"):
-        picture = kernel.let("picture", kernel.item // sizes.out_height)
-        top, bottom, down = _neighbours(kernel, sizes.source_y(kernel, kernel.item % sizes.out_height), sizes.height)
+        picture = kernel.let("picture", share.outer // sizes.out_height)
+        top, bottom, down = _neighbours(kernel, sizes.source_y(kernel, share.outer % sizes.out_height), sizes.height)
         rows = [kernel.let("row", (picture * sizes.height + y) * sizes.width) for y in (top, bottom)]
-        writing = kernel.let("writing", at("y", sizes.line_of_result(kernel, picture)))
-        with kernel.loop("out_x", 0, sizes.out_width) as out_x:
+        writing = kernel.let("writing", at("y", sizes.line_of_result(picture, share)))
+        with share.loop(0, "out_x") as out_x:
             left, right, along = _neighbours(kernel, sizes.source_x(kernel, out_x), sizes.width)
-            corners = [kernel.let("corner", at("x", (row + x) * sizes.channels)) for row in rows for x in (left, right)]
+            corners = [
+                kernel.let("corner", at("x", (row + x) * sizes.channels + share.first))
+                for row in rows
+                for x in (left, right)
+            ]
 
             def body(width: int) -> None:
                 a, b, c, d = (load("x", corner, F32.wide(width)) for corner in corners)
@@ -78,26 +87,33 @@ def resize_linear(coordinates: str, *, given_scales: bool, lanes: int) -> Kernel
                 lower = _between(kernel, c, d, widened(along, width))
                 kernel.store("y", writing, _between(kernel, upper, lower, widened(down, width)))
 
-            stream(kernel, sizes.channels, lanes_for(lanes, "f32"), [*corners, writing], body)
-            kernel.advance(writing, sizes.out_pixel - sizes.channels)
+            share.stream(lanes_for(lanes, "f32"), [*corners, writing], body)
+            sizes.next_pixel(kernel, writing, share)
     return kernel.kernel()
 
 
 @cache
 def resize_cubic(
-    coordinates: str, coefficient: float, *, exclude_outside: bool, given_scales: bool, lanes: int
+    coordinates: str,
+    coefficient: float,
+    *,
+    exclude_outside: bool,
+    given_scales: bool,
+    lanes: int,
+    width: int = 0,
 ) -> Kernel:
     """Each line of y is the sum of four neighbouring lines of x by Keys' cubic weights with a coefficient; f32.
 
     Lines are resized along the height only: out_width is width. With `exclude_outside` the weights of lines outside
     the picture are 0, and what is left sums up to 1; otherwise the nearest line counts in their place. Buffers, words
-    and items as of `resize_nearest`.
+    and items as of `resize_nearest`, but pixels and channels are one axis for `width`.
     """
     kernel = KernelWriter("resize_cubic")
-    sizes = _Sizes(kernel, "f32", coordinates, given_scales)
+    sizes = _Sizes(kernel, "f32", coordinates, given_scales, width)
+    share = Share(kernel, width, sizes.out_width, sizes.channels)
     with kernel.tile("line"):
-        picture = kernel.let("picture", kernel.item // sizes.out_height)
-        source = sizes.source_y(kernel, kernel.item % sizes.out_height)
+        picture = kernel.let("picture", share.outer // sizes.out_height)
+        source = sizes.source_y(kernel, share.outer % sizes.out_height)
         below = kernel.let("below", Unary("floor", source))
         first = kernel.let("first", Cast(below, I32))
         weights = _cubic_weights(kernel, kernel.let("fraction", source - below), coefficient)
@@ -110,8 +126,9 @@ def resize_cubic(
             weights = [kernel.let("weight", weight / total) for weight in kept]
         length = kernel.let("length", sizes.width * sizes.channels)
         lines = [kernel.let("place", place.maximum(0).minimum(sizes.height - 1)) for place in places]
-        readings = [kernel.let("line", at("x", (picture * sizes.height + line) * length)) for line in lines]
-        writing = kernel.let("writing", at("y", sizes.line_of_result(kernel, picture)))
+        within = share.offset(sizes.channels)
+        readings = [kernel.let("line", at("x", (picture * sizes.height + line) * length + within)) for line in lines]
+        writing = kernel.let("writing", at("y", sizes.line_of_result(picture, share)))
 
         def body(width: int) -> None:
             result: Expr = Const(0.0, F32.wide(width))
@@ -119,7 +136,10 @@ def resize_cubic(
                 result = Fma(load("x", reading, F32.wide(width)), widened(weight, width), result)
             kernel.store("y", writing, result)
 
-        stream(kernel, length, lanes_for(lanes, "f32"), [*readings, writing], body)
+        if width:
+            body(width)
+        else:
+            stream(kernel, length, lanes_for(lanes, "f32"), [*readings, writing], body)
     return kernel.kernel()
 
 
@@ -157,24 +177,30 @@ def _neighbours(kernel: KernelWriter, source: Expr, size: Word) -> tuple[Expr, E
 class _Sizes:
     """The words of a resize, and the way from a place in the output to one in the input."""
 
-    def __init__(self, kernel: KernelWriter, dtype: str, coordinates: str, given_scales: bool) -> None:
+    def __init__(self, kernel: KernelWriter, dtype: str, coordinates: str, given_scales: bool, width: int) -> None:
         if coordinates not in COORDINATES:
             raise KernelError(f"Resizing has coordinates {', '.join(COORDINATES)}, not {coordinates}.")
-        kernel.buffer("x", dtype, "read")
-        kernel.buffer("y", dtype, "write")
+        kernel.buffer("x", dtype, "read", vector=width or 1)
+        kernel.buffer("y", dtype, "write", vector=width or 1)
         self._coordinates = coordinates
         self.height, self.width, self.channels, self.out_height, self.out_width = (
             kernel.word(name) for name in ("height", "width", "channels", "out_height", "out_width")
         )
-        self.out_pixel, self._out_line, self._out_image = (
+        self._out_pixel, self._out_line, self._out_image = (
             kernel.word(name) for name in ("out_pixel", "out_line", "out_image")
         )
         self._scale_y = kernel.word("scale_y", F32) if given_scales else None
         self._scale_x = kernel.word("scale_x", F32) if given_scales else None
 
-    def line_of_result(self, kernel: KernelWriter, picture: Expr) -> Expr:
-        """Where the item's line of the result starts."""
-        return picture * self._out_image + kernel.item % self.out_height * self._out_line
+    def line_of_result(self, picture: Expr, share: Share) -> Expr:
+        """Where the item's line of the result starts, or its part of that."""
+        line = picture * self._out_image + share.outer % self.out_height * self._out_line
+        return line + share.offset(self._out_pixel)
+
+    def next_pixel(self, kernel: KernelWriter, writing: Var, share: Share) -> None:
+        """Move a pointer from the end of a pixel to the next one, where an item does lines of them."""
+        if not share.width:
+            kernel.advance(writing, self._out_pixel - self.channels)
 
     def source_y(self, kernel: KernelWriter, place: Expr) -> Var:
         return self._source(kernel, place, self.height, self.out_height, self._scale_y)

@@ -11,21 +11,21 @@ COLUMNS = 64
 
 
 @cache
-def running_sum(dtype: str, *, exclusive: bool, lanes: int) -> Kernel:
+def running_sum(dtype: str, *, exclusive: bool, lanes: int, width: int = 0) -> Kernel:
     """y[row, i, column] = sum of x[row, 0 .. i, column], without the last of them where `exclusive`.
 
     dtype is "f32", "i32" or "i64". Buffers: x, y [rows, length, columns]. Words: length,
     columns; first and step: where along the axis it begins, and in which direction it goes on (0 and 1, or
-    length - 1 and -1). Items: rows * ceil(columns / COLUMNS).
+    length - 1 and -1). Items: rows * ceil(columns / COLUMNS), or with `width` rows * columns / width.
     """
     check_lanes(lanes)
     kernel = KernelWriter("running_sum")
-    x, y = kernel.buffer("x", dtype, "read"), kernel.buffer("y", dtype, "write")
+    x, y = (kernel.buffer(name, dtype, access, vector=width or 1) for name, access in (("x", "read"), ("y", "write")))
     length, columns, first, step = (kernel.word(name) for name in ("length", "columns", "first", "step"))
-    width = lanes_for(lanes, dtype)
-    blocks = kernel.let("blocks", (columns + (COLUMNS - 1)) // COLUMNS)
-    begin = kernel.let("begin", kernel.item % blocks * COLUMNS)
-    end = kernel.let("end", columns.minimum(begin + COLUMNS))
+    block = width or COLUMNS
+    blocks = kernel.let("blocks", (columns + (block - 1)) // block)
+    begin = kernel.let("begin", kernel.item % blocks * block)
+    end = kernel.let("end", columns.minimum(begin + block))
     start = kernel.let("start", (kernel.item // blocks * length + first) * columns)
 
     def one(column: Expr, lanes: int) -> None:
@@ -42,11 +42,15 @@ def running_sum(dtype: str, *, exclusive: bool, lanes: int) -> Kernel:
             for pointer in (reading, writing):
                 kernel.advance(pointer, step * columns)
 
+    if width:
+        one(begin, width)
+        return kernel.kernel()
+    vector = lanes_for(lanes, dtype)
     with kernel.tile("columns_of_row"):
-        whole = kernel.let("whole", end - (end - begin) % width)
-        with kernel.loop("column", begin, whole, width) as column:
-            one(column, width)
-        if width > 1:
+        whole = kernel.let("whole", end - (end - begin) % vector)
+        with kernel.loop("column", begin, whole, vector) as column:
+            one(column, vector)
+        if vector > 1:
             with kernel.loop("column", whole, end) as column:
                 one(column, 1)
     return kernel.kernel()

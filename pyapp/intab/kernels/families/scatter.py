@@ -8,6 +8,7 @@ from functools import cache
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, load
 from intab.kernels.families.loops import register_type
+from intab.kernels.families.share import Share
 from intab.kernels.ir import I32, Binary, Cast, Const, Expr, Kernel, Type
 from intab.kernels.verify import REGISTER_OF
 
@@ -16,42 +17,44 @@ REDUCTIONS = {"none": None, "add": "add", "mul": "mul", "max": "max", "min": "mi
 
 
 @cache
-def gather_elements(dtype: str, indices: str) -> Kernel:
+def gather_elements(dtype: str, indices: str, width: int = 0) -> Kernel:
     """y[row, k, column] = x[row, indices[row, k, column], column].
 
     Buffers: x [rows, size, columns], indices ("i64" or "i32") and y [rows, count, columns]. Words: size, count,
-    columns. Items: rows * count.
+    columns. Items: rows * count; see `Share` for `width`, 0 or 1.
     """
     kernel = KernelWriter("gather_elements")
     kernel.buffer("x", dtype, "read")
     kernel.buffer("indices", _checked(indices), "read")
     kernel.buffer("y", dtype, "write")
     size, count, columns = (kernel.word(name) for name in ("size", "count", "columns"))
+    share = Share(kernel, width, columns)
     with kernel.tile("line"):
-        start = kernel.let("start", kernel.item // count * size * columns)
-        line = kernel.let("line", kernel.item * columns)
-        with kernel.loop("column", 0, columns) as column:
+        start = kernel.let("start", share.outer // count * size * columns)
+        line = kernel.let("line", share.outer * columns)
+        with share.loop(0, "column") as column:
             index = _index(kernel, indices, line + column, size)
             kernel.store("y", line + column, load("x", start + index * columns + column, Type(REGISTER_OF[dtype])))
     return kernel.kernel()
 
 
 @cache
-def scatter_elements(dtype: str, indices: str, reduction: str) -> Kernel:
+def scatter_elements(dtype: str, indices: str, reduction: str, width: int = 0) -> Kernel:
     """y[row, indices[row, k, column], column] becomes updates[row, k, column], or what a reduction makes of both.
 
     Buffers: indices ("i64" or "i32") and updates [rows, count, columns], y [rows, size, columns]. Words: size, count,
-    columns. Items: rows. Later updates of one element win.
+    columns. Items: rows; see `Share` for `width`, 0 or 1. Later updates of one element win.
     """
     kernel = KernelWriter(f"scatter_elements_{reduction}")
     kernel.buffer("indices", _checked(indices), "read")
     kernel.buffer("updates", dtype, "read")
     kernel.buffer("y", dtype, "read_write")
     size, count, columns = (kernel.word(name) for name in ("size", "count", "columns"))
+    share = Share(kernel, width, columns)
     with kernel.tile("row"):
-        first = kernel.let("first", kernel.item * count * columns)
-        start = kernel.let("start", kernel.item * size * columns)
-        with kernel.loop("k", 0, count) as k, kernel.loop("column", 0, columns) as column:
+        first = kernel.let("first", share.outer * count * columns)
+        start = kernel.let("start", share.outer * size * columns)
+        with kernel.loop("k", 0, count) as k, share.loop(0, "column") as column:
             source = kernel.let("source", first + k * columns + column)
             index = _index(kernel, indices, source, size)
             _put(kernel, dtype, reduction, start + index * columns + column, source)
@@ -59,11 +62,11 @@ def scatter_elements(dtype: str, indices: str, reduction: str) -> Kernel:
 
 
 @cache
-def scatter_nd(dtype: str, depth: int, indices: str, reduction: str) -> Kernel:
+def scatter_nd(dtype: str, depth: int, indices: str, reduction: str, width: int = 0) -> Kernel:
     """y[i_0, ..., i_{depth-1}, :] becomes updates[k, :], or what a reduction makes of both.
 
     Buffers: indices [count, depth] ("i64" or "i32"), updates [count, inner], y [size_0, ..., inner]. Words: size_0 ..
-    size_{depth-1}, count, inner. Items: 1, since two updates may meet: the later wins.
+    size_{depth-1}, count, inner. Items: 1, since two updates may meet: the later wins; see `Share` for `width`, 0 or 1.
     """
     kernel = KernelWriter(f"scatter_nd_{reduction}")
     kernel.buffer("indices", _checked(indices), "read")
@@ -71,12 +74,13 @@ def scatter_nd(dtype: str, depth: int, indices: str, reduction: str) -> Kernel:
     kernel.buffer("y", dtype, "read_write")
     sizes = [kernel.word(f"size_{axis}") for axis in range(depth)]
     count, inner = kernel.word("count"), kernel.word("inner")
+    share = Share(kernel, width, inner)
     with kernel.loop("k", 0, count) as k, kernel.tile("slice"):
         place: Expr = Const(0, I32)
         for axis, size in enumerate(sizes):
             place = kernel.let("place", place * size + _index(kernel, indices, k * depth + axis, size))
         target, source = kernel.let("target", place * inner), kernel.let("source", k * inner)
-        with kernel.loop("i", 0, inner) as i:
+        with share.loop(0, "i") as i:
             _put(kernel, dtype, reduction, target + i, source + i)
     return kernel.kernel()
 

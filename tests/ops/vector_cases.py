@@ -1,0 +1,44 @@
+"""Cases whose last axes are whole vectors, which GPU kernels read and write at once."""
+
+from tests.ops.case import OpCase, floats, whole
+from tests.ops.window_cases import pool, resize
+
+PICTURES = floats(2, 5, 6, 8)
+LAST = {(0, 0): "N", (0, 1): "H", (0, 2): "W"}
+
+VECTOR_CASES = [
+    pool("vectors", "MaxPool", PICTURES, kernel=(3, 2), strides=(2, 1), pads=(1, 1, 1, 0)),
+    pool("vectors-int8", "MaxPool", whole(2, 5, 6, 4, dtype="int8"), kernel=(2, 2)),
+    pool("vectors", "AveragePool", PICTURES, kernel=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1), count_include_pad=True),
+    *(
+        resize(f"{mode}-vectors", PICTURES, sizes=(2, 7, 9, 8), mode=mode, coordinates="half_pixel")
+        for mode in ("nearest", "linear", "cubic")
+    ),
+    OpCase("Pad-constant-vectors", "Pad", {"pads": (0, 1, 2, 0, 1, 0, 1, 0), "value": 3.0}, [PICTURES], LAST),
+    *(
+        OpCase(f"Pad-{mode}-vectors", "Pad", {"pads": (0, 1, 2, 0, 0, 2, 1, 0), "mode": mode}, [PICTURES], LAST)
+        for mode in ("reflect", "edge", "wrap")
+    ),
+    OpCase("Gather-vectors", "Gather", {"axis": 1}, [PICTURES, whole(3, low=-5, high=5)], LAST),
+    OpCase(
+        "GatherND-vectors", "GatherND", {}, [floats(3, 4, 8), whole(5, 2, low=-3, high=3, dtype="int64")], {(1, 0): "I"}
+    ),
+    OpCase("CumSum-vectors", "CumSum", {"axis": 1, "reverse": True}, [PICTURES], LAST, tolerance=1e-5),
+    OpCase(
+        "LocalResponseNorm-vectors",
+        "LocalResponseNorm",
+        {"size": 3},
+        [floats(2, 5, 2, 4) * 9],
+        {(0, 0): "N"},
+        tolerance=1e-5,
+    ),
+    OpCase("ReduceMean-last-vectors", "ReduceMean", {"axes": (-1,), "keepdims": True}, [PICTURES], LAST),
+    OpCase("ReduceSum-middle-vectors", "ReduceSum", {"axes": (1, 2), "keepdims": False}, [PICTURES], LAST),
+    OpCase("Softmax-vectors", "Softmax", {"axis": -1}, [PICTURES], LAST),
+    OpCase("ArgMax-vectors", "ArgMax", {"axis": -1, "keepdims": False}, [PICTURES], LAST),
+    OpCase("ArgMin-last-vectors", "ArgMin", {"axis": -1, "keepdims": False, "select_last": True}, [whole(5, 16)]),
+    OpCase("LayerNorm-vectors", "LayerNorm", {"axis": -1}, [PICTURES, floats(8, seed=2), floats(8, seed=3)], LAST),
+    OpCase("Sigmoid-vectors", "Sigmoid", {}, [PICTURES], LAST),
+    OpCase("Mul-vectors-by-rows", "Mul", {}, [PICTURES, floats(2, 1, 6, 1)], LAST),
+    OpCase("Add-vectors-by-columns", "Add", {}, [PICTURES, floats(8, seed=5)], LAST),
+]
