@@ -111,7 +111,7 @@ def test_what_is_no_source() -> None:
 
 
 def test_requests_that_cannot_be_met() -> None:
-    with pytest.raises(BackendUnavailableError, match=r"no back end 'webgl' in this version.*wasm, reference"):
+    with pytest.raises(BackendUnavailableError, match=r"no back end 'webgl' in this version.*wasm, webgpu, reference"):
         loaded(added(), backend="webgl")
     with pytest.raises(UnsupportedOpError, match="precision='int3' is not one of auto, float32"):
         loaded(added(), precision="int3")

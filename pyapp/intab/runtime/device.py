@@ -54,6 +54,20 @@ class Choice:
         """The same choice with one more thing to know."""
         return replace(self, reasons=(*self.reasons, reason))
 
+    def table(self) -> str:
+        """The candidates, a line each: what they need, what they take, and why not."""
+        rows = [("back end", "precision", "threads", "MB", "about ms", "timed ms", "")]
+        for one in self.candidates:
+            is_chosen = (one.backend, one.precision) == (self.backend, self.precision)
+            timed = "" if one.measured_ms is None else f"{one.measured_ms:.1f}"
+            needed, about = f"{one.needed_nbytes / 1e6:.1f}", f"{one.estimated_ms:.1f}"
+            why = "chosen" if is_chosen else one.refused
+            rows.append((one.backend, one.precision, str(one.threads), needed, about, timed, why))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
     def __str__(self) -> str:
         return f"{self.backend}: {'; '.join(self.reasons)}"
 

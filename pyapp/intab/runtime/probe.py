@@ -15,7 +15,7 @@ from intab.runtime.device_table import Row, html_of, rows_of, text_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device(DeviceFacts):
-    """What a device is found to have; print it for a table. `intab.choose` decides by it."""
+    """What a device is found to have; print it for a table."""
 
     @property
     def can_share_memory(self) -> bool:
