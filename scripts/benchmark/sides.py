@@ -120,7 +120,7 @@ class Page:
     def process_nbytes(self) -> int:
         """Memory that only the tab's process has: page, workers, WebAssembly memories and the engine itself."""
         browser = psutil.Process(self._driver.service.process.pid)
-        renderers = [one for one in browser.children(recursive=True) if "--type=renderer" in one.cmdline()]
+        renderers = [one for one in browser.children(recursive=True) if _is_renderer(one)]
         return max(int(one.memory_full_info().uss) for one in renderers)  # the others are empty spares
 
     def native(self, case: Case) -> Feeds:
@@ -161,3 +161,11 @@ def stand(site: Path, models: Mapping[str, Path]) -> Iterator[Stand]:
         mounts = {"bench": scripts, "files": folder.path, "packages": PACKAGES}
         with serving(site, mounts=mounts, put=folder.path / OUTPUT) as address:
             yield Stand(address, folder)
+
+
+def _is_renderer(process: psutil.Process) -> bool:
+    """Whether a process of the browser shows a page. One that has just ended does not."""
+    try:
+        return "--type=renderer" in process.cmdline()
+    except psutil.NoSuchProcess:
+        return False
