@@ -1,5 +1,7 @@
 """What every operator lowers itself to, run by the interpreter with symbols in the sizes, against its numpy meaning."""
 
+from dataclasses import replace
+
 import pytest
 
 from intab.backends.reference import evaluate
@@ -10,14 +12,20 @@ from tests.agreement import agreement
 from tests.ops.case import OpCase
 from tests.ops.cases import OP_CASES
 from tests.ops.harness import InterpretedLowering
+from tests.ops.vector_cases import TEAM_CASES
 
 # What still has kernels for WebAssembly only.
-NOT_ON_GPUS = ("IntegerMatMul", "IntegerConv", "CompressedMatMul", "MeanBytes", "LSTM", "GRU", "RNN")
+NOT_ON_GPUS = ("IntegerMatMul", "IntegerConv", "CompressedMatMul", "LSTM", "GRU", "RNN")
+# Subgroups tell each other numbers where rows are shared out.
+SUBGROUPS = replace(WEBGPU, subgroup=4)
 ON_TARGETS = [
-    pytest.param(case, target, id=f"{case.name}-{target.language}")
-    for case in OP_CASES
-    for target in (WASM_SIMD, WEBGPU)
-    if case.kernel and (target is WASM_SIMD or not case.name.startswith(NOT_ON_GPUS))
+    *(pytest.param(case, SUBGROUPS, id=f"{case.name}-subgroups") for case in TEAM_CASES),
+    *(
+        pytest.param(case, target, id=f"{case.name}-{target.language}")
+        for case in OP_CASES
+        for target in (WASM_SIMD, WEBGPU)
+        if case.kernel and (target is WASM_SIMD or not case.name.startswith(NOT_ON_GPUS))
+    ),
 ]
 
 
@@ -29,7 +37,7 @@ def test_lowered_agrees_with_reference(case: OpCase, target: Target) -> None:
     for name, value in zip(graph.output_names, graph.outputs, strict=True):
         found = ran.result(value)
         assert agreement(found, expected[name]) <= 10 * case.tolerance, f"{name}: {found}\n{expected[name]}"
-    if target is WEBGPU:
+    if target is not WASM_SIMD:
         for kernel in ran.kernels:
             wgsl.generate(kernel, target)
 

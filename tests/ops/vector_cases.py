@@ -6,7 +6,37 @@ from tests.ops.window_cases import pool, resize
 PICTURES = floats(2, 5, 6, 8)
 LAST = {(0, 0): "N", (0, 1): "H", (0, 2): "W"}
 
+# Rows that the members of a team share out: in vectors or not, and some so long that the team is large.
+ROWS, ODD_ROWS, LONG_ROWS = floats(2, 3, 160, seed=7), floats(2, 3, 77, seed=7), floats(1, 4100, seed=7)
+TEAM_CASES = [
+    *(
+        OpCase(f"{op}-{name}-team", op, {"axes": (-1,), "keepdims": False}, [x * 0.5], tolerance=1e-5)
+        for name, x in (("vectors", ROWS), ("odd", ODD_ROWS), ("long", LONG_ROWS))
+        for op in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd")
+    ),
+    *(
+        OpCase(f"{op}-middle-{name}-team", op, {"axes": (1,), "keepdims": True}, [x])
+        for name, x in (("vectors", floats(2, 50, 8)), ("odd", floats(2, 67, 3)))
+        for op in ("ReduceMean", "ReduceMax")
+    ),
+    *(
+        OpCase(f"Softmax-{name}-team", "Softmax", {"axis": -1}, [x])
+        for name, x in (("vectors", ROWS), ("odd", ODD_ROWS))
+    ),
+    OpCase("LogSoftmax-team", "LogSoftmax", {"axis": 1}, [floats(2, 70, 3)], {(0, 0): "N", (0, 1): "T"}),
+    OpCase("LayerNorm-team", "LayerNorm", {"axis": -1}, [ODD_ROWS, floats(77), floats(77, seed=3)], tolerance=1e-5),
+    *(
+        OpCase(f"{op}-{name}-team", op, {"axis": -1, "keepdims": False, "select_last": last}, [x])
+        for op, name, x, last in (
+            ("ArgMax", "equal", whole(3, 80, low=0, high=4), False),
+            ("ArgMax", "last", whole(3, 80, low=0, high=4), True),
+            ("ArgMin", "odd", ODD_ROWS, False),
+        )
+    ),
+]
+
 VECTOR_CASES = [
+    *TEAM_CASES,
     pool("vectors", "MaxPool", PICTURES, kernel=(3, 2), strides=(2, 1), pads=(1, 1, 1, 0)),
     pool("vectors-int8", "MaxPool", whole(2, 5, 6, 4, dtype="int8"), kernel=(2, 2)),
     pool("vectors", "AveragePool", PICTURES, kernel=(3, 3), strides=(2, 2), pads=(1, 1, 1, 1), count_include_pad=True),

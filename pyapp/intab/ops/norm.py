@@ -7,7 +7,7 @@ from intab.graph.dims import Dim, Shape, dense_strides, product
 from intab.graph.ir import Value
 from intab.kernels import functions
 from intab.kernels.block import Block
-from intab.kernels.families import row
+from intab.kernels.families import row, team_rows
 from intab.kernels.families.local_response import local_response
 from intab.kernels.ir import F32, Expr, Fma
 from intab.ops.arrays import Numbers
@@ -21,7 +21,7 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.elementwise import FLOATS
-from intab.ops.items import item_width, pieces
+from intab.ops.items import item_width, pieces, team_shape
 from intab.ops.kernel_steps import compute_step, copy_step, need_floats, tensor_work, transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.registry import Result, op
@@ -109,13 +109,18 @@ class LayerNorm:
         for name, value in zip(("scale", "bias"), optional, strict=False):
             if value is not None:
                 buffers[name] = _expanded(lowering, value, y.shape[axis:])
-        kernel = row.layer_norm(lanes=lowering.target.lanes, scale="scale" in buffers, bias="bias" in buffers)
         words = {"length": product(y.shape[axis:]), "epsilon": self.epsilon}
+        rows, sides = product(y.shape[:axis]), {"scale": "scale" in buffers, "bias": "bias" in buffers}
+        if lowering.target.small_items:
+            width = item_width(lowering, product(y.shape[axis:]), buffers.values())
+            kernel = team_rows.layer_norm(team_shape(lowering, rows, product(y.shape[axis:]), width), **sides)
+        else:
+            kernel = row.layer_norm(lanes=lowering.target.lanes, **sides)
         # Mean, variance and result: an addition, a subtraction and multiply-add, a subtraction and a multiplication.
         parameters = ((buffers[name], y.shape[axis:]) for name in ("scale", "bias") if name in buffers)
         flops = (6 + len(buffers) - 2, *y.shape)
         work = tensor_work(flops, (buffers["x"], y.shape), (buffers["y"], y.shape), *parameters)
-        lowering.step(kernel, buffers, words, product(y.shape[:axis]), work=work)
+        lowering.step(kernel, buffers, words, rows, work=work)
 
 
 @op("BatchNorm")
@@ -224,9 +229,13 @@ def _softmax_steps(lowering: Lowering, x: Value, y: Value, axis: int, *, logarit
     source, target = lowering.place(x), lowering.place(y)
     need_floats(source)
     axis = normal_axis(axis, x.rank)
-    kernel = row.softmax(lanes=lowering.target.lanes, logarithm=logarithm)
     words: dict[str, Dim | float] = {"length": x.shape[axis]}
     rows = product(x.shape[:axis]) * product(x.shape[axis + 1 :])
+    if lowering.target.small_items:
+        width = item_width(lowering, x.shape[axis], (source, target))
+        kernel = team_rows.softmax(team_shape(lowering, rows, x.shape[axis], width), logarithm=logarithm)
+    else:
+        kernel = row.softmax(lanes=lowering.target.lanes, logarithm=logarithm)
     work = tensor_work((4, *x.shape), (source, x.shape), (target, y.shape))  # subtract, exp, sum, divide
     if product(x.shape[axis + 1 :]) == 1:
         lowering.step(kernel, {"x": source, "y": target}, words, rows, work=work)

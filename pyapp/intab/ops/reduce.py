@@ -10,12 +10,15 @@ from intab.errors import DTypeError, ShapeError, UnsupportedOpError
 from intab.graph.dims import Dim, Shape, ceil_div, product
 from intab.graph.ir import Value
 from intab.kernels.families import reduce as family
+from intab.kernels.families import team_rows
 from intab.kernels.families.arg import arg_last
+from intab.kernels.families.team import TeamShape
 from intab.ops.arrays import Numbers, highest, lowest
 from intab.ops.broadcast import at_most, normal_axes, normal_axis
 from intab.ops.elementwise import NUMBERS
+from intab.ops.items import item_width, pieces, team_shape
 from intab.ops.kernel_steps import fill_step, tensor_work, transpose_step
-from intab.ops.lowering import Lowering, Place
+from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.registry import Result, op
 
 
@@ -208,8 +211,13 @@ class ArgExtreme:
             return
         if x.dtype.name not in ("f32", "i32"):
             raise UnsupportedOpError(f"{type(self).__name__} has kernels for f32 and i32, not for {x.dtype}.")
-        kernel = arg_last(lanes=lowering.target.lanes, dtype=x.dtype.name, largest=self.largest, last=self.select_last)
         source, (outer, length, _) = reduced_last(lowering, x, (axis,), always=True)
+        how: dict[str, Any] = {"dtype": x.dtype.name, "largest": self.largest, "last": self.select_last}
+        if lowering.target.small_items:
+            width = 1 if self.select_last else item_width(lowering, length, (source,))
+            kernel = team_rows.arg_last(team_shape(lowering, outer, length, width), **how)
+        else:
+            kernel = arg_last(lanes=lowering.target.lanes, **how)
         target = lowering.place(y)
         work = tensor_work((0,), (source, x.shape), (target, y.shape))
         lowering.step(kernel, {"x": source, "y": target}, {"length": length}, outer, work=work)
@@ -252,12 +260,41 @@ def _reduce_step(
     source, (outer, reduced, inner) = reduced_last(lowering, x, axes)
     buffers = {"x": source, **levels, "y": lowering.place(y)}
     work = tensor_work((1, *x.shape), (source, x.shape), (buffers["y"], y.shape))
+    if lowering.target.small_items:
+        _team_reduce_step(lowering, reduction, buffers, (outer, reduced, inner), work)
+        return
     if inner == 1:
         lowering.step(family.reduce_last(reduction, lanes=lanes), buffers, {"length": reduced}, outer, work=work)
         return
     items = outer * ceil_div(inner, family.middle_block(lanes))
     words: dict[str, Dim | float] = {"reduced": reduced, "inner": inner}
     lowering.step(family.reduce_middle(reduction, lanes=lanes), buffers, words, items, work=work)
+
+
+def _team_reduce_step(
+    lowering: Lowering,
+    reduction: family.Reduction,
+    buffers: dict[str, Place],
+    sizes: tuple[Dim, Dim, Dim],
+    work: Work,
+) -> None:
+    """The reduction of [outer, reduced, inner] in small items, by teams where that is worth it."""
+    outer, reduced, inner = sizes
+    x, y = buffers["x"], buffers["y"]
+    if inner == 1:
+        width = item_width(lowering, reduced, (x,), functions=(reduction.before,))
+        shape = team_shape(lowering, outer, reduced, width)
+        shape = TeamShape() if reduction.in_order else shape
+        lowering.step(team_rows.reduce_last(reduction, shape), buffers, {"length": reduced}, outer, work=work)
+        return
+    width = item_width(lowering, inner, (x, y), functions=(reduction.before, reduction.after))
+    if reduction.op == "mean" and reduction.dtype == "i32":
+        width = 1  # as elsewhere, vectors do not divide integers
+    items = outer * pieces(inner, width)
+    shape = team_shape(lowering, items, reduced, width, columns=True)
+    shape = TeamShape(1, width) if reduction.in_order else shape
+    words: dict[str, Dim | float] = {"reduced": reduced, "inner": inner}
+    lowering.step(team_rows.reduce_middle(reduction, shape), buffers, words, items, work=work)
 
 
 def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:

@@ -54,10 +54,14 @@ class Reduction:
         value = {"prod": 1, "max": LEAST[self.dtype], "min": MOST[self.dtype]}.get(self.op, 0)
         return Const(value, Type(self.dtype, width))
 
+    @property
+    def operation(self) -> str:
+        """What makes one partial result of two, as an operation of the kernel language."""
+        return {"prod": "mul", "max": "max", "min": "min"}.get(self.op, "add")
+
     def combine(self, first: Expr, second: Expr) -> Expr:
         """Two partial results in one."""
-        op = {"prod": "mul", "max": "max", "min": "min"}.get(self.op, "add")
-        return Binary(op, first, second)
+        return Binary(self.operation, first, second)
 
     def finished(self, block: Block, value: Expr, count: Expr) -> Expr:
         """The result from the combined elements, `count` of them (i32)."""
@@ -67,12 +71,13 @@ class Reduction:
         return inline(block, self.after, (value,)) if self.after else value
 
 
-class _Elements:
+class Elements:
     """The elements of a reduction, as they are loaded; declares x and what follows it."""
 
-    def __init__(self, kernel: KernelWriter, reduction: Reduction) -> None:
+    def __init__(self, kernel: KernelWriter, reduction: Reduction, *, vector: int = 1) -> None:
+        """`vector`: all loads of x are of so many lanes (see `ir.Buffer`)."""
         self._kernel, self._reduction = kernel, reduction
-        kernel.buffer("x", reduction.stored or reduction.dtype, "read")
+        kernel.buffer("x", reduction.stored or reduction.dtype, "read", vector=vector)
         if reduction.stored:
             kernel.buffer("scale", "f32", "read")
             kernel.buffer("zero", reduction.stored, "read")
@@ -113,7 +118,7 @@ def reduce_last(reduction: Reduction, *, lanes: int) -> Kernel:
     Buffers: x, those of `stored`, y. Words: length. Items: rows.
     """
     kernel = KernelWriter(f"reduce_last_{reduction.name}")
-    elements = _Elements(kernel, reduction)
+    elements = Elements(kernel, reduction)
     y = kernel.buffer("y", reduction.dtype, "write")
     length = kernel.word("length")
     width = lanes_for(lanes, functions=(reduction.before,))
@@ -149,7 +154,7 @@ def reduce_middle(reduction: Reduction, *, lanes: int) -> Kernel:
     Buffers: x, those of `stored`, y. Words: reduced, inner. Items: outer * ceil(inner / middle_block(lanes)).
     """
     kernel = KernelWriter(f"reduce_middle_{reduction.name}")
-    elements = _Elements(kernel, reduction)
+    elements = Elements(kernel, reduction)
     kernel.buffer("y", reduction.dtype, "write")
     reduced, inner = kernel.word("reduced"), kernel.word("inner")
     width = lanes_for(lanes, functions=(reduction.before, reduction.after))
@@ -188,7 +193,7 @@ def reduce_middle(reduction: Reduction, *, lanes: int) -> Kernel:
 def _columns(
     kernel: KernelWriter,
     reduction: Reduction,
-    elements: _Elements,
+    elements: Elements,
     source: Expr,
     target: Expr,
     columns: list[tuple[int, int]],
