@@ -4,11 +4,13 @@ import math
 
 import numpy as np
 
+from intab.graph.ir import Value
 from intab.kernels import functions
 from intab.kernels.block import Block
 from intab.kernels.ir import Const, Expr, Fma, Select, Unary
 from intab.ops.arrays import Numbers
 from intab.ops.elementwise import FLOATS, NUMBERS, Elementwise
+from intab.ops.intervals import Interval, exactly
 from intab.ops.registry import op
 from intab.ops.special import erf
 
@@ -22,6 +24,9 @@ class Relu(Elementwise):
 
     def scalar(self, block: Block, x: Expr) -> Expr:
         return functions.at_least(x, 0)
+
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0].maximum(exactly(0))
 
 
 @op("LeakyRelu")
@@ -235,6 +240,10 @@ class Clip(Elementwise):
         low, high = self.minimum, self.maximum
         raised = x if math.isinf(low) else functions.at_least(x, _bound(low, x))
         return raised if math.isinf(high) else functions.at_most(block.let("raised", raised), _bound(high, x))
+
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        low = given[0] if math.isinf(self.minimum) else given[0].maximum(exactly(int(self.minimum)))
+        return low if math.isinf(self.maximum) else low.minimum(exactly(int(self.maximum)))
 
 
 def _sigmoid(x: Numbers) -> Numbers:

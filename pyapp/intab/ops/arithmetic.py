@@ -6,12 +6,14 @@ from intab.dtypes import DType, dtype_of
 from intab.errors import DTypeError
 from intab.graph import dims
 from intab.graph.dims import Dim
+from intab.graph.ir import Value
 from intab.kernels import functions, ir
 from intab.kernels.block import Block
 from intab.kernels.ir import Const, Expr, Select, Unary
 from intab.ops.arrays import Numbers, convert
 from intab.ops.broadcast import not_negative
 from intab.ops.elementwise import ANYTHING, FLOATS, NUMBERS, Elementwise, register_type
+from intab.ops.intervals import Interval, of_dtype
 from intab.ops.registry import op
 from intab.ops.special import erf
 
@@ -26,6 +28,9 @@ class Neg(Elementwise):
     def scalar(self, block: Block, x: Expr) -> Expr:
         return -x
 
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return -given[0]
+
 
 @op("Abs")
 class Abs(Elementwise):
@@ -36,6 +41,9 @@ class Abs(Elementwise):
 
     def scalar(self, block: Block, x: Expr) -> Expr:
         return Unary("abs", x)
+
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0].absolute()
 
 
 @op("Sign")
@@ -48,6 +56,9 @@ class Sign(Elementwise):
     def scalar(self, block: Block, x: Expr) -> Expr:
         one = Const(1, x.type)
         return Select(x.gt(0), one, Select(x.lt(0), -one, x))
+
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return Interval(-1, 1)
 
 
 @op("Exp")
@@ -211,6 +222,10 @@ class Cast(Elementwise):
         whole = x if target == x.type else ir.Cast(x, target)
         return self._wrapped(whole) if narrow else whole
 
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        is_float = inputs[0] is not None and inputs[0].dtype.is_float
+        return of_dtype(self.to) if is_float else given[0]
+
     def _wrapped(self, x: Expr) -> Expr:
         """The low bits of an i32, as a number of 8 or 16 bits."""
         bits = 8 * self.to.itemsize
@@ -234,6 +249,9 @@ class Add(Elementwise):
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a + b
 
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0] + given[1]
+
 
 @op("Sub")
 class Sub(Elementwise):
@@ -250,6 +268,9 @@ class Sub(Elementwise):
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a - b
 
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0] - given[1]
+
 
 @op("Mul")
 class Mul(Elementwise):
@@ -265,6 +286,9 @@ class Mul(Elementwise):
 
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a * b
+
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0] * given[1]
 
 
 @op("Div")
@@ -291,6 +315,9 @@ class Div(Elementwise):
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a / b if a.type == ir.F32 else _whole_quotient(block, a, b)
 
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0].quotient(given[1])
+
 
 @op("Mod")
 class Mod(Elementwise):
@@ -309,6 +336,9 @@ class Mod(Elementwise):
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         remainder = _float_remainder if a.type == ir.F32 else _whole_remainder
         return remainder(block, a, b, of_dividend=self.fmod)
+
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0].remainder(given[1], of_dividend=self.fmod)
 
 
 @op("Pow")
@@ -352,6 +382,9 @@ class Minimum(Elementwise):
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a.minimum(b)
 
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0].minimum(given[1])
+
 
 @op("Maximum")
 class Maximum(Elementwise):
@@ -367,6 +400,9 @@ class Maximum(Elementwise):
 
     def scalar(self, block: Block, a: Expr, b: Expr) -> Expr:
         return a.maximum(b)
+
+    def bounds(self, inputs: tuple[Value | None, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0].maximum(given[1])
 
 
 def _whole_power(block: Block, a: Expr, b: Expr) -> Expr:

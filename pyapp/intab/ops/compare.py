@@ -8,6 +8,7 @@ from intab.kernels.block import Block
 from intab.kernels.ir import BOOL, Expr, Select, Unary
 from intab.ops.arrays import Numbers
 from intab.ops.elementwise import ANYTHING, BOOLS, Elementwise
+from intab.ops.intervals import moved_from
 from intab.ops.registry import op
 
 
@@ -154,3 +155,5 @@ class Where(Elementwise):
 
     def scalar(self, block: Block, condition: Expr, a: Expr, b: Expr) -> Expr:
         return Select(condition, a, b)
+
+    bounds = moved_from(1, 2)

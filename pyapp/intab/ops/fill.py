@@ -7,6 +7,7 @@ from intab.graph.dims import dense_strides, symbol
 from intab.graph.ir import Value
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import shape_text
+from intab.ops.intervals import moved_from
 from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
@@ -36,6 +37,8 @@ class Fill:
         if (shape < 0).any():
             raise ShapeError(f"Fill: the computed shape {shape.tolist()} has a negative size.")
         return np.full(tuple(int(size) for size in shape), number)
+
+    bounds = moved_from(1)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         shape, number = inputs

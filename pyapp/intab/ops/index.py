@@ -11,6 +11,7 @@ from intab.kernels.families.elementwise import FLAT_BLOCK
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import NO_PAIRS, agree, numbers
 from intab.ops.builder import KNOWN_ELEMENTS
+from intab.ops.intervals import Interval, hull, moved_from, of_dim
 from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import checked, tensor_work
 from intab.ops.lowering import Lowering
@@ -39,6 +40,10 @@ class Range:
     def reference(self) -> Numbers:
         start, count = numbers((self.start, self.count))
         return np.asarray(start + np.arange(count) * self.step).astype(self.to.numpy)
+
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        start, last = of_dim(self.start), of_dim(self.start + (self.count - 1) * self.step)
+        return hull((start, last))
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         if self.to.name not in ("i64", "i32"):
@@ -81,6 +86,8 @@ class GatherNd:
         for axis, size in enumerate(indices.shape[:batch]):
             places.append(np.arange(size).reshape([size if i == axis else 1 for i in range(axes)]))
         return np.asarray(x[(*places, *np.moveaxis(indices.astype(np.int64), -1, 0))])
+
+    bounds = moved_from(0)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x, indices), (y,) = inputs, outputs

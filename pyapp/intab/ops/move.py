@@ -19,6 +19,7 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.builder import KNOWN_ELEMENTS
+from intab.ops.intervals import moved_from
 from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import (
     Turned,
@@ -54,6 +55,8 @@ class Reshape:
     def reference(self, x: Numbers) -> Numbers:
         return np.reshape(x, numbers(self.shape))
 
+    bounds = moved_from()
+
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         lowering.view(outputs[0], inputs[0])
 
@@ -71,6 +74,8 @@ class Transpose:
 
     def reference(self, x: Numbers) -> Numbers:
         return np.ascontiguousarray(np.transpose(x, self.perm)).reshape([x.shape[axis] for axis in self.perm])
+
+    bounds = moved_from()
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
@@ -104,6 +109,8 @@ class Shuffle(WritesOnly):
         split = x.reshape(numbers(self._split(x.shape)))
         axis = normal_axis(self.axis, x.ndim)
         return np.swapaxes(split, axis, axis + 1).reshape(x.shape)
+
+    bounds = moved_from()
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
@@ -155,6 +162,8 @@ class Concat(Anywhere):
 
     def reference(self, *inputs: Numbers) -> Numbers:
         return np.concatenate(inputs, self.axis)
+
+    bounds = moved_from()
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (y,) = outputs
@@ -231,6 +240,8 @@ class Slice(Anywhere):
         index = tuple(np.arange(size) * step + start for start, size, step in axes)
         return np.asarray(x[np.ix_(*index)]) if index else np.array(x)
 
+    bounds = moved_from()
+
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
         strides, target = strides_of(lowering.place(x), x.shape), lowering.place(y)
@@ -256,6 +267,8 @@ class Expand(Anywhere):
 
     def reference(self, x: Numbers) -> Numbers:
         return np.array(np.broadcast_to(x, np.broadcast_shapes(x.shape, numbers(self.shape))))
+
+    bounds = moved_from()
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs
@@ -300,6 +313,8 @@ class Gather:
         if indices.size and (np.min(indices) < -size or np.max(indices) >= size):
             raise ShapeError(f"Gather: indices {np.min(indices)} .. {np.max(indices)} leave an axis of {size}.")
         return np.take(x, indices.astype(np.int64), self.axis)
+
+    bounds = moved_from(0)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x, indices), (y,) = inputs, outputs

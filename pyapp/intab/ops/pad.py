@@ -10,6 +10,7 @@ from intab.graph.ir import Value
 from intab.kernels.families import move as family
 from intab.ops.arrays import Numbers, pad_constant
 from intab.ops.broadcast import NO_PAIRS, at_most, numbers, shape_text
+from intab.ops.intervals import Interval, exactly, hull
 from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import checked, copy_step, moved, tensor_work, value_word
 from intab.ops.lowering import Lowering, Place
@@ -73,6 +74,10 @@ class Pad:
         widths = list(zip(pads[: x.ndim], pads[x.ndim :], strict=True))
         modes: dict[str, Literal["reflect", "edge", "wrap"]] = {"reflect": "reflect", "edge": "edge", "wrap": "wrap"}
         return np.asarray(np.pad(x, widths, mode=modes[self.mode]))
+
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        around = exactly(int(self.value)) if self.mode == "constant" else given[0]
+        return hull((given[0], around))
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs

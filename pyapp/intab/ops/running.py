@@ -9,6 +9,7 @@ from intab.kernels.families import running as family
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import normal_axis
 from intab.ops.elementwise import NUMBERS
+from intab.ops.intervals import Interval, most_elements
 from intab.ops.items import item_width
 from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering
@@ -42,6 +43,9 @@ class CumSum:
             first[self.axis] = slice(0, 1)
             made[tuple(first)] = 0
         return np.ascontiguousarray(np.flip(made, self.axis) if self.reverse else made)
+
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        return given[0].sums(most_elements(inputs[0].shape[self.axis :][:1]))
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs

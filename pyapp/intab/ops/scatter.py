@@ -10,6 +10,7 @@ from intab.graph.ir import Value
 from intab.kernels.families import scatter as family
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import NO_PAIRS, Pairs, agree, normal_axis, shape_text
+from intab.ops.intervals import ANY, Interval, hull, most_elements, moved_from
 from intab.ops.items import pieces
 from intab.ops.kernel_steps import checked, copy_step, tensor_work
 from intab.ops.lowering import Lowering, Place
@@ -40,6 +41,8 @@ class GatherElements:
     def reference(self, x: Numbers, indices: Numbers) -> Numbers:
         places = _counted(indices, x.shape[self.axis], "GatherElements")
         return np.take_along_axis(x, places, self.axis)
+
+    bounds = moved_from(0)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x, indices), (y,) = inputs, outputs
@@ -82,6 +85,9 @@ class ScatterElements:
             result[target] = _COMBINE[self.reduction](result[target], updates[at])
         return result
 
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        return _updated_bounds(self.reduction, given[0], given[2], inputs[1])
+
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x, indices, updates), (y,) = inputs, outputs
         axis = normal_axis(self.axis, x.rank)
@@ -121,6 +127,9 @@ class ScatterNd:
             place = tuple(_counted(i, size, "ScatterND") for i, size in zip(indices[at], sizes, strict=True))
             result[place] = _COMBINE[self.reduction](result[place], updates[at])
         return result
+
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        return _updated_bounds(self.reduction, given[0], given[2], inputs[1])
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x, indices, updates), (y,) = inputs, outputs
@@ -179,6 +188,13 @@ def _reducible(x: Value, reduction: str) -> str:
     if reduction != "none" and x.dtype.name not in ("f32", "i32", "i64"):
         raise UnsupportedOpError(f"There are kernels that {reduction} in f32, i32 and i64, not in {x.dtype}.")
     return checked(x.dtype).name
+
+
+def _updated_bounds(reduction: str, old: Interval, new: Interval, indices: Value) -> Interval:
+    """Between which numbers elements lie that updates are put at, several at one place, too."""
+    if reduction == "add":
+        return old + new.sums(most_elements(indices.shape))
+    return ANY if reduction == "mul" else hull((old, new))
 
 
 def _words(axis: int, x: Value, indices: Value) -> dict[str, Dim]:

@@ -10,6 +10,7 @@ from intab.kernels.families import top as family
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import at_most, normal_axis, numbers
 from intab.ops.elementwise import NUMBERS
+from intab.ops.intervals import MOST_ELEMENTS, Interval
 from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering
 from intab.ops.registry import Result, op
@@ -48,6 +49,9 @@ class TopK:
             order = x.shape[self.axis] - 1 - np.flip(order, self.axis)
         places = np.take(order, np.arange(count), self.axis).astype(np.int64)
         return np.take_along_axis(x, places, self.axis), places
+
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> tuple[Interval, ...]:
+        return given[0], Interval(0, MOST_ELEMENTS)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (values, places) = inputs, outputs
