@@ -2,8 +2,11 @@
 
 declare const GPUBufferUsage: {
   readonly MAP_READ: GPUBufferUsageFlags;
+  readonly MAP_WRITE: GPUBufferUsageFlags;
   readonly COPY_SRC: GPUBufferUsageFlags;
   readonly COPY_DST: GPUBufferUsageFlags;
+  readonly UNIFORM: GPUBufferUsageFlags;
+  readonly STORAGE: GPUBufferUsageFlags;
   readonly QUERY_RESOLVE: GPUBufferUsageFlags;
 };
 declare const GPUMapMode: { readonly READ: GPUMapModeFlags };

@@ -59,6 +59,14 @@ def test_parts_of_a_list_run_and_are_read_back(inside: Call):
     assert inside("story") == STORY
 
 
+@pytest.mark.parametrize("calls", [64, 65, 150])
+def test_a_long_list_runs_in_order(inside: Call, calls: int):
+    odd = calls % 2  # the buffer that the last call wrote holds one more than the other
+    whole = [calls - odd, calls - 1 + odd]
+    more = calls - 4
+    assert inside("long_list", calls) == [*whole, whole[0] + more - odd, whole[0] + more - 1 + odd]
+
+
 def test_bytes_are_read_from_anywhere_and_written_in_words(inside: Call):
     read, errors = inside("bytes_anywhere")
     whole = [1, 2, 3, 4, *b"abcde", 0, 0, 0, 13]
@@ -116,6 +124,21 @@ def test_memory_that_the_device_does_not_have(inside: Call):
     assert run[1].startswith("a run of 1 GPU call: the GPU has no memory for it (none is left). Use smaller input")
     assert all_closed
     assert works == 1
+
+
+def test_what_nobody_waited_for_is_told_of_by_the_next_run(inside: Call):
+    unasked, again, destroyed, words = inside("wrong_meanwhile")
+    assert unasked[0] == "KernelError" and "unasked" in unasked[1]
+    assert again == ["none", "[]"]
+    assert destroyed[0] == "KernelError" and "destroyed" in destroyed[1]
+    assert words == ["KernelError", "first: this GPU buffer was destroyed. Load the model again."]
+
+
+def test_buffers_that_nobody_wants_any_more_are_destroyed(inside: Call):
+    held, was_cancelled, left = inside("buffers_cancelled")
+    assert held == 1008 + 2000
+    assert was_cancelled
+    assert left == 0
 
 
 @pytest.mark.parametrize("how, why", [("destroyed", "Device was destroyed"), ("disposed", "it was disposed of")])

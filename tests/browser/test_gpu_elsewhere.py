@@ -25,9 +25,9 @@ async function story() {
   const device = await (await navigator.gpu.requestAdapter()).requestDevice();
   const host = (0, eval)(DEVICE)(device);
   const { STORAGE, UNIFORM, COPY_SRC, COPY_DST } = GPUBufferUsage;
-  const [words] = await host.createBuffers([["words", 256, UNIFORM | COPY_DST]]);
+  const [words] = await host.createBuffers([["words", 256, UNIFORM | COPY_DST]]).ready;
   const usage = STORAGE | COPY_SRC | COPY_DST;
-  const buffers = await host.createBuffers([["first", 16, usage], ["second", 16, usage]]);
+  const buffers = await host.createBuffers([["first", 16, usage], ["second", 16, usage]]).ready;
   const pipelines = await host.createPipelines([["double", code, ["read", "read_write"]]]);
   host.write(words, 0, new Uint8Array(new Float32Array([2]).buffer));
   const bindings = [[0, 256, 0, 1], [0, 256, 1, 0]], table = new Uint32Array([0, 0, 1, 1, 1, 0, 1, 1, 1, 1]);

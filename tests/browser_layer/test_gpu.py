@@ -40,9 +40,12 @@ class Script:
         if self.error is not None:
             raise self.error
 
-    async def createBuffers(self, wanted: list[Any]) -> list[Any]:
-        self._note(wanted)
-        return [SimpleNamespace(destroy=lambda: None) for _ in wanted]
+    def createBuffers(self, wanted: list[Any]) -> Any:
+        async def ready() -> list[Any]:
+            self._note(wanted)
+            return [SimpleNamespace(destroy=lambda: None) for _ in wanted]
+
+        return SimpleNamespace(ready=ready())
 
     async def createPipelines(self, shaders: list[Any]) -> list[Any]:
         self._note(shaders)

@@ -1,5 +1,6 @@
 """WebGPU as the kernels use it: a device with its memory, its compiler, and lists of dispatches to replay."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -69,16 +70,22 @@ class Gpu:
         usage = door().js.GPUBufferUsage
         flags = usage.COPY_DST | usage.COPY_SRC | (usage.UNIFORM if uniform else usage.STORAGE)
         with self._device.failures("making GPU buffers"):
-            try:
-                made = await self._device.script.createBuffers(
-                    door().to_js([[label, size, flags] for label, _, size in specs])
-                )
-            except door().exception as error:
-                if getattr(error, "name", "") == "lost":
-                    raise
-                label, nbytes, _ = specs[int(getattr(error, "index", 0))]
-                raise _no_memory(label, nbytes, str(getattr(error, "message", error))) from error
+            made = await self._made([[label, size, flags] for label, _, size in specs], specs)
         return [adopt_buffer(*spec, buffer) for spec, buffer in zip(specs, made, strict=True)]
+
+    async def _made(self, descriptors: list[list[Any]], specs: Sequence[tuple[str, int, int]]) -> Any:
+        """The GPUBuffers of `specs`. Raises OutOfMemoryError, and what JavaScript throws when the device is lost."""
+        pending = self._device.script.createBuffers(door().to_js(descriptors))
+        try:
+            return await pending.ready
+        except asyncio.CancelledError:
+            pending.discard()
+            raise
+        except door().exception as error:
+            if getattr(error, "name", "") == "lost":
+                raise
+            label, nbytes, _ = specs[int(getattr(error, "index", 0))]
+            raise _no_memory(label, nbytes, str(getattr(error, "message", error))) from error
 
     def write(self, buffer: GpuBuffer, offset: int, data: memoryview) -> None:
         """Copy `data` to `offset` (bytes, a multiple of 4) of a buffer, before whatever is run afterwards.

@@ -137,21 +137,26 @@
   }
 
   /**
-   * Buffers, all or none. A failure has the `index` of the one that it is about.
+   * Buffers, all or none. A failure has the `index` of the one that it is about. `discard` is for who will not wait.
    * @param {[label: string, size: number, usage: number][]} wanted
    */
-  async function createBuffers(wanted) {
+  function createBuffers(wanted) {
     check();
     const made = wanted.map(([label, size, usage]) => scoped(() => device.createBuffer({ label, size, usage })));
-    try {
-      for (const [index, [buffer, found]] of made.entries()) {
-        await settled(Promise.resolve(buffer), found).catch((error) => {
-          throw Object.assign(error, { index });
-        });
-      }
-    } catch (error) {
-      for (const [buffer] of made) buffer.destroy();
-      throw error;
+    const discard = () => made.forEach(([buffer]) => buffer.destroy());
+    return { ready: checkBuffers(made, discard), discard };
+  }
+
+  /**
+   * @param {[buffer: GPUBuffer, found: Promise<GPUError | null>][]} made
+   * @param {() => void} discard
+   */
+  async function checkBuffers(made, discard) {
+    for (const [index, [buffer, found]] of made.entries()) {
+      await settled(Promise.resolve(buffer), found).catch((error) => {
+        discard();
+        throw Object.assign(error, { index });
+      });
     }
     return made.map(([buffer]) => buffer);
   }

@@ -43,6 +43,18 @@ SLOW = GpuShader(
 )
 WRONG = GpuShader("wrong", HEAD + "result[place.x] = source[place.x] * missing;\n}", ACCESS)
 NO_BUFFERS = GpuShader("nothing", "@compute @workgroup_size(1) fn main() {}", ())
+# Watches a device: the bytes of its buffers that were not destroyed.
+COUNTED_BUFFERS = """(device) => {
+  const held = new Set();
+  const make = device.createBuffer.bind(device);
+  device.createBuffer = (descriptor) => {
+    const buffer = make(descriptor);
+    held.add(buffer);
+    buffer.destroy = () => { held.delete(buffer); GPUBuffer.prototype.destroy.call(buffer); };
+    return buffer;
+  };
+  return () => [...held].reduce((sum, { size }) => sum + size, 0);
+}"""
 WORDS_AT, WORDS_NBYTES = 256, 12
 SLOW_STEPS = 1 << 22  # a second and more on a processor
 
@@ -170,6 +182,15 @@ async def nothing():
         return sizes, reads, times, await gpu.buffers([])
 
 
+async def long_list(calls):
+    """What comes out of so many calls, each of which adds 1."""
+    async with device() as gpu, scaling(gpu, calls=calls) as (commands, first, second, words):
+        gpu.write(words, 0, memoryview(b"".join(bytes(words_of(4, 1, 1)).ljust(WORDS_AT, b"\0") for _ in range(calls))))
+        whole = await commands.run(0, calls, downloads=[(first, 0, 16), (second, 0, 16)])
+        part = await commands.run(2, calls - 2, downloads=[(first, 0, 16), (second, 0, 16)])
+        return [floats(data)[0] for data in (*whole, *part)]
+
+
 async def refused():
     """The errors of what WebGPU or intab refuses, each by name; and whether the device works on."""
     async with device() as gpu, scaling(gpu) as (commands, first, _, words):
@@ -214,6 +235,29 @@ async def no_memory():
         ]
         js.eval("(device) => { delete device.popErrorScope; }")(gpu._device.js)
         return errors, before == proxies.live(), len(await commands.run(0, 1, downloads=[(first, 0, 4)]))
+
+
+async def wrong_meanwhile():
+    """What runs end in when the device finds something wrong that nobody waited for, and when memory is gone."""
+    async with device() as gpu, scaling(gpu) as (commands, first, *_):
+        js.eval("(device) => void device.createBuffer({ label: 'unasked', size: 4, usage: 0 })")(gpu._device.js)
+        await asyncio.sleep(0.2)
+        errors = [await error_of(commands.run(0, 1)) for _ in range(2)]
+        first.destroy()
+        return [*errors, await error_of(commands.run(0, 1)), await error_of(gpu.commands([], first))]
+
+
+async def buffers_cancelled():
+    """The bytes that the device holds for buffers which nobody waits for any more, as far as they were destroyed."""
+    async with device() as gpu:
+        held_nbytes = js.eval(COUNTED_BUFFERS)(gpu._device.js)
+        pending = asyncio.create_task(gpu.buffers([("one", 1000), ("other", 2000)]))
+        await asyncio.sleep(0)
+        held_then = held_nbytes()
+        pending.cancel()
+        await asyncio.wait([pending])
+        await asyncio.sleep(0.2)
+        return held_then, pending.cancelled(), held_nbytes()
 
 
 async def lost_between(how):
