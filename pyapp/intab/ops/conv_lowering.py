@@ -12,7 +12,7 @@ from intab.graph.derived import View
 from intab.graph.dims import Dim, Shape, ceil_div, product
 from intab.graph.ir import Value
 from intab.kernels.families.convolution import convolution
-from intab.kernels.families.depthwise import Window, depthwise, pad_lines
+from intab.kernels.families.depthwise import TILE_PIXELS, Window, depthwise, pad_lines
 from intab.kernels.families.matmul import matmul
 from intab.kernels.families.register_tile import pack_panels
 from intab.ops.arrays import Numbers
@@ -34,6 +34,8 @@ from intab.ops.dense import (
     require_float32,
     tiles_for,
 )
+from intab.ops.grid_conv import lower_grid_conv
+from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import moved, tensor_work
 from intab.ops.layout import in_rows
 from intab.ops.lowering import Layout, Lowering, Place, Work
@@ -135,8 +137,12 @@ def _lower_geometry(
     if g.is_depthwise and lowering.constant(w) is not None:
         _lower_depthwise(lowering, g, picture, w, operands, out)
         return
-    weights = _panels(lowering, g, w)
     finish = operands if g.group == 1 else operands.in_groups(g.features // g.group)
+    if lowering.target.language == "wgsl":
+        depth, columns = g.taps * (g.channels // g.group), g.features // g.group
+        lower_grid_conv(lowering, g, picture, w, finish, out, _window_work(g, finish, depth, columns))
+        return
+    weights = _panels(lowering, g, w)
     plain = g.taps == 1 and g.strides == (1, 1) and g.depth.stride == 1
     if plain and picture.row is not None and out.row is not None:
         _lower_pointwise(lowering, g, picture, weights, finish, out)
@@ -247,8 +253,11 @@ def _lower_depthwise(
             "plane_step": g.depth.stride * picture.plane,
             "plane_tap_step": g.depth.dilation * picture.plane,
         }
+    steps = (picture.pixel, picture.line, picture.image, out.pixel, out.line, out.image, out.plane)
+    lying, strides = operands.by_column()
+    width = item_width(lowering, g.channels, (picture.place, out.place, *lying), (*steps, *strides))
     lowering.step(
-        depthwise(window, operands.epilogue),
+        depthwise(window, operands.epilogue, width),
         {"a": picture.place, "w": weights, "out": out.place, **operands.buffers},
         {
             "channels": g.channels,
@@ -264,7 +273,7 @@ def _lower_depthwise(
             **deep,
             **operands.words,
         },
-        g.images * g.depth.out * g.out_height,
+        g.images * g.depth.out * g.out_height * pieces(g.channels, width, ceil_div(g.out_width, TILE_PIXELS)),
         work=dense_work(
             (2, g.rows, g.taps, g.channels),
             operands,
@@ -326,7 +335,7 @@ def _padded(
     if any(isinstance(pad, int) and pad < 0 for pad in (*begins, *ends)):
         raise UnsupportedOpError('a convolution with negative pads has no kernel here. Use backend="reference".')
     larger = lowering.scratch(float32, product(g.picture))
-    if g.depth is not FLAT:
+    if g.depth is not FLAT or lowering.target.small_items:
         constant_border(lowering, picture, shape, (0, *begins, 0, 0, *ends, 0), 0.0, larger)
         return larger
     images, _, height, width, channels = shape

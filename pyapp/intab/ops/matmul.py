@@ -27,6 +27,7 @@ from intab.ops.dense import (
     tiles_for,
 )
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
+from intab.ops.grid_dense import LeftRows, OutRows, RightLines, computed_lines, matrix_lines, product_step
 from intab.ops.kernel_steps import transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
@@ -96,9 +97,27 @@ def lower_matmul(op: MatMul, lowering: Lowering, inputs: Sequence[Value | None],
     rows, batches = product(out.rows), product(out.batch)
     operands = epilogue_operands(lowering, out, bias, op.epilogue, extra)
     a_place = _left_side(op, lowering, a, left, out)
+    a_repeats = bool(out.batch) and all(dim == 1 for dim in left[:-2])
+    work = dense_work(
+        (2, batches, rows, depth, columns),
+        operands,
+        (1 if a_repeats else batches, rows, depth),
+        (batches, depth, columns),
+        (batches, rows, columns),
+    )
+    if lowering.target.language == "wgsl":
+        product_step(
+            lowering,
+            LeftRows(a_place, depth, {"a_row": depth, "a_batch": 0 if a_repeats else rows * depth}),
+            _right_lines(op, lowering, b, right, out),
+            OutRows(lowering.place(output), {"out_row": columns, "out_batch": rows * columns}),
+            operands,
+            sizes=(batches, rows, depth, columns),
+            work=work,
+        )
+        return
     b_place = _right_side(op, lowering, b, right, out)
     blocks = blocking(depth).for_threads(lowering.target, rows, columns, batches)
-    a_repeats = bool(out.batch) and all(dim == 1 for dim in left[:-2])
     lowering.step(
         matmul(operands.epilogue, tiles_for(rows, columns)),
         {"a": a_place, "b": b_place, "out": lowering.place(output), **operands.buffers},
@@ -110,13 +129,7 @@ def lower_matmul(op: MatMul, lowering: Lowering, inputs: Sequence[Value | None],
             **operands.words,
         },
         batches * blocks.items(rows, columns),
-        work=dense_work(
-            (2, batches, rows, depth, columns),
-            operands,
-            (1 if a_repeats else batches, rows, depth),
-            (batches, depth, columns),
-            (batches, rows, columns),
-        ),
+        work=work,
     )
 
 
@@ -135,20 +148,45 @@ def _left_side(op: MatMul, lowering: Lowering, a: Value, left: Shape, out: Outpu
 
 def _right_side(op: MatMul, lowering: Lowering, b: Value, right: Shape, out: OutputShape) -> Place:
     """The right side in panels: packed once at load when it is one constant matrix, else by a step."""
-    depth, columns = right[-2], right[-1]
-    constant = lowering.constant(b)
-    if constant is not None and not out.batch and isinstance(depth, int) and isinstance(columns, int):
+    fixed = _fixed_matrix(lowering, b, right, out)
+    if fixed is not None:
+        depth, columns = fixed
         pack = Packing("matrix in panels", (depth, columns, int(op.transpose_b)))
         name = "panels of the transpose" if op.transpose_b else "panels"
         return lowering.weight((b,), name, panels_shape(depth, columns), pack)
-    place = lowering.place(b)
+    place, strides = _right_matrices(op, lowering, b, right, out)
     batches = product(out.batch)
+    return pack_computed(lowering, place, batches=batches, depth=right[-2], columns=right[-1], strides=strides)
+
+
+def _right_lines(op: MatMul, lowering: Lowering, b: Value, right: Shape, out: OutputShape) -> RightLines:
+    """The right side as GPUs read it."""
+    fixed = _fixed_matrix(lowering, b, right, out)
+    if fixed is not None:
+        return matrix_lines(lowering, b, *fixed, transposed=op.transpose_b)
+    place, strides = _right_matrices(op, lowering, b, right, out)
+    batches = product(out.batch)
+    return computed_lines(lowering, place, batches=batches, depth=right[-2], columns=right[-1], strides=strides)
+
+
+def _fixed_matrix(lowering: Lowering, b: Value, right: Shape, out: OutputShape) -> tuple[int, int] | None:
+    """The depth and columns of a right side that is one constant matrix for all."""
+    depth, columns = right[-2], right[-1]
+    if lowering.constant(b) is None or out.batch or not isinstance(depth, int) or not isinstance(columns, int):
+        return None
+    return depth, columns
+
+
+def _right_matrices(
+    op: MatMul, lowering: Lowering, b: Value, right: Shape, out: OutputShape
+) -> tuple[Place, tuple[Dim, Dim, Dim]]:
+    """A right side with every batch there, and the distances of batches, depths and columns."""
+    depth, columns = right[-2], right[-1]
+    place = lowering.place(b)
     if out.batch and right[:-2] != out.batch:
         stored = b.shape if b.rank > 1 else right
         place = expanded(lowering, place, stored, (*out.batch, *stored[-2:]))
-    inner = (1, depth) if op.transpose_b else (columns, 1)
-    strides = (depth * columns, *inner)
-    return pack_computed(lowering, place, batches=batches, depth=depth, columns=columns, strides=strides)
+    return place, (depth * columns, *((1, depth) if op.transpose_b else (columns, 1)))
 
 
 def _matrix_axes(view: View, depth: int, columns: int, transposed: int) -> Panels | None:

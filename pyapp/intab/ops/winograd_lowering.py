@@ -50,7 +50,10 @@ def winograd_transform(conv: Windows, lowering: Lowering, w: Value, output: Valu
     """The transform that suits a convolution by w [O, 3, 3, C] to output [N, H, W, O], None where there is none.
 
     Sizes that are not known are taken for large. Weights must be fixed at load, since that is when they are packed.
+    The kernels are for threads with a cache of their own each, not for GPUs.
     """
+    if lowering.target.language == "wgsl":
+        return None
     if lowering.constant(w) is None or w.shape[1:-1] != (WINDOW, WINDOW):
         return None
     if any(step != 1 for step in conv.strides):

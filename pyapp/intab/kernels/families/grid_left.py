@@ -19,12 +19,17 @@ PIXEL_STEPS = ("pixel_step", "line_step", "plane_step", "image_step")
 TAP_COUNTS = ("run", "taps_0", "taps_1")
 TAP_STEPS = ("tap_step_0", "tap_step_1", "tap_step_2")
 # Where pixels of the result lie inside a larger one.
-SPACED_STEPS = ("out_row", "out_line", "out_image")
+SPACED_STEPS = ("out_row", "out_line", "out_plane", "out_image")
 
 
 def pixel_steps(levels: int) -> tuple[str, ...]:
     """The words for so many levels of pixels: the last step is always that of images."""
     return (*PIXEL_STEPS[:levels], PIXEL_STEPS[-1])
+
+
+def spaced_steps(levels: int) -> tuple[str, ...]:
+    """The same for a result inside a larger one."""
+    return (*SPACED_STEPS[:levels], SPACED_STEPS[-1])
 
 
 class LeftSide:

@@ -8,7 +8,7 @@ own number in the end.
 from collections.abc import Callable, Sequence
 
 from intab.kernels.block import KernelWriter, load
-from intab.kernels.families.grid_left import SPACED_STEPS, LeftSide
+from intab.kernels.families.grid_left import LeftSide, spaced_steps
 from intab.kernels.families.grid_shape import LANES, SUBGROUP, GridShape
 from intab.kernels.families.grid_turn import ZEROS
 from intab.kernels.families.pixel_walk import place_of
@@ -66,7 +66,7 @@ class Output:
     """Where sums go, and what becomes of them there.
 
     With `vector` columns, rows and places are multiples of four. With `spaced` levels pixels lie inside a larger
-    result. Words: bias_batch, the epilogue's, out_batch, and out_row or SPACED_STEPS.
+    result. Words: bias_batch, the epilogue's, out_batch, and out_row or those of `spaced_steps`.
     """
 
     def __init__(self, kernel: KernelWriter, epilogue: Epilogue, *, vector: bool, spaced: int = 0) -> None:
@@ -78,7 +78,7 @@ class Output:
         self.extras = ExtraOperands(kernel, epilogue, vector=width)
         kernel.buffer("out", "f32", "read_write", vector=width)
         self._batch_step = kernel.word("out_batch")
-        self._steps = [kernel.word(name) for name in (SPACED_STEPS[: spaced + 1] if spaced else ("out_row",))]
+        self._steps = [kernel.word(name) for name in (spaced_steps(spaced) if spaced else ("out_row",))]
 
     def set_batch(self, batch: Expr, left: LeftSide) -> None:
         """From here on sums are those of a batch of the left side."""

@@ -1,0 +1,120 @@
+"""Which ways of sharing a product a device has, and which of them suits a product best before any has been timed.
+
+An estimate, in multiply-adds of one invocation: what a tuner finds on the device itself is better.
+"""
+
+import math
+from dataclasses import dataclass, replace
+
+from intab.graph.dims import Dim
+from intab.kernels.families.grid_shape import LANES, REGISTERS, SHARED, SUBGROUP, GridShape
+from intab.target import Target
+
+# Subgroups of so few are the vector registers of a CPU, on which shaders run where there is no GPU.
+MOST_LANES_OF_CPUS = 8
+# Sizes that are not known are taken for this.
+UNKNOWN = 128
+# What a turn of a loop may hold: longer ones take long to compile and little less time to run.
+MOST_DEPTHS = 8
+MOST_PRODUCTS = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What things cost on a kind of device, where a multiply-add costs 1.
+
+    `load` is one number from a buffer; `exchange` one from shared memory, or told by a member of the subgroup;
+    `barrier` every one; `tile` setting out and storing, for each sum. `invocations` keep the device busy.
+    """
+
+    load: float
+    exchange: float
+    barrier: float
+    tile: float
+    invocations: int
+
+
+# Measured on SwiftShader: 25 cycles a load, 1.5 a quad's broadcast, 2.6 a multiply-add; barriers switch stacks.
+CPU_PRICES = Prices(load=10.0, exchange=0.6, barrier=400.0, tile=20.0, invocations=16)
+# Loads that neighbours share come from the cache; what is shared in the workgroup costs a quarter of that.
+GPU_PRICES = Prices(load=4.0, exchange=1.0, barrier=16.0, tile=8.0, invocations=8192)
+
+# (rows, columns) of an invocation of a subgroup: a CPU's registers spill to its first-level cache, a GPU's must not.
+CPU_TILES = ((16, 32), (8, 32), (4, 32), (8, 16), (4, 16), (16, 8), (4, 8))
+GPU_TILES = ((8, 8), (4, 16), (4, 8), (2, 8))
+ALONE = (GridShape(REGISTERS, 8, 16), GridShape(REGISTERS, 4, 8))
+TEAMS = (
+    GridShape(REGISTERS, 4, 8, down=8, across=8),
+    GridShape(REGISTERS, 4, 4, down=8, across=8),
+    GridShape(SHARED, 8, 8, down=8, across=8, depths=16),
+    GridShape(SHARED, 4, 8, down=8, across=8, depths=16),
+    GridShape(SHARED, 4, 4, down=8, across=8, depths=16),
+    GridShape(SHARED, 4, 4, down=4, across=16, depths=16),
+)
+# For few rows: what is missing in rows and columns is made up by parts of the depths.
+SPLIT = (
+    *(GridShape(REGISTERS, rows, 4, across=across, splits=64 // across) for rows in (1, 2, 4) for across in (16, 8, 4)),
+    GridShape(REGISTERS, 8, 8, across=8, splits=4),
+    GridShape(REGISTERS, 4, 8, down=4, across=4, splits=4),
+)
+
+
+def on_cpu(target: Target) -> bool:
+    """Whether the target's shaders run on a CPU, as far as its subgroups tell."""
+    return 0 < target.subgroup <= MOST_LANES_OF_CPUS
+
+
+def candidates(target: Target) -> tuple[GridShape, ...]:
+    """Every shape that the target can run, for a tuner to time."""
+    tiles = CPU_TILES if on_cpu(target) else GPU_TILES
+    together = tuple(GridShape(SUBGROUP, *tile, down=target.subgroup) for tile in tiles if target.subgroup)
+    known = (*together, *ALONE, *TEAMS, *SPLIT)
+    return tuple(s for s in known if s.team <= target.team_limit and s.shared_nbytes <= target.shared_nbytes)
+
+
+def shape_for(target: Target, *, rows: Dim, columns: Dim, depth: Dim, batches: Dim) -> GridShape:
+    """The shape of which the least time is expected; of equal ones the first."""
+    known = [size if isinstance(size, int) else UNKNOWN for size in (rows, columns, depth)]
+    count = batches if isinstance(batches, int) else 1
+    return min(candidates(target), key=lambda shape: _estimate(shape, target, (known[0], known[1], known[2]), count))
+
+
+def _estimate(shape: GridShape, target: Target, sizes: tuple[int, int, int], batches: int) -> float:
+    """How long a product of (rows, columns, depth) takes a device that is busy, longer where it is not."""
+    rows, columns, depth = sizes
+    cpu = on_cpu(target)
+    prices = CPU_PRICES if cpu else GPU_PRICES
+    tiles = batches * math.ceil(rows / shape.tile_rows) * math.ceil(columns / shape.tile_columns)
+    sums = shape.rows * shape.columns
+    each = math.ceil(depth / shape.splits) * (sums + _loads(shape, prices))
+    if shape.splits > 1:
+        each += 2 * prices.barrier + sums * prices.exchange
+    # A CPU runs the members of a subgroup at once, and all others one after the other.
+    busy = tiles * shape.team / (target.subgroup if cpu else 1)
+    return tiles * shape.team * (each + sums * prices.tile) / min(1.0, busy / prices.invocations)
+
+
+def _loads(shape: GridShape, prices: Prices) -> float:
+    """What loading costs an invocation for each depth."""
+    if shape.via == SUBGROUP:
+        return prices.load * (shape.rows + shape.columns / shape.team) + prices.exchange * shape.columns
+    if shape.via == SHARED:
+        brought = prices.load * (shape.tile_rows + shape.tile_columns) / shape.team
+        return brought + prices.exchange * (shape.rows + shape.columns) + 2 * prices.barrier / shape.depths
+    return prices.load * (shape.rows + shape.columns)
+
+
+def fitted(shape: GridShape, run: Dim, *, vector: bool, walks: bool) -> tuple[GridShape, bool]:
+    """The shape with depths that suit runs of so many, and whether these are whole turns, as they must be where a
+    window `walks` from run to run.
+
+    Depths read in vectors come in fours; others in as many as divide the run, unless that is next to none.
+    """
+    if not isinstance(run, int):
+        return replace(shape, depths=LANES), vector
+    room = min(MOST_DEPTHS, MOST_PRODUCTS // (shape.rows * shape.columns))
+    step = LANES if vector else 1
+    depths = max(d for d in range(step, max(shape.depths, room) + 1, step) if run % d == 0)
+    if depths < LANES - 1 and not walks:
+        return replace(shape, depths=LANES), False
+    return replace(shape, depths=depths), True
