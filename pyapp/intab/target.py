@@ -49,6 +49,11 @@ class Target:
         of them slowly; elsewhere an item is a call that must be worth it."""
         return self.language != "wasm"
 
+    def has_dtype(self, dtype: DType) -> bool:
+        """Whether it has numbers of a dtype in memory. Shading languages have no 64 bits; i64 stands for those that fit
+        into 32."""
+        return self.language == "wasm" or dtype.name not in ("f64", "u64", "str")
+
     def stored_nbytes(self, dtype: DType) -> int:
         """Bytes of one element in the memory of the device. Shading languages have 32-bit words, and f16 at most."""
         if self.language == "wasm" or (dtype.name == "f16" and self.has("shader-f16")):

@@ -6,7 +6,7 @@ import intab.ops  # noqa: F401  (all families register themselves)
 from intab.backends.engine import MemoryUse, StepTime
 from intab.backends.feeds import checked_feeds, fetch_names
 from intab.errors import BackendUnavailableError, IntabError
-from intab.graph.bind import bind, bindings_of
+from intab.graph.bind import bind, bind_attributes, bindings_of, told_by
 from intab.graph.ir import Array, Graph, Node, Value
 from intab.ops.registry import operator_of_node
 
@@ -24,10 +24,14 @@ def evaluate(graph: Graph, feeds: Mapping[str, Array], fetches: Iterable[str] | 
     known: dict[Value, Array] = {v: arrays[v.name] for v in bound.inputs}
     outputs = dict(zip(bound.output_names, bound.outputs, strict=True))
     kept = set(outputs.values())
+    late: dict[str, int] = {}  # sizes that become known in mid-run
     last_use = {v: index for index, node in enumerate(bound.nodes) for v in node.inputs if v is not None}
     for index, node in enumerate(bound.nodes):
         operands = tuple(None if v is None else _array(bound, v, known) for v in node.inputs)
-        known.update(_run(bound, node, operands))
+        made = _run(bound, bind_attributes(node, late) if late else node, operands)
+        for output, array in made.items():
+            late |= told_by(output, array.shape)
+        known.update(made)
         for value in {*node.inputs, *node.outputs}:
             if value is not None and value not in kept and last_use.get(value, index) == index:
                 known.pop(value, None)
@@ -70,7 +74,7 @@ class ReferenceExecutable:
     async def run(
         self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
     ) -> dict[str, Array]:
-        return evaluate(self._graph, feeds, fetches)
+        return evaluate(bind(self._graph, sizes), feeds, fetches)
 
     async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
         raise BackendUnavailableError(

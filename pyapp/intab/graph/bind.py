@@ -44,6 +44,20 @@ def bindings_of(values: Iterable[Value], shapes: Mapping[str, tuple[int, ...]]) 
     return bindings
 
 
+def bind_attributes(node: Node, bindings: Mapping[str, Dim]) -> Node:
+    """The node with symbols replaced in its attributes; its values stay what they are."""
+    binder = _Binder(node.name, bindings)
+    return Node(
+        node.op, node.inputs, node.outputs, {k: binder.attribute(a) for k, a in node.attributes.items()}, node.name
+    )
+
+
+def told_by(value: Value, shape: tuple[int, ...]) -> dict[str, int]:
+    """The symbols that a value's sizes are, as numbers, once it is there."""
+    names = map(_symbol_name, value.shape)
+    return {name: size for name, size in zip(names, shape, strict=True) if name is not None}
+
+
 def _symbol_name(dim: Dim) -> str | None:
     """The symbol's name, when a dim is nothing but a symbol."""
     if isinstance(dim, int) or len(dim.terms) != 1:
@@ -96,14 +110,14 @@ class _Binder:
 
     def _node(self, node: Node, values: dict[Value, Value]) -> Node:
         inputs = tuple(None if v is None else values[v] for v in node.inputs)
-        attributes = {key: self._attribute(a) for key, a in node.attributes.items()}
+        attributes = {key: self.attribute(a) for key, a in node.attributes.items()}
         return Node(node.op, inputs, tuple(self._value(v, values) for v in node.outputs), attributes, node.name)
 
-    def _attribute(self, attribute: Attribute) -> Attribute:
+    def attribute(self, attribute: Attribute) -> Attribute:
         if isinstance(attribute, DimExpr):
             return self._dim(attribute)
         if isinstance(attribute, tuple):
-            return tuple(map(self._attribute, attribute))
+            return tuple(map(self.attribute, attribute))
         return self.graph(attribute) if isinstance(attribute, Graph) else attribute
 
     def _equality(self, equality: Equality) -> Equality | None:

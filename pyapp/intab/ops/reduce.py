@@ -16,6 +16,7 @@ from intab.kernels.families.team import TeamShape
 from intab.ops.arrays import Numbers, highest, lowest
 from intab.ops.broadcast import at_most, normal_axes, normal_axis
 from intab.ops.elementwise import NUMBERS
+from intab.ops.intervals import ANY, MOST_ELEMENTS, Interval, exactly, hull, most_elements
 from intab.ops.items import item_width, pieces, team_shape
 from intab.ops.kernel_steps import fill_step, tensor_work, transpose_step
 from intab.ops.lowering import Lowering, Place, Work
@@ -45,6 +46,10 @@ class Reduce:
     def reduction(self, x: Value) -> family.Reduction:
         return family.Reduction(self.kind, x.dtype.name)
 
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        """Among those of x; sums and products say otherwise."""
+        return hull((given[0], exactly(0)))
+
     def reference(self, x: Numbers) -> Numbers:
         axes = normal_axes(self.axes, x.ndim)
         with np.errstate(all="ignore"):
@@ -73,6 +78,10 @@ class ReduceSum(Reduce):
 
     def compute(self, x: Numbers, **where: Any) -> Numbers:
         return np.asarray(np.sum(x, dtype=_sum_dtype(x), **where))
+
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        axes = normal_axes(self.axes, inputs[0].rank)
+        return given[0].sums(most_elements(inputs[0].shape[axis] for axis in axes))
 
 
 @op("ReduceMean")
@@ -166,6 +175,9 @@ class ReduceProd(Reduce):
     def compute(self, x: Numbers, **where: Any) -> Numbers:
         return np.asarray(np.prod(x, dtype=_sum_dtype(x), **where))
 
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        return ANY
+
     def known_elements(self, x: Value) -> tuple[Dim, ...] | None:
         if x.elements is None or x.rank != 1 or not self.axes:
             return None
@@ -202,6 +214,9 @@ class ArgExtreme:
         else:
             found = type(self).pick(x, axis=axis, keepdims=self.keepdims)
         return np.asarray(found, dtype=np.int64)
+
+    def bounds(self, inputs: tuple[Value, ...], given: tuple[Interval, ...]) -> Interval:
+        return Interval(0, MOST_ELEMENTS)
 
     def lower(self, lowering: Lowering, inputs: tuple[Value, ...], outputs: tuple[Value, ...]) -> None:
         (x,), (y,) = inputs, outputs

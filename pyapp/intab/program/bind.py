@@ -6,7 +6,7 @@ a few numpy gathers and, when the arena must grow, its placement.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from intab.errors import OutOfMemoryError, ShapeError
 from intab.graph.dims import Atom, Dim, Shape, Symbol, evaluate, symbols_of
+from intab.graph.ir import Equality
 from intab.program.ir import ARENA, INPUTS, OUTPUTS, WEIGHTS, Port, Program
 from intab.program.memory import Lifetime, Placement, place_apart, place_reused
 from intab.program.pages import Pages, whole_regions
@@ -107,14 +108,7 @@ class Binder:
 
     def check_late(self, sizes: Mapping[str, int]) -> None:
         """Raise ShapeError where sizes computed in mid-run are not what shape inference took them for."""
-        for equality in self._late:
-            left, right = evaluate(equality.left, sizes), evaluate(equality.right, sizes)
-            if left != right:
-                raise ShapeError(
-                    f"{self.program.name}: node {equality.node!r}: the sizes {equality.left} = {left} and "
-                    f"{equality.right} = {right}, one of them computed by the model, must be equal. "
-                    'Use backend="reference", which follows every size.'
-                )
+        check_late(self.program.name, self._late, sizes)
 
     def fixed_places(self, region: int) -> tuple[dict[int, int], int]:
         """Where the buffers of a page lie whose sizes are plain numbers: offsets by buffer, and bytes in all."""
@@ -163,6 +157,17 @@ class Binder:
         assert region == ARENA
         buffers = self.program.buffers
         return place_reused([Lifetime(buffers[i].first_step, buffers[i].last_step, int(nbytes[i])) for i in members])
+
+
+def check_late(name: str, equalities: Iterable[Equality], sizes: Mapping[str, int]) -> None:
+    """Raise ShapeError where two sizes differ, one of which a model has computed."""
+    for equality in equalities:
+        left, right = evaluate(equality.left, sizes), evaluate(equality.right, sizes)
+        if left != right:
+            raise ShapeError(
+                f"{name}: node {equality.node!r}: the sizes {equality.left} = {left} and {equality.right} = {right}, "
+                'one of them computed by the model, must be equal. Use backend="reference", which follows every size.'
+            )
 
 
 def _compiled(dims: Sequence[Dim], symbols: Sequence[str]) -> Callable[..., tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from intab.dtypes import DType
@@ -39,6 +39,42 @@ def build(graph: Graph, target: Target) -> Program:
     for node in graph.nodes:
         building.lower(node)
     return building.program()
+
+
+def refusals(graph: Graph, target: Target, check: Callable[[Kernel], object] = lambda kernel: None) -> dict[Node, str]:
+    """The nodes of a graph that cannot be lowered for a target, each by itself, and why.
+
+    `check` raises UnsupportedOpError for a kernel that the target's language cannot say.
+    """
+    building = _Building(graph, target)
+    checked: dict[int, str] = {}
+    found: dict[Node, str] = {}
+    for node in graph.nodes:
+        strange = [v for v in (*node.inputs, *node.outputs) if v is not None and not target.has_dtype(v.dtype)]
+        if strange:
+            found[node] = f"there is no {strange[0].dtype}"
+            continue
+        begin = len(building.steps)
+        try:
+            building.lower(node)
+        except UnsupportedOpError as error:
+            found[node] = str(error.__cause__ or error)
+            continue
+        kernels = list(building.kernels.values())
+        for step in building.steps[begin:]:
+            if step.kernel not in checked:
+                checked[step.kernel] = _complaint(check, kernels[step.kernel][1])
+            if checked[step.kernel]:
+                found[node] = checked[step.kernel]
+    return found
+
+
+def _complaint(check: Callable[[Kernel], object], kernel: Kernel) -> str:
+    try:
+        check(kernel)
+    except UnsupportedOpError as error:
+        return str(error)
+    return ""
 
 
 @dataclass(slots=True)
