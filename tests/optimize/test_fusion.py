@@ -1,11 +1,14 @@
 """Elementwise work becomes one node, or the end of the kernel before it."""
 
+from dataclasses import replace
+
 import pytest
 
 from intab.graph.ir import Graph
 from intab.graph.text import graph_text
 from intab.optimize.fuse_elementwise import FUSE_ELEMENTWISE
 from intab.optimize.fuse_epilogue import FUSE_EPILOGUE
+from intab.target import WEBGPU
 from tests.optimize.check import apply, operators
 
 CONSTANTS = """
@@ -114,3 +117,29 @@ def test_an_epilogue_grows() -> None:
 def test_the_producer_moves_behind_what_its_epilogue_reads() -> None:
     statements = ("%p = MatMul(%x, %w)", "%q = Softmax(%z) {axis=1}", "%y = Add(%p, %q)")
     assert operators(apply(text_of(*statements), FUSE_EPILOGUE, sizes=SIZES)) == ["Softmax", "MatMul[Add]"]
+
+
+def test_trees_and_epilogues_read_no_more_than_a_kernel_may_bind() -> None:
+    few = replace(WEBGPU, most_buffers=4)
+    # Three tensors beside the result; the number is none.
+    statements = ("%a = Add(%x, %z)", "%b = Mul(%a, %s)", "%e = Mul(%b, %c)", "%f = Add(%e, %r)", "%y = Neg(%f)")
+    graph = apply(text_of(*statements), FUSE_ELEMENTWISE, sizes=SIZES, target=few)
+    assert operators(graph) == ["Fused[Add Mul Mul]", "Fused[Add Neg]"]
+    product = ("%p = MatMul(%x, %w)", "%a = Mul(%p, %z)", "%b = Add(%a, %r)", "%y = Mul(%b, %c)")
+    graph = apply(text_of(*product), FUSE_EPILOGUE, sizes=SIZES, target=replace(WEBGPU, most_buffers=7))
+    assert operators(graph) == ["MatMul[Mul Add]", "Mul"]
+
+
+def test_bytes_that_several_trees_read_stay_where_one_of_them_has_no_room() -> None:
+    text = """graph g(%a: u8[N, 4], %x: f32[N, 4]) -> (y = %y, v = %v) {
+      %s = const f32[] {0.75}
+      %k = const u8[] {3}
+      %f = Dequantize(%a, %s, %k)
+      %b = Mul(%f, %x)
+      %y = Neg(%b)
+      %v = Exp(%f)
+    }"""
+    roomy = apply(text, FUSE_ELEMENTWISE, sizes=SIZES, target=WEBGPU)
+    assert operators(roomy) == ["Fused[Dequantize Mul Neg]", "Fused[Dequantize Exp]"]
+    cramped = apply(text, FUSE_ELEMENTWISE, sizes=SIZES, target=replace(WEBGPU, most_buffers=4))
+    assert operators(cramped) == ["Dequantize", "Fused[Mul Neg]", "Fused[Dequantize Exp]"]

@@ -9,14 +9,17 @@ from intab.optimize.editor import Editor
 from intab.optimize.passes import Pass
 from intab.target import Target
 
+# Buffers of a producer's kernel beside the operands of its epilogue: both sides, a bias, the result, and one more.
+_OWN_BUFFERS = 5
 
-def _run(graph: Graph, _target: Target) -> Graph:
+
+def _run(graph: Graph, target: Target) -> Graph:
     editor = Editor(graph)
     for old in graph.nodes:
         node = editor.current(old)
         if node is None:
             continue
-        answer = _fused(editor, old, node) if is_fusible(old) else None
+        answer = _fused(editor, old, node, target.most_buffers) if is_fusible(old) else None
         if answer is None:
             editor.keep(old, node)
         else:
@@ -24,8 +27,11 @@ def _run(graph: Graph, _target: Target) -> Graph:
     return editor.end()
 
 
-def _fused(editor: Editor, old: Node, node: Node) -> Value | None:
-    """The producer with the node as its epilogue. Of several that could take it, the one that runs last does."""
+def _fused(editor: Editor, old: Node, node: Node, most_buffers: int) -> Value | None:
+    """The producer with the node as its epilogue. Of several that could take it, the one that runs last does.
+
+    None where none can, or where its kernel would have more than `most_buffers` (0: as many as it likes).
+    """
     found = max(_producers(editor, node), key=lambda p: editor.position(p.output), default=None)
     if found is None:
         return None
@@ -36,6 +42,8 @@ def _fused(editor: Editor, old: Node, node: Node) -> Value | None:
         first = Value("", produced.dtype, produced.shape)
         nodes = [prepend(earlier, [v for v in found.inputs[3:] if v is not None], first, produced), node]
     body, (_, *extra) = body_of(nodes, node.output, editor.constants, first)
+    if most_buffers and len(extra) + _OWN_BUFFERS > most_buffers:
+        return None
     plain = (*found.inputs[:3], *(None,) * (3 - len(found.inputs)))
     return editor.again(found, *plain, *extra, like=old, epilogue=body)
 
