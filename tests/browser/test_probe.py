@@ -1,9 +1,8 @@
 """The probe in real Chromium, with features switched off by flags too; `intab doctor`, and the page's table."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,67 +11,92 @@ from selenium.webdriver import ActionChains, Chrome, Keys
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
+from intab.browser.facts import MediaFacts
 from intab.browser.wasm_features import PROBES
 from intab.cli import chromium, serve
 from intab.cli.host import Host
 from intab.cli.main import main
+from intab.errors import BackendUnavailableError
+from intab.runtime.choose import decide
+from intab.runtime.demand import Demand, Variant
+from intab.runtime.device import useful_threads
+from intab.runtime.probe import Device
 from tests.browser.chromium import start_chromium
 
 SITE = Path(__file__).resolve().parents[2] / "build" / "site"
 PAGE_SECONDS = 60
 
 
-def probed(*flags: str, host: str | None = None) -> dict[str, Any]:
+# Some 5 GFLOP and 100 MB of weights.
+MODEL = Demand(
+    flops=5 * 10**9,
+    values_nbytes=10**8,
+    steps=100,
+    arena_nbytes=10**7,
+    largest_nbytes=10**7,
+    variants=(Variant("float32", 10**8), Variant("int8", 25 * 10**6)),
+)
+
+
+def probed(*flags: str, host: str | None = None) -> Device:
     """The device of a fresh browser with these flags; `host`: the name under which it knows this machine."""
     with serve.serving(SITE) as address, chromium.chromium(flags) as driver:
         if host is not None:
             address = address.replace(str(urlsplit(address).hostname), host)
-        device: dict[str, Any] = Host(driver, address).probe()["device"]
-    return device
+        return Device.from_dict(Host(driver, address).probe()["device"])
 
 
-def reasons(device: dict[str, Any]) -> dict[str, str]:
-    return {note["about"]: f"{note['why']}. {note['remedy']}" for note in device["notes"]}
+def reasons(device: Device) -> dict[str, str]:
+    return {note.about: f"{note.why}. {note.remedy}" for note in device.notes}
 
 
 def test_doctor_tells_of_the_desktop_and_of_the_browser(capsys: pytest.CaptureFixture[str]):
     assert main(["doctor", "--json", "--flag=--use-fake-device-for-media-stream"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert set(told) == {"desktop", "browser"}
-    assert told["desktop"]["place"] == "desktop" and "relaxed-simd" in told["desktop"]["wasm"]
-    device = told["browser"]
-    assert (device["place"], device["origin"], device["is_secure"], device["is_isolated"]) == (
-        "browser",
-        "http",
-        True,
-        True,
-    )
-    assert device["wasm"] == list(PROBES)
-    assert device["jspi"] and device["offscreen_canvas"]
-    assert device["processors"] >= 1 and device["memory_nbytes"] > 0
-    assert device["storage"]["quota_nbytes"] > 0 and device["storage"]["persisted"] is False
-    for name in ("camera", "microphone"):
-        assert device[name] == {"api": True, "connected": True, "permission": "prompt"}
-    gpu, webgl = device["webgpu"], device["webgl"]
-    assert gpu["vendor"] and gpu["limits"]["maxBufferSize"] >= 1 << 28 and gpu["limits"]["maxBindGroups"] >= 4
-    assert ("subgroups" in gpu["features"]) == (gpu["subgroup_sizes"] is not None)
-    assert gpu["language_features"]
-    assert webgl["renderer"] and webgl["float_targets"] and webgl["limits"]["MAX_TEXTURE_SIZE"] >= 2048
-    assert ("webgpu" in reasons(device)) == gpu["is_software"]
+    desktop, device = Device.from_dict(told["desktop"]), Device.from_dict(told["browser"])
+    assert desktop.place == "desktop" and "relaxed-simd" in (desktop.wasm or ())
+    assert (device.place, device.origin, device.is_secure, device.is_isolated) == ("browser", "http", True, True)
+    assert device.wasm == tuple(PROBES)
+    assert device.jspi and device.offscreen_canvas
+    assert device.processors >= 1 and (device.memory_nbytes or 0) > 0
+    assert device.storage is not None and (device.storage.free_nbytes or 0) > 0 and device.storage.persisted is False
+    assert device.camera == device.microphone == MediaFacts(api=True, connected=True, permission="prompt")
+    gpu, webgl = device.webgpu, device.webgl
+    assert gpu is not None and webgl is not None
+    assert gpu.vendor and gpu.limits["maxBufferSize"] >= 1 << 28 and gpu.limits["maxBindGroups"] >= 4
+    assert ("subgroups" in gpu.features) == (gpu.subgroup_sizes is not None)
+    assert gpu.language_features
+    assert webgl.renderer and webgl.float_targets and webgl.limits["MAX_TEXTURE_SIZE"] >= 2048
+    assert ("webgpu" in reasons(device)) == gpu.is_software
 
 
-def test_doctor_prints_a_table(capsys: pytest.CaptureFixture[str]):
-    assert main(["doctor"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+def test_doctor_prints_a_table_and_what_would_run_a_model(
+    ocr_models: Mapping[str, Path], capsys: pytest.CaptureFixture[str]
+):
+    assert main(["doctor", str(ocr_models["cls"])]) == 0
+    out = capsys.readouterr().out
+    lines = out.splitlines()
     for group in ("Python", "Page", "WebAssembly", "WebGPU", "WebGL2", "Storage", "Camera and sound"):
         assert group in lines
     assert any(line.split()[:2] == ["relaxed-simd", "yes"] for line in lines)
+    told = out[out.index(str(ocr_models["cls"])) :]
+    assert "sizes taken for granted: x:0=1" in told
+    assert sum(line.endswith("chosen") for line in told.splitlines()) == 1
 
 
-def test_without_sse4_there_is_no_simd():
+def test_doctor_refuses_a_model_that_is_not_there(capsys: pytest.CaptureFixture[str]):
+    assert main(["doctor", "nowhere.onnx"]) == 1
+    assert capsys.readouterr().err == "error: nowhere.onnx: there is no such file. Check the path.\n"
+
+
+def test_without_sse4_there_is_no_simd_and_no_webassembly_to_choose():
     device = probed("--js-flags=--no-enable-sse4-1")
-    assert device["wasm"] == [name for name in PROBES if name not in ("simd", "relaxed-simd")]
+    assert device.wasm == tuple(name for name in PROBES if name not in ("simd", "relaxed-simd"))
     assert "does not have it. Use a browser" in reasons(device)["simd"]
+    choice = decide(device, MODEL)
+    assert choice.backend == "webgpu"
+    assert any(reason.startswith("not wasm: this browser's WebAssembly does not have it") for reason in choice.reasons)
 
 
 def test_without_the_flag_for_unsafe_webgpu_there_is_no_adapter(monkeypatch: pytest.MonkeyPatch):
@@ -80,32 +104,52 @@ def test_without_the_flag_for_unsafe_webgpu_there_is_no_adapter(monkeypatch: pyt
     assert len(flags) == len(chromium.FLAGS) - 1
     monkeypatch.setattr(chromium, "FLAGS", flags)
     device = probed()
-    assert device["webgpu"] is None and device["webgl"] is not None
+    assert device.webgpu is None and device.webgl is not None
     assert "no adapter for it. Turn on graphics acceleration" in reasons(device)["webgpu"]
+    choice = decide(device, MODEL)
+    assert (choice.backend, choice.threads) == ("wasm", useful_threads(device.processors))
+    assert "not webgpu: the browser has WebGPU but no adapter for it" in str(choice)
+    with pytest.raises(BackendUnavailableError, match="no adapter for it"):
+        decide(device, MODEL, backend="webgpu")
+
+
+def test_with_the_software_adapter_webassembly_is_chosen():
+    device = probed()
+    assert device.webgpu is not None and device.webgpu.is_software
+    choice = decide(device, MODEL)
+    assert choice.backend == "wasm" and "the adapter is software" in str(choice)
+    assert decide(device, MODEL, backend="webgpu").backend == "webgpu"
 
 
 def test_without_software_rendering_there_is_neither_webgpu_nor_webgl():
     device = probed("--disable-software-rasterizer")
-    assert device["webgpu"] is None and device["webgl"] is None
+    assert device.webgpu is None and device.webgl is None
     assert {"webgpu", "webgl2"} <= set(reasons(device))
-    assert device["wasm"] == list(PROBES)
+    assert device.wasm == tuple(PROBES)
+    assert decide(device, MODEL).backend == "wasm"
 
 
-def test_without_headers_the_page_is_not_isolated(monkeypatch: pytest.MonkeyPatch):
+def test_without_headers_the_page_is_not_isolated_and_one_thread_computes(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(serve, "HEADERS", {"Cache-Control": "no-store"})
     device = probed()
-    assert not device["is_isolated"] and device["is_secure"]
+    assert not device.is_isolated and device.is_secure
     assert "cannot share memory. Have the server send the headers" in reasons(device)["isolation"]
     assert "SharedArrayBuffer" in reasons(device)["threads"]
+    choice = decide(device, MODEL)
+    assert choice.threads == 1 and "one thread, since the page is not cross-origin isolated" in choice.reasons
+    with pytest.raises(BackendUnavailableError, match="not cross-origin isolated"):
+        decide(device, MODEL, threads=2)
 
 
 def test_a_page_by_http_from_elsewhere_is_not_trusted():
     device = probed("--host-resolver-rules=MAP site.test 127.0.0.1", host="site.test")
-    assert not device["is_secure"] and not device["is_isolated"]
-    assert (device["webgpu"], device["storage"], device["camera"]["api"]) == (None, None, False)
-    told = reasons(device)
+    assert not device.is_secure and not device.is_isolated
+    assert (device.webgpu, device.storage, device.camera.api) == (None, None, False)
     for name in ("secure context", "webgpu", "storage"):
-        assert "Serve the page by https" in told[name]
+        assert "Serve the page by https" in reasons(device)[name]
+    choice = decide(device, MODEL)
+    assert (choice.backend, choice.threads) == ("wasm", 1)
+    assert "nothing can be kept here, so that the model is downloaded at each visit" in choice.reasons
 
 
 @run_in_pyodide

@@ -10,6 +10,7 @@ import intab
 from intab.browser.facts import GlFacts, MediaFacts, Note, StorageFacts
 from intab.browser.gpu_info import GpuInfo
 from intab.browser.wasm_features import PROBES
+from intab.errors import DTypeError
 from intab.runtime import probe
 from intab.runtime.device_table import Row
 from intab.runtime.probe import Device
@@ -115,3 +116,22 @@ def test_the_desktop_says_how_to_get_wasmtime(monkeypatch: pytest.MonkeyPatch):
     assert device.wasm is None
     assert note is not None and note.remedy == 'pip install "intab[desktop]"'
     assert 'pip install "intab[desktop]"' in str(device)
+
+
+def test_it_comes_back_from_its_data():
+    for device in (LAPTOP, asyncio.run(probe.probe())):
+        assert Device.from_dict(json.loads(json.dumps(device.as_dict()))) == device
+
+
+@pytest.mark.parametrize(
+    "changed, words",
+    [
+        ({"processors": "8"}, "'8' is given where <class 'int'> was"),
+        ({"notes": [{"about": "memory"}]}, "Note has the fields about, remedy, why, and given are about"),
+        ({"more": 1}, "given are .*more"),
+        ({"wasm": "simd"}, "'simd' is given where"),
+    ],
+)
+def test_other_data_is_refused(changed: dict[str, object], words: str):
+    with pytest.raises(DTypeError, match=words):
+        Device.from_dict(LAPTOP.as_dict() | changed)

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 from intab.backends.wasm.desktop import wasmtime_accepts, wasmtime_is_installed
@@ -10,6 +10,7 @@ from intab.browser import in_browser
 from intab.browser.facts import DeviceFacts, Note, PageFacts
 from intab.browser.probe import look
 from intab.browser.wasm_features import THREADS, accepted
+from intab.runtime.device_data import plain, restored
 from intab.runtime.device_table import Row, html_of, rows_of, text_of
 
 
@@ -32,8 +33,14 @@ class Device(DeviceFacts):
 
     def as_dict(self) -> dict[str, Any]:
         """The same in dicts, lists and plain values, as JSON has them."""
-        plain: dict[str, Any] = _plain(asdict(self))
-        return plain
+        data: dict[str, Any] = plain(self)
+        return data
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> "Device":
+        """The device that `as_dict` told of, on another machine say. Raises DTypeError when it is not such data."""
+        device: Device = restored(cls, data)
+        return device
 
     def __str__(self) -> str:
         return text_of(self.rows())
@@ -87,11 +94,3 @@ def _memory_nbytes() -> int | None:
         return None
     nbytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return nbytes if nbytes > 0 else None
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, frozenset):
-        return sorted(value)
-    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
