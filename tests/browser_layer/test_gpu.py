@@ -1,6 +1,7 @@
 """GPU devices, over a stand-in for the browser: what crosses, and what errors become; tests/browser has real ones."""
 
 import asyncio
+import gc
 from collections.abc import Coroutine, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -197,6 +198,18 @@ def test_shaders_that_are_refused_say_where(gpu: Gpu):
         run(gpu.pipelines(shaders))
 
 
+def test_equal_shaders_share_a_pipeline_while_it_is_held(browser: Browser, gpu: Gpu):
+    shaders = [GpuShader("a", "text", ("read",)), GpuShader("b", "text", ("read",)), GpuShader("c", "text", ())]
+    first, second, third = run(gpu.pipelines(shaders))
+    assert first is second and first is not third
+    assert run(gpu.pipelines(shaders[1:])) == [first, third]
+    assert [[name for name, _, _ in specs] for (specs,) in browser.script.asked] == [["a", "c"], []]
+    del first, second, third
+    gc.collect()
+    run(gpu.pipelines(shaders[:1]))
+    assert [name for name, _, _ in browser.script.asked[-1][0]] == ["a"]
+
+
 def calls_of(pipelines: Sequence[GpuPipeline], buffers: Sequence[Any]) -> list[GpuCall]:
     one, other = pipelines
     first, second = buffers
@@ -209,7 +222,7 @@ def calls_of(pipelines: Sequence[GpuPipeline], buffers: Sequence[Any]) -> list[G
 
 def test_calls_that_bind_the_same_share_a_bind_group(browser: Browser, gpu: Gpu):
     access = ("read", "read_write")
-    pipelines = run(gpu.pipelines([GpuShader(name, "", access) for name in ("one", "other")]))
+    pipelines = run(gpu.pipelines([GpuShader(name, name, access) for name in ("one", "other")]))
     buffers = made(gpu, ("first", 64), ("second", 64))
     (words,) = made(gpu, ("words", 1024), uniform=True)
     commands = run(gpu.commands(calls_of(pipelines, buffers), words))
@@ -230,7 +243,7 @@ def test_calls_that_bind_the_same_share_a_bind_group(browser: Browser, gpu: Gpu)
 
 
 def test_words_outside_their_buffer_are_refused(gpu: Gpu):
-    pipelines = run(gpu.pipelines([GpuShader(name, "", ()) for name in ("one", "other")]))
+    pipelines = run(gpu.pipelines([GpuShader(name, name, ()) for name in ("one", "other")]))
     buffers = made(gpu, ("first", 64), ("second", 64))
     (words,) = made(gpu, ("words", 256), uniform=True)
     with pytest.raises(KernelError, match="words: 512 bytes at offset 512 lie outside a GPU buffer of 256 bytes"):

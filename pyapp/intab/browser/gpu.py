@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
+from weakref import WeakValueDictionary
 
 from intab.browser._js import describe, door
 from intab.browser.gpu_commands import (
@@ -48,6 +49,7 @@ class Gpu:
 
     def __init__(self, device: Device, info: GpuInfo) -> None:
         self._device = device
+        self._pipelines: WeakValueDictionary[tuple[str, tuple[str, ...]], GpuPipeline] = WeakValueDictionary()
         self.info = info
 
     @property
@@ -129,13 +131,28 @@ class Gpu:
         return [pipeline for pipeline in compiled if isinstance(pipeline, GpuPipeline)]
 
     async def try_pipelines(self, shaders: Sequence[GpuShader]) -> list[GpuPipeline | KernelError]:
-        """As `pipelines`, with the error in the place of each one that is refused. Raises DeviceLostError."""
+        """As `pipelines`, with the error in the place of each one that is refused. Raises DeviceLostError.
+
+        Equal texts with equal access share a pipeline for as long as somebody holds it.
+        """
         doing = f"compiling {counted(len(shaders), 'shader')}"
         self._device.check(doing)
-        specs = [[shader.name, shader.text, list(shader.access)] for shader in shaders]
+        keys = [(shader.text, shader.access) for shader in shaders]
+        found: dict[tuple[str, tuple[str, ...]], GpuPipeline | KernelError] = {}
+        missing: dict[tuple[str, tuple[str, ...]], GpuShader] = {}
+        for key, shader in zip(keys, shaders, strict=True):
+            if (known := self._pipelines.get(key)) is not None:
+                found[key] = known
+            else:
+                missing.setdefault(key, shader)
+        specs = [[shader.name, shader.text, list(shader.access)] for shader in missing.values()]
         with self._device.failures(doing):
             made = await self._device.script.createPipelines(door().to_js(specs))
-        return [_pipeline(shader, one) for shader, one in zip(shaders, made, strict=True)]
+        for (key, shader), one in zip(missing.items(), made, strict=True):
+            found[key] = pipeline = _pipeline(shader, one)
+            if isinstance(pipeline, GpuPipeline):
+                self._pipelines[key] = pipeline
+        return [found[key] for key in keys]
 
     async def commands(self, calls: Sequence[GpuCall], words: GpuBuffer) -> GpuCommands:
         """Make `calls` ready to be run many times; `words` is the uniform buffer that each finds its words in.

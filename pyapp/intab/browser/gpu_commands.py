@@ -26,7 +26,7 @@ class GpuShader:
     access: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class GpuPipeline:
     """A compiled shader. The browser frees it with the last reference."""
 
