@@ -22,6 +22,8 @@ from intab.runtime.demand import Demand, Variant
 from intab.runtime.device import useful_threads
 from intab.runtime.probe import Device
 from tests.browser.chromium import start_chromium
+from tests.browser.main_thread import CALL, MainThread
+from tests.browser.proofs import Proofs
 
 SITE = Path(__file__).resolve().parents[2] / "build" / "site"
 PAGE_SECONDS = 60
@@ -179,6 +181,18 @@ def test_an_author_asks_in_the_worker_and_nothing_is_left_behind(selenium):
     assert can_share_memory is True
     assert any(note.startswith("camera: only the page can tell") for note in notes)
     assert after == before
+
+
+def test_python_in_a_page_sees_media_devices_itself(site_url: str, proofs: Proofs):
+    driver = start_chromium(["--use-fake-device-for-media-stream"])
+    try:
+        MainThread(driver, site_url.removesuffix("/site/"), proofs)
+        program = "import intab, json\njson.dumps((await intab.probe()).as_dict())"
+        device = Device.from_dict(json.loads(driver.execute_async_script(CALL, program)))
+    finally:
+        driver.quit()
+    assert device.camera == MediaFacts(api=True, connected=True, permission="prompt")
+    assert device.webgpu is not None and device.webgl is not None and device.is_isolated
 
 
 @pytest.fixture(scope="module")
