@@ -7,8 +7,11 @@ from intab.errors import ShapeError
 from intab.graph.dims import Dim, DimExpr, Shape, evaluate, symbols_of
 from intab.graph.ir import Attribute, Graph, Node, Value, producers
 
-# A node that reads and makes no more elements than this may go to another device to save a crossing.
-FEW_ELEMENTS = 2**17
+# A node that reads and makes no more elements than this may go to another device to save a crossing: it takes about
+# a millisecond there, and a crossing is not faster. Products do much more with each element.
+FEW_ELEMENTS = 2**20
+FEW_ELEMENTS_OF_PRODUCTS = 2**17
+PRODUCTS = frozenset({"MatMul", "IntegerMatMul", "Attention", "Conv", "ConvTranspose", "IntegerConv"})
 # Sizes that are not known: the first axis of an input is usually a batch, the others length, height and width.
 ASSUMED_FIRST, ASSUMED_OTHER = 1, 256
 MOST_SWEEPS = 4
@@ -85,7 +88,8 @@ class Whole:
         if any(v.dtype.is_float for v in weights):
             return False
         values = {v for v in (*node.inputs, *node.outputs) if v is not None}
-        return sum(map(self.elements, values)) <= FEW_ELEMENTS
+        most = FEW_ELEMENTS_OF_PRODUCTS if node.op in PRODUCTS else FEW_ELEMENTS
+        return sum(map(self.elements, values)) <= most
 
 
 class Levels:

@@ -6,6 +6,8 @@ from typing import Protocol
 
 from intab.backends.engine import Executable
 from intab.backends.wasm import executable as wasm
+from intab.graph.ir import Graph, Node
+from intab.program.build import refusals
 from intab.program.ir import Program
 from intab.runtime.device import Choice, wasm_pool
 from intab.target import Target
@@ -17,11 +19,27 @@ class BackEnd(Protocol):
     """A device that programs are compiled for."""
 
     @property
+    def name(self) -> str: ...
+
+    @property
+    def whole_only(self) -> bool:
+        """Whether a model that it cannot run whole is refused, rather than run in parts."""
+        ...
+
+    @property
     def target(self) -> Target: ...
 
     @property
     def adapter(self) -> str:
         """The name of the GPU, "" where there is none."""
+        ...
+
+    def check(self, graph: Graph) -> None:
+        """Raise UnsupportedOpError for a graph with numbers that it has not."""
+        ...
+
+    def refusals(self, graph: Graph) -> dict[Node, str]:
+        """The nodes that it cannot run beside others that run elsewhere, and why."""
         ...
 
     def module_of(self, program: Program) -> bytes:
@@ -43,14 +61,27 @@ async def back_end_of(choice: Choice) -> BackEnd:
     return await webgpu_back_end()
 
 
+def wasm_back_end() -> BackEnd:
+    """WebAssembly on one thread, for parts of models that another back end cannot run whole."""
+    return _Wasm(Choice("wasm", ()))
+
+
 @dataclass(frozen=True, slots=True)
 class _Wasm:
     choice: Choice
+    name = "wasm"
+    whole_only = True
     adapter = ""
 
     @property
     def target(self) -> Target:
         return wasm_pool(self.choice.threads).machine.target
+
+    def check(self, graph: Graph) -> None:
+        pass  # building says what there is no kernel for
+
+    def refusals(self, graph: Graph) -> dict[Node, str]:
+        return refusals(graph, self.target)
 
     def module_of(self, program: Program) -> bytes:
         return wasm.module_of(program)

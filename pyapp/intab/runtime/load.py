@@ -16,7 +16,7 @@ from intab.graph.storage import Storage
 from intab.optimize import optimize
 from intab.program import build
 from intab.program.serialize import StoredProgram
-from intab.runtime.back_end import BackEnd, back_end_of
+from intab.runtime.back_end import BackEnd, back_end_of, wasm_back_end
 from intab.runtime.beside import read_with_files_beside
 from intab.runtime.cache import ProgramCache, ProgramStore
 from intab.runtime.device import Choice, choose
@@ -99,6 +99,9 @@ async def _make_ready(
         for one in opened:
             close_source(one, source)
 
+    def compiled(done: float, total: float) -> None:
+        progress("compile", done, total)
+
     try:
         if choice.backend == "reference":
             graph = await read_with_files_beside(storage, source, opened, sizes, progress)
@@ -111,12 +114,18 @@ async def _make_ready(
         if stored is None:
             graph = await read_with_files_beside(storage, source, opened, sizes, progress)
             loaded = time.perf_counter()
-            stored = compile_graph(graph, back_end)
+            better = optimize(graph, target=back_end.target)
+            stored = compile_graph(graph, better, back_end)
+            if stored is None:
+                # Here, since few models need it.
+                from intab.runtime.parts import prepare_parts
+
+                executable, notes = await prepare_parts(better, back_end, wasm_back_end(), release, compiled)
+                notes += ("not stored, since it runs in parts",) if cache else ()
+                return _Ready(graph, executable, loaded, back_end.adapter, notes)
             if cache is not None and len(opened) == 1:  # its key does not cover files beside the model
                 await cache.keep(stored)
-        executable = await back_end.prepare(
-            stored.program, stored.module, lambda done, total: progress("compile", done, total)
-        )
+        executable = await back_end.prepare(stored.program, stored.module, compiled)
         release()
         return _Ready(stored.signature, executable, loaded, back_end.adapter, tuple(cache.notes) if cache else ())
     except BaseException:
@@ -124,7 +133,16 @@ async def _make_ready(
         raise
 
 
-def compile_graph(graph: Graph, back_end: BackEnd) -> StoredProgram:
-    """Graph -> Program and the code of its kernels, for a back end of this machine."""
-    program = build(optimize(graph, target=back_end.target), back_end.target)
-    return StoredProgram(program, back_end.module_of(program), graph)
+def compile_graph(graph: Graph, better: Graph, back_end: BackEnd) -> StoredProgram | None:
+    """Optimised graph -> Program and the code of its kernels, for a back end of this machine.
+
+    None where it has to be run in parts. Raises UnsupportedOpError where the back end cannot run it and takes no parts.
+    """
+    try:
+        back_end.check(better)
+        program = build(better, back_end.target)
+        return StoredProgram(program, back_end.module_of(program), graph)
+    except UnsupportedOpError:
+        if back_end.whole_only:
+            raise
+        return None

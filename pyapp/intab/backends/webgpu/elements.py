@@ -6,7 +6,23 @@ from intab.dtypes import DType
 from intab.errors import DTypeError
 from intab.graph.ir import Array
 from intab.kernels.wgsl import stored_as
+from intab.ops.intervals import Interval
+from intab.program.wide_integers import FED
 from intab.target import Target
+
+
+def fed_to_device(array: Array, dtype: DType, target: Target, name: str) -> Array:
+    """A feed as it is written. Raises what `to_device` does, and for 64-bit integers beyond `FED`, within which kernels
+    were found to need no more than 32 bits."""
+    if dtype.is_integer and dtype.itemsize == 8 and array.size:
+        least, most = int(array.min()), int(array.max())
+        if Interval(least, most) not in FED:
+            beyond = least if least < FED.least else most
+            raise DTypeError(
+                f"{name}: it holds {beyond}, and 64-bit integers that a GPU is fed lie in {FED}. Use smaller numbers, "
+                'or backend="wasm".'
+            )
+    return to_device(array, dtype, target, name)
 
 
 def to_device(array: Array, dtype: DType, target: Target, name: str) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from intab.backends.engine import MemoryUse, StepTime
 from intab.backends.segments import Guesses
-from intab.backends.webgpu.elements import from_device, to_device
+from intab.backends.webgpu.elements import fed_to_device, from_device, to_device
 from intab.backends.webgpu.shaders import read_shaders
 from intab.browser.gpu import Gpu, GpuBuffer, GpuCall, GpuCommands, GpuPipeline, GpuShader
 from intab.dtypes import DType, dtype_of
@@ -110,7 +110,7 @@ class WebGpuExecutable:
         await self._load(plan)
         target = self.program.target
         self._uploads = [
-            (*self._at(plan, port.buffer), to_device(self._feeds[port.name], port.dtype, target, port.name).data)
+            (*self._at(plan, port.buffer), fed_to_device(self._feeds[port.name], port.dtype, target, port.name).data)
             for port in self.program.inputs
             if port.buffer >= 0
         ]
