@@ -29,6 +29,7 @@ def lower_grid_conv(
         operands,
         sizes=(g.group, g.rows, depth, columns),
         bias_batch=columns,
+        many_rows=True,
         work=work,
     )
 

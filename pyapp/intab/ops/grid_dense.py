@@ -65,12 +65,13 @@ def product_step(
     *,
     sizes: tuple[Dim, Dim, Dim, Dim],
     bias_batch: Dim = 0,
+    many_rows: bool = False,
     work: Work,
 ) -> None:
-    """The step of a product; `sizes` are batches, rows, depth and columns."""
+    """The step of a product; `sizes` are batches, rows, depth and columns. `many_rows`: rows not known are pixels."""
     batches, rows, depth, columns = sizes
     vector = in_vectors((left.place.offset, left.run, *left.steps.values()))
-    shape = shape_for(lowering.target, rows=rows, columns=columns, depth=depth, batches=batches)
+    shape = shape_for(lowering.target, rows=rows, columns=columns, depth=depth, batches=batches, many_rows=many_rows)
     shape, whole = fitted(shape, left.run, vector=vector, walks=left.taps > 0)
     known = Known(
         left_vector=vector,

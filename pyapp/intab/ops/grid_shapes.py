@@ -12,8 +12,8 @@ from intab.target import Target
 
 # Subgroups of so few are the vector registers of a CPU, on which shaders run where there is no GPU.
 MOST_LANES_OF_CPUS = 8
-# Sizes that are not known are taken for this.
-UNKNOWN = 128
+# Sizes that are not known are taken for this; the pixels of a picture are more.
+UNKNOWN, MANY = 128, 4096
 # What a turn of a loop may hold: longer ones take long to compile and little less time to run.
 MOST_DEPTHS = 8
 MOST_PRODUCTS = 2048
@@ -23,24 +23,28 @@ MOST_PRODUCTS = 2048
 class Prices:
     """What things cost on a kind of device, where a multiply-add costs 1.
 
-    `load` is one number from a buffer; `exchange` one from shared memory, or told by a member of the subgroup;
-    `barrier` every one; `tile` setting out and storing, for each sum. `invocations` keep the device busy.
+    `load` is one number from a buffer, `shared` one from shared memory, `told` one of a member of the subgroup;
+    `barrier` every one; `tile` setting out and storing, for each sum; `code` each multiply-add that is written down and
+    compiled, shared out among some hundred uses. `invocations` keep the device busy.
     """
 
     load: float
-    exchange: float
+    shared: float
+    told: float
     barrier: float
     tile: float
+    code: float
     invocations: int
 
 
-# Measured on SwiftShader: 25 cycles a load, 1.5 a quad's broadcast, 2.6 a multiply-add; barriers switch stacks.
-CPU_PRICES = Prices(load=10.0, exchange=0.6, barrier=400.0, tile=20.0, invocations=16)
+# Measured on SwiftShader: 25 cycles a load from anywhere, 1.5 a quad's broadcast, 2.6 a multiply-add; barriers switch
+# stacks.
+CPU_PRICES = Prices(load=10.0, shared=10.0, told=0.6, barrier=400.0, tile=20.0, code=25_000, invocations=16)
 # Loads that neighbours share come from the cache; what is shared in the workgroup costs a quarter of that.
-GPU_PRICES = Prices(load=4.0, exchange=1.0, barrier=16.0, tile=8.0, invocations=8192)
+GPU_PRICES = Prices(load=4.0, shared=1.0, told=1.0, barrier=16.0, tile=8.0, code=0, invocations=8192)
 
 # (rows, columns) of an invocation of a subgroup: a CPU's registers spill to its first-level cache, a GPU's must not.
-CPU_TILES = ((16, 32), (8, 32), (4, 32), (8, 16), (4, 16), (16, 8), (4, 8))
+CPU_TILES = ((16, 32), (16, 24), (14, 32), (8, 32), (7, 32), (4, 32), (8, 16), (4, 16), (16, 8), (4, 8))
 GPU_TILES = ((8, 8), (4, 16), (4, 8), (2, 8))
 ALONE = (GridShape(REGISTERS, 8, 16), GridShape(REGISTERS, 4, 8))
 TEAMS = (
@@ -72,15 +76,28 @@ def candidates(target: Target) -> tuple[GridShape, ...]:
     return tuple(s for s in known if s.team <= target.team_limit and s.shared_nbytes <= target.shared_nbytes)
 
 
-def shape_for(target: Target, *, rows: Dim, columns: Dim, depth: Dim, batches: Dim) -> GridShape:
-    """The shape of which the least time is expected; of equal ones the first."""
-    known = [size if isinstance(size, int) else UNKNOWN for size in (rows, columns, depth)]
-    count = batches if isinstance(batches, int) else 1
-    return min(candidates(target), key=lambda shape: _estimate(shape, target, (known[0], known[1], known[2]), count))
+def shape_for(
+    target: Target, *, rows: Dim, columns: Dim, depth: Dim, batches: Dim, many_rows: bool = False
+) -> GridShape:
+    """The shape of which the least time is expected; of equal ones the first.
+
+    `many_rows`: rows of which the number is not known are pixels.
+    """
+    sizes = (
+        _taken_for(rows, MANY if many_rows else UNKNOWN),
+        _taken_for(columns, UNKNOWN),
+        _taken_for(depth, UNKNOWN),
+    )
+    count = _taken_for(batches, 1)
+    return min(candidates(target), key=lambda shape: _estimate(shape, target, sizes, count))
+
+
+def _taken_for(size: Dim, unknown: int) -> int:
+    return size if isinstance(size, int) else unknown
 
 
 def _estimate(shape: GridShape, target: Target, sizes: tuple[int, int, int], batches: int) -> float:
-    """How long a product of (rows, columns, depth) takes a device that is busy, longer where it is not."""
+    """How long a product of (rows, columns, depth) takes a busy device, longer where it is not; and its compiling."""
     rows, columns, depth = sizes
     cpu = on_cpu(target)
     prices = CPU_PRICES if cpu else GPU_PRICES
@@ -88,19 +105,20 @@ def _estimate(shape: GridShape, target: Target, sizes: tuple[int, int, int], bat
     sums = shape.rows * shape.columns
     each = math.ceil(depth / shape.splits) * (sums + _loads(shape, prices))
     if shape.splits > 1:
-        each += 2 * prices.barrier + sums * prices.exchange
+        each += 2 * prices.barrier + sums * prices.shared
     # A CPU runs the members of a subgroup at once, and all others one after the other.
     busy = tiles * shape.team / (target.subgroup if cpu else 1)
-    return tiles * shape.team * (each + sums * prices.tile) / min(1.0, busy / prices.invocations)
+    running = tiles * shape.team * (each + sums * prices.tile) / min(1.0, busy / prices.invocations)
+    return running + prices.code * shape.rows * shape.vectors * LANES
 
 
 def _loads(shape: GridShape, prices: Prices) -> float:
     """What loading costs an invocation for each depth."""
     if shape.via == SUBGROUP:
-        return prices.load * (shape.rows + shape.columns / shape.team) + prices.exchange * shape.columns
+        return prices.load * (shape.rows + shape.columns / shape.team) + prices.told * shape.columns
     if shape.via == SHARED:
         brought = prices.load * (shape.tile_rows + shape.tile_columns) / shape.team
-        return brought + prices.exchange * (shape.rows + shape.columns) + 2 * prices.barrier / shape.depths
+        return brought + prices.shared * (shape.rows + shape.columns) + 2 * prices.barrier / shape.depths
     return prices.load * (shape.rows + shape.columns)
 
 
