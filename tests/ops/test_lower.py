@@ -15,7 +15,7 @@ from tests.ops.harness import InterpretedLowering
 from tests.ops.vector_cases import TEAM_CASES
 
 # What still has kernels for WebAssembly only.
-NOT_ON_GPUS = ("IntegerMatMul", "IntegerConv", "CompressedMatMul", "LSTM", "GRU", "RNN")
+NOT_ON_GPUS = ("CompressedMatMul", "LSTM", "GRU", "RNN")
 # Subgroups tell each other numbers where rows are shared out.
 SUBGROUPS = replace(WEBGPU, subgroup=4)
 ON_TARGETS = [

@@ -28,6 +28,7 @@ from intab.ops.integer_dense import (
     without_zero_of_filters,
 )
 from intab.ops.integer_depthwise_lowering import lower_integer_depthwise
+from intab.ops.integer_grid_lowering import lower_grid_conv
 from intab.ops.integer_winograd_lowering import integer_transform, lower_integer_winograd
 from intab.ops.kernel_steps import moved, tensor_work
 from intab.ops.lowering import Lowering, Place
@@ -41,6 +42,10 @@ def lower_integer_conv(conv: Windows, lowering: Lowering, operands: Operands, ou
     (_, top, left), (_, bottom, right) = (three_axes(pads, 0) for pads in (conv.pads[:half], conv.pads[half:]))
     if any(isinstance(pad, int) and pad < 0 for pad in (top, left, bottom, right)):
         raise UnsupportedOpError('a convolution with negative pads has no kernel here. Use backend="reference".')
+    if lowering.target.small_items:
+        pads, fixed = (top, left, bottom, right), _are_constant(lowering, operands)
+        lower_grid_conv(lowering, g, operands, pads, lowering.place(output), to, fixed=fixed)
+        return
     if g.is_depthwise and _are_constant(lowering, operands):
         lower_integer_depthwise(lowering, g, operands, (top, left, bottom, right), lowering.place(output), to)
         return

@@ -41,6 +41,7 @@ from intab.ops.integer_dense import (
     widened,
     without_zero,
 )
+from intab.ops.integer_grid_lowering import lower_grid_matmul
 from intab.ops.kernel_steps import tensor_work
 from intab.ops.lowering import Lowering, Place
 from intab.ops.matmul import matmul_shape
@@ -83,6 +84,11 @@ class IntegerMatMul:
         # One right side for all: every leading axis is rows.
         batch = () if all(dim == 1 for dim in right[:-2]) else broadcast(left[:-2], right[:-2])[0]
         rows: Dim = left[-2] if batch else product(left[:-1])
+        if lowering.target.small_items:
+            a, left = _in_batches(lowering, operands.left, left, batch, may_repeat=True)
+            b, right = _in_batches(lowering, operands.right, right, batch)
+            lower_grid_matmul(lowering, operands, a, b, (left, right, batch), lowering.place(outputs[0]), self.to)
+            return
         depth, columns = left[-1], right[-1]
         a, a_batch = _left_side(lowering, operands, left, batch)
         blocks = integer_blocking(depth)
@@ -98,6 +104,17 @@ class IntegerMatMul:
         sides = (a, (product(left[:-1]), pairs)), (b, (product(right[:-2]), pairs, columns))
         work = tensor_work((2, depth, *shape), *sides, (buffers["out"], shape))
         lowering.step(integer_matmul(finish.finish, rows_of_tiles(rows)), buffers, words, items, work=work)
+
+
+def _in_batches(
+    lowering: Lowering, side: Value, shape: Shape, batch: Shape, *, may_repeat: bool = False
+) -> tuple[Place, Shape]:
+    """A side repeated for all batches, unless there are none or, where it `may_repeat`, one serves all; its shape."""
+    place = lowering.place(side)
+    if not batch or shape[:-2] == batch or (may_repeat and all(dim == 1 for dim in shape[:-2])):
+        return place, shape
+    target = (*batch, *shape[-2:])
+    return expanded(lowering, place, shape, target), target
 
 
 def _left_side(lowering: Lowering, operands: Operands, left: Shape, batch: Shape) -> tuple[Place, Dim]:

@@ -126,16 +126,18 @@ class Lines:
                 if uses:
                     value = kernel.let("value", load("a", pointer, type))
                     for i, tap_x in uses:
-                        kernel.assign(sums[i], _multiplied(value, weights[tap_x], sums[i]))
+                        kernel.assign(sums[i], _multiplied(value, weights[tap_x], sums[i], pairs=window.pairs))
                 if column + 1 < columns:
                     kernel.advance(pointer, self._pixel)
         return sums
 
 
-def _multiplied(value: Expr, weight: Expr, total: Expr) -> Expr:
-    """total + value * weight, of floats or of pairs."""
+def _multiplied(value: Expr, weight: Expr, total: Expr, *, pairs: bool) -> Expr:
+    """total + value * weight, of numbers or of pairs."""
     if value.type.scalar == "f32":
         return Fma(value, weight, total)
+    if not pairs:
+        return total + value * weight
     if value.type.lanes > 1:
         return total + DotPairs(Bitcast(value, I16X8), Bitcast(weight, I16X8))
     (first, second), (other, another) = (((side << 16) >> 16, side >> 16) for side in (value, weight))

@@ -15,17 +15,19 @@ EIGHT = 2 * LANES
 
 
 @cache
-def integer_depthwise(window: Window, finish: Finish) -> Kernel:
+def integer_depthwise(window: Window, finish: Finish, dtype: str = "i32", width: int = 0) -> Kernel:
     """Padded picture [images, height, width, channels] of pairs of lines (`pair_lines`), weights [taps, channels].
 
     `window` has pairs; its taps are [window.lines, width], where an odd last line is in pairs with 0. Buffers: a, w,
     those of the finish, out. Words and items: those of `Lines`, whose tap_step is that from one pair to the next.
+
+    With a `width` (see `Lines`) the window has no pairs and `a` holds numbers of `dtype`, i32 or bytes.
     """
     kernel = KernelWriter(window.named("integer_depthwise"))
-    for name in ("a", "w"):
-        kernel.buffer(name, "i32", "read")
-    finisher = Finisher(kernel, finish)
-    lines = Lines(kernel, window)
+    for name, stored in (("a", dtype), ("w", "i32")):
+        kernel.buffer(name, stored, "read", vector=width or 1)
+    finisher = Finisher(kernel, finish, vector=width or 1)
+    lines = Lines(kernel, window, width)
     channels = lines.channels
 
     def finished(source: Expr, channel: Expr, pixels: int, levels: list[Expr], lanes: int) -> list[Expr]:
@@ -60,5 +62,16 @@ def integer_depthwise(window: Window, finish: Finish) -> Kernel:
                     for i, value in enumerate(finished(source, channel, pixels, levels, 1)):
                         kernel.store("out", target + lines.out_pixel * i + channel, finisher.byte(value))
 
+    def one_vector(x: Expr, pixels: int, begin: Expr) -> None:
+        """The item's channels of one tile, of which those from `begin` on are its own."""
+        source, target, channel = lines.source(x), lines.target(x), lines.share.first
+        values = finished(source, channel, pixels, finisher.levels(kernel, lanes=width), width)
+        for i, value in enumerate(values):
+            with kernel.when((x + i).ge(begin)):
+                kernel.store("out", target + lines.out_pixel * i + channel, finisher.byte(value))
+
+    if width:
+        lines.one_tile(one_vector)
+        return kernel.kernel()
     lines.tiles(sweep_channels)
     return kernel.kernel()

@@ -91,15 +91,16 @@ class Finisher:
     Bias and scales of columns are read up to a whole number of panels.
     """
 
-    def __init__(self, kernel: KernelWriter, finish: Finish) -> None:
+    def __init__(self, kernel: KernelWriter, finish: Finish, *, vector: int = 1) -> None:
+        """`vector`: what there is for each column is accessed in so many lanes (see `ir.Buffer`)."""
         self.finish = finish
         if finish.bias:
-            kernel.buffer("bias", "i32", "read")
+            kernel.buffer("bias", "i32", "read", vector=vector)
         if finish.is_scaled:
-            kernel.buffer("scale", "f32", "read")
+            kernel.buffer("scale", "f32", "read", vector=vector if finish.scale_a_column else 1)
         if finish.has_zero:
             kernel.buffer("zero", finish.out, "read")
-        kernel.buffer("out", finish.out, "write")
+        kernel.buffer("out", finish.out, "write", vector=vector)
 
     def start_sums(self, block: Block, column: Expr, rows: int = TILE_ROWS, vectors: int = VECTORS) -> list[list[Var]]:
         """The registers of sums, [row][vector]."""
