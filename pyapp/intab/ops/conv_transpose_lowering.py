@@ -28,6 +28,7 @@ from intab.ops.dense import (
     panels_shape,
     require_float32,
 )
+from intab.ops.grid_dense import LeftRows, OutRows, RightLines, computed_lines, in_lines, padded_count, product_step
 from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import copy_step, moved, transpose_step
 from intab.ops.lowering import Lowering, Place
@@ -198,20 +199,33 @@ def _window_products(
 ) -> Place:
     """[pixels, channels of a group] @ weights -> [pixels, taps, features]."""
     made = lowering.scratch(float32, g.pixels * g.products)
-    blocks = blocking(g.inputs).for_threads(lowering.target, g.pixels, g.products)
     source = moved(lowering.place(x), group * g.inputs)
+    work = dense_work(
+        (2, g.pixels, g.inputs, g.products),
+        operands,
+        (g.pixels, g.inputs),
+        (g.inputs, g.products),
+        (g.pixels, g.products),
+    )
+    if lowering.target.language == "wgsl":
+        product_step(
+            lowering,
+            LeftRows(source, g.inputs, {"a_row": g.channels, "a_batch": 0}),
+            _group_lines(lowering, g, w, group),
+            OutRows(made, {"out_row": g.products, "out_batch": 0}),
+            operands,
+            sizes=(1, g.pixels, g.inputs, g.products),
+            many_rows=True,
+            work=work,
+        )
+        return made
+    blocks = blocking(g.inputs).for_threads(lowering.target, g.pixels, g.products)
     lowering.step(
         matmul(operands.epilogue),
         {"a": source, "b": _group_weights(lowering, g, w, group), "out": made, **operands.buffers},
         {**matmul_words(g.pixels, g.inputs, g.products, blocks), "a_row": g.channels, **operands.words},
         blocks.items(g.pixels, g.products),
-        work=dense_work(
-            (2, g.pixels, g.inputs, g.products),
-            operands,
-            (g.pixels, g.inputs),
-            (g.inputs, g.products),
-            (g.pixels, g.products),
-        ),
+        work=work,
     )
     return made
 
@@ -222,10 +236,29 @@ def _group_weights(lowering: Lowering, g: TransposedGeometry, w: Value, group: i
         pack = Packing("transposed filters in panels", (group * g.inputs, g.inputs))
         shape = panels_shape(g.inputs, g.products)
         return lowering.weight((w,), f"panels by tap of group {group} of {g.group}", shape, pack)
+    by_tap, strides = _computed_by_tap(lowering, g, w, group)
+    return pack_computed(lowering, by_tap, batches=1, depth=g.inputs, columns=g.products, strides=strides)
+
+
+def _group_lines(lowering: Lowering, g: TransposedGeometry, w: Value, group: int) -> RightLines:
+    """The same as GPUs read it."""
+    if lowering.constant(w) is not None:
+        pack = Packing("transposed filters in lines", (group * g.inputs, g.inputs))
+        columns = padded_count(g.products)
+        name = f"lines by tap of group {group} of {g.group}"
+        return RightLines(lowering.weight((w,), name, (g.inputs, columns), pack), columns)
+    by_tap, strides = _computed_by_tap(lowering, g, w, group)
+    return computed_lines(lowering, by_tap, batches=1, depth=g.inputs, columns=g.products, strides=strides)
+
+
+def _computed_by_tap(
+    lowering: Lowering, g: TransposedGeometry, w: Value, group: int
+) -> tuple[Place, tuple[Dim, Dim, Dim]]:
+    """Weights of a group that are known at run time only, as [inputs, taps, features], and their distances."""
     by_tap = lowering.scratch(float32, g.inputs * g.products)
     source = moved(lowering.place(w), group * g.inputs * g.products)
     transpose_step(lowering, source, (g.inputs, g.features, math.prod(g.taps)), (0, 2, 1), by_tap)
-    return pack_computed(lowering, by_tap, batches=1, depth=g.inputs, columns=g.products, strides=(0, g.products, 1))
+    return by_tap, (0, g.products, 1)
 
 
 def _taps_by_channels(lowering: Lowering, g: TransposedGeometry, w: Value) -> Place:
@@ -241,9 +274,17 @@ def _taps_by_channels(lowering: Lowering, g: TransposedGeometry, w: Value) -> Pl
 @packing("transposed filters in panels")
 def _transposed_filters_in_panels(array: Numbers, first: int, count: int) -> Numbers:
     """Channels first .. first + count of [C, O/group, *kernel]."""
-    part = array[first : first + count]
-    by_tap = np.moveaxis(part.reshape(*part.shape[:2], -1), 1, 2)
-    return pack_panels(by_tap.reshape(count, -1))
+    return pack_panels(_by_tap(array[first : first + count]))
+
+
+@packing("transposed filters in lines")
+def _transposed_filters_in_lines(array: Numbers, first: int, count: int) -> Numbers:
+    return in_lines(_by_tap(array[first : first + count]))
+
+
+def _by_tap(filters: Numbers) -> Numbers:
+    """[C, O, *kernel] -> [C, kernel * O]"""
+    return np.moveaxis(filters.reshape(*filters.shape[:2], -1), 1, 2).reshape(len(filters), -1)
 
 
 @packing("bias for each tap")

@@ -150,16 +150,16 @@ def padded_count(columns: int) -> int:
 
 @packing("matrix in lines")
 def _matrix_in_lines(array: Numbers, depth: int, columns: int, transposed: int) -> Numbers:
-    return _in_lines(array.reshape(columns, depth).T if transposed else array.reshape(depth, columns))
+    return in_lines(array.reshape(columns, depth).T if transposed else array.reshape(depth, columns))
 
 
 @packing("filters in lines")
 def _filters_in_lines(array: Numbers, groups: int) -> Numbers:
     """Filters [O, *kernel, I/group]: the lines of each group, one group after the other."""
     filters = array.reshape(groups, array.shape[0] // groups, -1)
-    return np.stack([_in_lines(group.T) for group in filters])
+    return np.stack([in_lines(group.T) for group in filters])
 
 
-def _in_lines(matrix: Numbers) -> Numbers:
+def in_lines(matrix: Numbers) -> Numbers:
     """[depth, columns] with zeros up to whole vectors."""
     return np.pad(matrix, ((0, 0), (0, -matrix.shape[1] % LANES)))
