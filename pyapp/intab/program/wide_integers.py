@@ -96,13 +96,14 @@ def _inside(node: Node) -> str:
     """Bodies that compute in such integers are not looked into."""
     bodies = [body for body in node.attributes.values() if isinstance(body, Graph)]
     wide = any(_is_wide(value) for body in bodies for value in body.values())
-    return "it holds a graph that computes in integers of 64 bits" if wide else ""
+    return "its body computes in integers of 64 bits" if wide else ""
 
 
 def _reason(node: Node, spans: Mapping[Value, Interval], harmless: frozenset[Value]) -> str:
     for value in (*node.outputs, *node.inputs):
         if value is not None and _is_wide(value) and spans[value] not in WORD and value not in harmless:
-            return f"{value.name!r} ({value.dtype}) may be {spans[value]}, and integers have 32 bits there"
+            span = "any number" if ANY in spans[value] else f"{spans[value]}"
+            return f"{value.name!r} may be {span}, and there are integers of 32 bits only"
     return ""
 
 

@@ -55,9 +55,9 @@ async def _prepared(part: Part, back_ends: dict[str, BackEnd], progress: Progres
 
 def describe(part: Part, number: int, count: int) -> str:
     """What a part is and why it is not part of another, in one line."""
-    nodes = part.graph.nodes
-    first, last = (node.name or node.outputs[0].name for node in (nodes[0], nodes[-1]))
-    of = f"node {first!r}" if len(nodes) == 1 else f"{len(nodes)} nodes from {first!r} to {last!r}"
+    nodes = [node for node in part.graph.nodes if not set(part.sizes) & {value.name for value in node.outputs}]
+    names = list(dict.fromkeys(node.name or node.outputs[0].name for node in (nodes[0], nodes[-1])))
+    of = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}, {' to '.join(map(repr, names))}"
     why = f", since {part.why[0]}" if part.why else ""
     more = f" (and {len(part.why) - 1} more nodes)" if len(part.why) > 1 else ""
     return f"part {number} of {count} on {part.way}: {of}{why}{more}"

@@ -18,7 +18,7 @@ def check(graph: Graph, target: Target) -> None:
     }
     for node, reason in (strange | beyond_32_bits(graph)).items():
         where = f"{graph.name}: node {node.name or node.outputs[0].name!r} ({node.op})"
-        raise UnsupportedOpError(f'{where}: {reason} on a GPU. Use backend="wasm" or "reference".')
+        raise UnsupportedOpError(f'{where}: {reason}, on a GPU. Use backend="wasm" or "reference".')
 
 
 def refusals(graph: Graph, target: Target) -> dict[Node, str]:
