@@ -71,6 +71,7 @@ def test_doctor_tells_of_the_desktop_and_of_the_browser(capsys: pytest.CaptureFi
     assert gpu.language_features
     assert webgl.renderer and webgl.float_targets and webgl.limits["MAX_TEXTURE_SIZE"] >= 2048
     assert ("webgpu" in reasons(device)) == gpu.is_software
+    assert [row.name for row in device.rows() if row.has is False and not row.note] == []
 
 
 def test_doctor_prints_a_table_and_what_would_run_a_model(
@@ -181,6 +182,45 @@ def test_an_author_asks_in_the_worker_and_nothing_is_left_behind(selenium):
     assert can_share_memory is True
     assert any(note.startswith("camera: only the page can tell") for note in notes)
     assert after == before
+
+
+@run_in_pyodide
+async def with_a_browser_that_answers(selenium, answer):
+    import js
+    from pyodide.code import run_js
+
+    from intab.browser import probe as asking
+    from intab.runtime.probe import probe
+
+    gpu, patience = js.navigator.gpu, asking.PATIENCE_SECONDS
+    asking.PATIENCE_SECONDS = 0.3
+    gpu.requestAdapter = run_js(answer)
+    try:
+        device = await probe()
+    finally:
+        asking.PATIENCE_SECONDS = patience
+        js.Reflect.deleteProperty(gpu, "requestAdapter")
+    note = device.note("webgpu")
+    return device.webgpu is None, device.wasm is not None, note and note.why
+
+
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        ("() => new Promise(() => undefined)", "the browser gave no answer in 0.3 s"),
+        ("() => { throw new RangeError('none'); }", "asking failed (RangeError: none)"),
+        ("() => Promise.reject(new DOMException('blocked', 'OperationError'))", "(OperationError: blocked)"),
+        # Pyodide lets those wait for ever who wait for a promise that is rejected with no Error.
+        ("() => Promise.reject('plain words')", "the browser gave no answer in 0.3 s"),
+        ("() => Promise.resolve()", "no adapter for it"),
+        ("() => null", "no adapter for it"),
+        ("() => ({ get info() { throw new Error('secret'); } })", "(Error: secret)"),
+    ],
+)
+def test_nothing_that_a_browser_does_is_raised(selenium, answer: str, words: str):
+    without_gpu, with_wasm, why = with_a_browser_that_answers(selenium, answer)
+    assert without_gpu and with_wasm
+    assert words in why
 
 
 def test_python_in_a_page_sees_media_devices_itself(site_url: str, proofs: Proofs):

@@ -10,6 +10,7 @@ import pytest
 from intab.browser import probe
 from intab.browser.facts import DeviceFacts, GlFacts, MediaFacts, Note, PageFacts, StorageFacts
 from intab.browser.wasm_features import PROBES
+from intab.runtime.device_table import rows_of
 from tests.browser_layer.stand_in import NULL, JsError, StandIn, Uint8Array
 
 NO_PAGE = object()
@@ -55,7 +56,7 @@ def browse(way: StandIn, **changed: object) -> None:
     """Make the stand-in a complete browser, then change it: names with `navigator_` are of the navigator."""
     adapter = SimpleNamespace(
         info=SimpleNamespace(vendor="intel", architecture="xe"),
-        features=["shader-f16", "subgroups"],
+        features=["shader-f16", "subgroups", "timestamp-query"],
         limits=SimpleNamespace(maxBufferSize=1 << 30),
     )
     there: dict[str, Any] = {
@@ -65,7 +66,7 @@ def browse(way: StandIn, **changed: object) -> None:
         "location": SimpleNamespace(protocol="https:", href="https://site.test/worker.js"),
         "OffscreenCanvas": canvas(Gl("ANGLE (Intel)", "WEBGL_debug_renderer_info", "EXT_color_buffer_float")),
         "navigator_deviceMemory": 8,
-        "navigator_gpu": SimpleNamespace(requestAdapter=soon(adapter), wgslLanguageFeatures=["subgroup_id"]),
+        "navigator_gpu": SimpleNamespace(requestAdapter=soon(adapter), wgslLanguageFeatures=[probe.PACKED_DOT]),
         "navigator_storage": storage(quota=1000, usage=10, persisted=True),
         "navigator_permissions": SimpleNamespace(query=soon(SimpleNamespace(state="prompt"))),
     }
@@ -136,6 +137,7 @@ def test_a_bare_browser_is_told_with_reasons_and_remedies(way: StandIn):
         "microphone",
     }
     assert all(note.remedy for note in found.values())
+    assert [row.name for row in rows_of(facts) if row.has is False and not row.note] == []
     assert found["webgpu"].remedy == "Serve the page by https, or from localhost."
 
 
@@ -205,8 +207,9 @@ def test_software_and_what_an_adapter_lacks_are_told(way: StandIn):
     facts = look()
     assert facts.webgpu is not None and facts.webgpu.is_software
     found = notes(facts)
-    assert set(found) == {"webgpu", "shader-f16"}
+    assert set(found) == {"webgpu", "shader-f16", "timestamp-query", "packed dot products"}
     assert "software (google swiftshader)" in found["webgpu"].why
+    assert [row.name for row in rows_of(facts) if row.has is False and not row.note] == []
 
 
 def test_a_browser_that_does_not_answer_is_not_waited_for(way: StandIn, monkeypatch: pytest.MonkeyPatch):

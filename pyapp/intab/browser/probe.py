@@ -6,6 +6,7 @@ No permission is asked for and no GPU device is made.
 import asyncio
 from collections.abc import Awaitable
 from dataclasses import replace
+from inspect import isawaitable
 from typing import Any, TypeVar
 
 from intab.browser._js import describe, door
@@ -20,6 +21,7 @@ from intab.browser.wasm_features import PROBES, THREADS, accepted
 PATIENCE_SECONDS = 5.0
 MEMORY_UNIT_NBYTES = 1 << 30
 GL_LIMITS = ("MAX_TEXTURE_SIZE", "MAX_ARRAY_TEXTURE_LAYERS", "MAX_TEXTURE_IMAGE_UNITS", "MAX_DRAW_BUFFERS")
+PACKED_DOT = "packed_4x8_integer_dot_product"
 MEDIA_KINDS = {"camera": "videoinput", "microphone": "audioinput"}
 
 T = TypeVar("T")
@@ -69,6 +71,11 @@ class Notes:
         except TimeoutError:
             self.add(about, f"the browser gave no answer in {PATIENCE_SECONDS:g} s")
         return otherwise
+
+
+async def _kept(promise: Any) -> Any:
+    """What a promise comes to, with null as None; a value that is none counts as kept."""
+    return _there(await promise if isawaitable(promise) else promise)
 
 
 def _there(value: Any) -> Any:
@@ -146,16 +153,18 @@ async def _webgpu(notes: Notes, *, is_secure: bool) -> GpuInfo | None:
         else:
             notes.add("webgpu", "browsers have WebGPU only in a secure context", "secure context")
         return None
-    adapter = _there(await gpu.requestAdapter(door().to_js({"powerPreference": "high-performance"})))
+    adapter = await _kept(gpu.requestAdapter(door().to_js({"powerPreference": "high-performance"})))
     if adapter is None:
         notes.add("webgpu", "the browser has WebGPU but no adapter for it", "webgpu adapter")
         return None
     info = adapter_info(adapter)
     if info.is_software:
         notes.add("webgpu", f"the adapter is software ({info.name}), which WebAssembly outruns", "webgpu adapter")
-    for name in ("shader-f16", "subgroups"):
+    for name in ("shader-f16", "subgroups", "timestamp-query"):
         if name not in info.features:
             notes.add(name, "the adapter does not have it")
+    if PACKED_DOT not in info.language_features:
+        notes.add("packed dot products", f"this browser's WGSL has no {PACKED_DOT}")
     return info
 
 
@@ -196,8 +205,8 @@ async def _storage(notes: Notes, *, is_secure: bool) -> StorageFacts | None:
         why = "this page may keep nothing" if is_secure else "browsers keep little outside of a secure context"
         notes.add("storage", why, "storage" if is_secure else "secure context")
         return None
-    numbers = numbers_of(await storage.estimate(), ("quota", "usage"))
-    persisted = await storage.persisted()
+    numbers = numbers_of(await _kept(storage.estimate()), ("quota", "usage"))
+    persisted = await _kept(storage.persisted())
     if persisted is False:
         notes.add("persistent storage", "the browser may delete what it keeps when it needs the room")
     return StorageFacts(numbers.get("quota"), numbers.get("usage"), bool(persisted))
@@ -230,12 +239,12 @@ async def _media_kinds() -> tuple[str, ...] | None:
     devices = _part(door().js.navigator, "mediaDevices")
     if devices is None:
         return None
-    return tuple(text(getattr(device, "kind", None)) for device in await devices.enumerateDevices())
+    return tuple(text(getattr(device, "kind", None)) for device in await _kept(devices.enumerateDevices()) or ())
 
 
 async def _permission(name: str) -> str:
     permissions = _part(door().js.navigator, "permissions")
     if permissions is None:
         return UNKNOWN
-    status = await permissions.query(door().to_js({"name": name}))
+    status = await _kept(permissions.query(door().to_js({"name": name})))
     return text(getattr(status, "state", None)) or UNKNOWN

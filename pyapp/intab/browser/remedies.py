@@ -22,6 +22,8 @@ REMEDIES = {
     "secure context": "Serve the page by https, or from localhost.",
     "shader-f16": "Nothing to do where the GPU cannot do it, else a newer graphics driver; until then 32-bit floats.",
     "subgroups": "A newer browser or graphics driver; until then members of a workgroup meet in its memory.",
+    "timestamp-query": "Nothing to do: kernels are timed by the clock then, which is coarser.",
+    "packed dot products": "A newer browser; until then bytes are multiplied one by one.",
     "webgl2": "Turn on graphics acceleration in the browser's settings.",
     "webgl2 float targets": "Another GPU or driver; no float model can run by WebGL2 without it.",
     "storage": "Leave the private window, or allow the site to keep data; until then models are downloaded and "

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from intab.browser.facts import UNKNOWN, DeviceFacts, MediaFacts, Note
+from intab.browser.probe import PACKED_DOT
 from intab.browser.wasm_features import PROBES
 
 WIDTH = 110
 # Powers of two, as memories and limits are.
 UNITS = (("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10))
-PACKED_DOT = "packed_4x8_integer_dot_product"
 LIMITS = {
     "largest buffer": "maxBufferSize",
     "largest binding": "maxStorageBufferBindingSize",

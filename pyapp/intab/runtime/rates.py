@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 
 from intab.browser.facts import DeviceFacts
 from intab.browser.gpu_info import GpuInfo
+from intab.browser.probe import PACKED_DOT
 from intab.browser.wasm_features import RELAXED_SIMD
 from intab.runtime.demand import Demand, Variant
 
 FLOAT32, FLOAT16, INT8, INT4 = PRECISIONS = ("float32", "float16", "int8", "int4")
-PACKED_DOT = "packed_4x8_integer_dot_product"
 
 
 @dataclass(frozen=True, slots=True)
