@@ -3,11 +3,15 @@
 Makes everything ready (scripts/setup.py, and the peers from npm), builds the site, and measures side by side.
 
     --peers          beside onnxruntime-web, TF.js and jax-js: the same tensors in turn, answers compared
-    --parts P ...    core, models (both by default), job, products, integers, fresh, start
+    --parts P ...    core, models (both by default), job, products, integers, fresh, start; webgpu and plans, which are
+                     of WebGPU: measured here, and compiled for GPUs that are not here
     --models M ...   some of det, rec, resnet50, shufflenet, densenet121, minilm, silero, magika
     --rounds N       timed runs of each case
+    --from FILE ...  of the part webgpu: take models that are not measured now from the JSON of earlier runs, since on
+                     a software adapter onnxruntime-web takes minutes for all
     --json FILE      all figures as JSON
-    --write          all parts with peers; writes docs/performance.md
+    --write          all with peers: writes docs/performance.md, or of WebGPU, when --parts names that,
+                     docs/performance-webgpu.md
 """
 
 import os

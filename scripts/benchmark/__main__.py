@@ -8,17 +8,19 @@ import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmark import cases, integers, report
+from benchmark import cases, integers, report, webgpu, webgpu_report
 from benchmark.job import visits
 from benchmark.machine import describe, load_average
 from benchmark.measure import Fresh, Group, Lane, core, fresh, take_turns
 from benchmark.report import Measured
-from benchmark.sides import OURS, OURS_TWO, THEIRS, THEIRS_TWO, Say, Side, Stand, stand
+from benchmark.sides import OURS, OURS_GPU, OURS_TWO, THEIRS, THEIRS_GPU, THEIRS_TWO, Say, Side, Stand, stand
 from benchmark.tables import PRODUCT_PEERS
+from benchmark.webgpu_plans import plans
 from intab.cli.checkout import built_site, checkout
 from intab.errors import IntabError
 
 DOCUMENT = checkout() / "docs" / "performance.md"
+WEBGPU_DOCUMENT = checkout() / "docs" / "performance-webgpu.md"
 FRESH_VISITS = {"det": 5}  # of other models one
 """How often a fresh browser loads a model."""
 
@@ -31,16 +33,24 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument(
         "--models", nargs="+", choices=cases.MODELS, default=list(cases.MODELS), metavar="MODEL",
-        help=f"of the parts models and fresh: {', '.join(cases.MODELS)}",
+        help=f"of the parts models, fresh, webgpu and plans: {', '.join(cases.MODELS)}",
     )  # fmt: skip
     parser.add_argument("--rounds", type=int, default=9, metavar="N", help="timed runs of each case (default 9)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
-    parser.add_argument("--write", action="store_true", help="measure all parts with peers; write docs/performance.md")
+    parser.add_argument(
+        "--from", nargs="+", type=Path, default=[], dest="earlier", metavar="FILE",
+        help="of the part webgpu: take models that are not measured now from the JSON of earlier runs",
+    )  # fmt: skip
+    parser.add_argument("--write", action="store_true", help="measure all with peers, and write the page in docs/")
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error("--rounds is 1 or more")
     if options.write:
-        options.peers, options.parts, options.models = True, list(PARTS), list(cases.MODELS)
+        options.peers = True
+        if set(GPU_PARTS) & set(options.parts):
+            options.parts = list(GPU_PARTS)
+        else:
+            options.parts, options.models = [one for one in PARTS if one not in GPU_PARTS], list(cases.MODELS)
     return options
 
 
@@ -67,7 +77,7 @@ class Bench:
 
     def _sides(self, *sides: Side) -> list[Side]:
         """Those that are wanted: intab alone, or all."""
-        return [side for side in sides if self._options.peers or side in (OURS, OURS_TWO)]
+        return [side for side in sides if self._options.peers or side in (OURS, OURS_TWO, OURS_GPU)]
 
     def _take_turns(self, groups: Sequence[Sequence[Lane]]) -> list[Group]:
         with self._stand.page() as page:
@@ -115,6 +125,30 @@ class Bench:
     def start(self) -> None:
         self._measured.visits = visits(built_site(), page_picture(), self._say)
 
+    def webgpu(self) -> None:
+        found, rounds = self._measured.webgpu, self._options.rounds
+        found.adapter, found.products, versions = webgpu.measure_products(self._stand, rounds=rounds, say=self._say)
+        self._measured.versions |= versions
+        by_model = {one.case.model: one for one in earlier_cases(self._options.earlier)}
+        for case in map(cases.model_case, self._options.models):
+            sides = self._sides(OURS_GPU, THEIRS_GPU)
+            one, versions = webgpu.measure_model(self._stand, case, sides, rounds=rounds, say=self._say)
+            by_model[case.model] = one
+            self._measured.versions |= versions
+        found.models = [by_model[model] for model in cases.MODELS if model in by_model]
+
+    def plans(self) -> None:
+        models = [one.case.model for one in self._measured.webgpu.models] or self._options.models
+        self._measured.plans = plans(
+            {model: (self._stand.folder.model(model), cases.MODELS[model].feeds()) for model in models}
+        )
+
+
+def earlier_cases(files: Sequence[Path]) -> list[webgpu.GpuCase]:
+    """The models of earlier runs' part webgpu; of a model that several have the last one's."""
+    known = {model: cases.model_case(model) for model in cases.MODELS}
+    return [one for file in files for one in webgpu.kept_cases(json.loads(file.read_text())["webgpu"]["models"], known)]
+
 
 PARTS: dict[str, Callable[[Bench], None]] = {
     "core": Bench.core,
@@ -124,7 +158,11 @@ PARTS: dict[str, Callable[[Bench], None]] = {
     "integers": Bench.integers,
     "fresh": Bench.fresh,
     "start": Bench.start,
+    "webgpu": Bench.webgpu,
+    "plans": Bench.plans,
 }
+GPU_PARTS = ("webgpu", "plans")
+"""What docs/performance-webgpu.md is made of; docs/performance.md has all others."""
 
 
 def measure(options: argparse.Namespace) -> Measured:
@@ -138,6 +176,8 @@ def measure(options: argparse.Namespace) -> Measured:
         models |= {model: one.written(model, folder) for model, one in cases.MODELS.items()}
         if "integers" in options.parts:
             models |= integers.integer_models(folder) | integers.quantized_models()
+        if "webgpu" in options.parts:
+            models |= webgpu.window_models(folder)
         with stand(built_site(), models) as place:
             bench = Bench(place, options, measured, say)
             for part in options.parts:
@@ -158,7 +198,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n".join([*report.lines_of(measured), *report.verdict_lines(measured)]))
     if options.json:
         options.json.write_text(json.dumps(report.as_json(machine, measured), indent=1) + "\n")
-    if options.write:
+    if options.write and "webgpu" in options.parts:
+        facts = {**machine, **measured.versions}
+        WEBGPU_DOCUMENT.write_text(webgpu_report.document(facts, measured.webgpu, measured.plans))
+    elif options.write:
         DOCUMENT.write_text(report.document(machine, measured))
     return 0
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from benchmark import tables
+from benchmark import tables, webgpu_report
 from benchmark.job import Visit
 from benchmark.measure import Core, Fresh, Group, ratio
 from benchmark.sides import OURS, OURS_TWO, THEIRS
 from benchmark.tables import table
+from benchmark.webgpu import GpuMeasured
+from benchmark.webgpu_plans import PlanFigures
 
 SLOWEST_ALLOWED = 2.0  # times of onnxruntime-web, for the models' runs of the main job
 LONGEST_START_S = 4.0
@@ -42,6 +44,8 @@ class Measured:
     integers: list[Group] = field(default_factory=list)
     fresh: dict[str, dict[str, list[Fresh]]] = field(default_factory=dict)
     visits: list[Visit] = field(default_factory=list)
+    webgpu: GpuMeasured = field(default_factory=GpuMeasured)
+    plans: list[PlanFigures] = field(default_factory=list)
 
     @property
     def peak(self) -> float | None:
@@ -80,7 +84,8 @@ def lines_of(measured: Measured) -> list[str]:
     if measured.fresh:
         lines += ["## First answer", "", *table(tables.FRESH_HEAD, tables.fresh_rows(measured.fresh)), ""]
         lines += ["## Memory", "", *table(tables.MEMORY_HEAD, tables.memory_rows(measured.fresh)), ""]
-    return lines + (job_lines(measured.visits) if measured.visits else [])
+    lines += job_lines(measured.visits) if measured.visits else []
+    return lines + webgpu_report.lines_of(measured.webgpu, measured.plans)
 
 
 def job_lines(visits: Sequence[Visit]) -> list[str]:
@@ -122,7 +127,7 @@ def verdict_lines(measured: Measured) -> list[str]:
             + f"Python and crossings take {measured.core.overhead_ms:.3f} ms a run "
             f"(promised: at most {LARGEST_OVERHEAD_MS})"
         )
-    return lines
+    return lines + [_line(kept) + text for kept, text in webgpu_report.verdicts(measured.webgpu, measured.plans)]
 
 
 def _model_verdicts(groups: Sequence[Group]) -> list[str]:

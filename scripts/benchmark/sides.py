@@ -36,23 +36,28 @@ Say = Callable[[str], None]
 class Side:
     """Who computes: a worker with a script of the bench page, on so many threads.
 
-    kind: "module", or "classic" for a script that the set-up bundled with its package.
+    kind: "module", or "classic" for a script that the set-up bundled with its package. patience_s: how long it may take
+    to answer, where it is ended after that.
     """
 
     title: str
     script: str
     threads: int = 1
     kind: str = "module"
+    backend: str = "wasm"
+    patience_s: float | None = None
 
     @property
     def key(self) -> str:
-        return f"{self.script}:{self.threads}"
+        return f"{self.script}:{self.backend}:{self.threads}"
 
 
 OURS = Side("intab", "ours.js")
 THEIRS = Side("onnxruntime-web", "onnxruntime.js")
 OURS_TWO = Side("intab, two threads", "ours.js", 2)
 THEIRS_TWO = Side("onnxruntime-web, two threads", "onnxruntime.js", 2)
+OURS_GPU = Side("intab on WebGPU", "ours.js", backend="webgpu", patience_s=90)
+THEIRS_GPU = Side("onnxruntime-web on WebGPU", "onnxruntime.js", backend="webgpu", patience_s=90)
 TENSORFLOW = Side("TF.js", "tensorflow.js", kind="classic")
 LITERT = Side("LiteRT.js", "litert.js", kind="classic")
 JAX = Side("jax-js", "jax.js")
@@ -92,8 +97,10 @@ class Page:
     def ask(self, side: Side, method: str, *args: object) -> Any:
         """Ask a side, whose worker starts when it is first asked."""
         if side.key not in self._opened:
-            self.versions |= self.call("open", side.key, side.script, side.threads, side.kind)
+            self.versions |= self.call("open", side.key, side.script, side.threads, side.kind, side.backend)
             self._opened.add(side.key)
+        if side.patience_s is not None:
+            return self.call("askWithin", side.patience_s, side.key, method, *args)
         return self.call("ask", side.key, method, *args)
 
     def load(self, side: Side, model: str) -> dict[str, Any]:

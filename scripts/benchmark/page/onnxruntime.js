@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * onnxruntime-web in a worker of its own: WebAssembly.
+ * onnxruntime-web in a worker of its own: WebAssembly or WebGPU.
  * @module
  */
 
-import { answer, described, fetchBytes, fetchNumbers, sendOutput, threads } from "./side.js";
+import { countedRun } from "./gpu_counts.js";
+import { answer, backend, described, fetchBytes, fetchNumbers, sendOutput, threads } from "./side.js";
 
 const PEER = new URL("../packages/onnxruntime-web/dist/", import.meta.url);
 
@@ -36,13 +37,23 @@ function outputsOf(model) {
 
 /** @param {string} url */
 async function sessionOf(url) {
-  return ort.InferenceSession.create(await fetchBytes(url), { executionProviders: ["wasm"] });
+  return ort.InferenceSession.create(await fetchBytes(url), { executionProviders: [backend] });
+}
+
+/**
+ * Milliseconds of a run, copying feeds in and outputs out included.
+ * @param {string} model
+ */
+async function run(model) {
+  const begin = performance.now();
+  results.set(model, await sessions.get(model).run(feeds.get(model)));
+  return performance.now() - begin;
 }
 
 answer({
   /** Its runtime is started with a model that does nothing, so that no load of a model counts that. */
   async open() {
-    ort = await import(new URL("ort.wasm.min.mjs", PEER).href);
+    ort = await import(new URL(`ort.${backend}.min.mjs`, PEER).href);
     ort.env.wasm.wasmPaths = PEER.href;
     ort.env.wasm.numThreads = threads;
     await (await sessionOf("../files/tiny.onnx")).release();
@@ -60,12 +71,8 @@ answer({
     feeds.set(model, { ...feeds.get(model), [feed.name]: tensor });
   },
 
-  /** Milliseconds of a run, copying feeds in and outputs out included. */
-  async run(model) {
-    const begin = performance.now();
-    results.set(model, await sessions.get(model).run(feeds.get(model)));
-    return performance.now() - begin;
-  },
+  run,
+  counted: (model) => countedRun(() => run(model)),
 
   async memory() {
     return memories.reduce((sum, memory) => sum + memory.buffer.byteLength, 0);

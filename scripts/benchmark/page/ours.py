@@ -19,19 +19,20 @@ SESSIONS: dict[str, Session] = {}
 FEEDS: dict[str, dict[str, NDArray[Any]]] = {}
 OUTPUTS: dict[str, dict[str, NDArray[Any]]] = {}
 THREADS = 1
+BACKEND = "wasm"
 PEAK_TURNS, PEAK_REPEATS = 50_000, 20
 
 
-def start(threads: int) -> dict[str, str]:
-    """Compute on `threads` threads from now on; versions, for the report."""
-    global THREADS
-    THREADS = threads
+def start(threads: int, backend: str) -> dict[str, str]:
+    """Compute there, on `threads` threads, from now on; versions, for the report."""
+    global THREADS, BACKEND
+    THREADS, BACKEND = threads, backend
     return {"intab": intab.__version__, "python": platform.python_version()}
 
 
 async def load_model(model: str, url: str) -> dict[str, Any]:
     """Load a model; what its stages took."""
-    SESSIONS[model] = await load(url, threads=THREADS)
+    SESSIONS[model] = await load(url, backend=BACKEND, threads=THREADS if BACKEND == "wasm" else None)
     return stats(model)
 
 
@@ -60,10 +61,17 @@ def stats(model: str) -> dict[str, Any]:
     }
 
 
-def work(model: str) -> dict[str, float]:
-    """What a run must do: floating-point operations and the bytes of the tensors that its steps read and write."""
-    steps = SESSIONS[model].profile().steps
-    return {"flops": sum(step.flops or 0 for step in steps), "nbytes": sum(step.nbytes or 0 for step in steps)}
+async def work(model: str) -> dict[str, float]:
+    """What a run must do: floating-point operations and the bytes of the tensors that its steps read and write.
+
+    uncounted: steps that do not say.
+    """
+    steps = (await SESSIONS[model].profile_async(repeats=1)).steps
+    return {
+        "flops": sum(step.flops or 0 for step in steps),
+        "nbytes": sum(step.nbytes or 0 for step in steps),
+        "uncounted": sum(step.nbytes is None for step in steps),
+    }
 
 
 def outputs(model: str) -> list[dict[str, Any]]:

@@ -7,8 +7,13 @@
 /** @typedef {{ name: string, shape: number[], dtype: string, url: string }} Feed */
 /** @typedef {{ name: string, shape: number[], dtype: string, data: Uint8Array }} Output */
 
+const asked = new URL(self.location.href).searchParams;
+
 /** How many threads this worker is to compute on. */
-export const threads = Number(new URL(self.location.href).searchParams.get("threads"));
+export const threads = Number(asked.get("threads"));
+
+/** Where it is to compute: "wasm" or "webgpu". */
+export const backend = asked.get("backend") ?? "wasm";
 
 /** @type {Record<string, any>} */
 const ARRAYS = {
