@@ -256,6 +256,8 @@ class WebGpuExecutable:
         held = {p: page.nbytes if (page := self._pages[p]) else 0 for p in sizes}
         wanted = {p: max(nbytes, ALIGNMENT) for p, nbytes in sizes.items()}  # something must be there to be bound
         grown = {p: nbytes for p, nbytes in wanted.items() if nbytes > held[p]}
+        if not grown:
+            return  # nearly every run: nothing is asked of JavaScript
         for number in grown:
             old, self._pages[number] = self._pages[number], None
             if old is not None:
