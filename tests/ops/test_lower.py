@@ -14,8 +14,6 @@ from tests.ops.cases import OP_CASES
 from tests.ops.harness import InterpretedLowering
 from tests.ops.vector_cases import TEAM_CASES
 
-# What still has kernels for WebAssembly only.
-NOT_ON_GPUS = ("CompressedMatMul", "LSTM", "GRU", "RNN")
 # Subgroups tell each other numbers where rows are shared out.
 SUBGROUPS = replace(WEBGPU, subgroup=4)
 ON_TARGETS = [
@@ -24,7 +22,7 @@ ON_TARGETS = [
         pytest.param(case, target, id=f"{case.name}-{target.language}")
         for case in OP_CASES
         for target in (WASM_SIMD, WEBGPU)
-        if case.kernel and (target is WASM_SIMD or not case.name.startswith(NOT_ON_GPUS))
+        if case.kernel
     ),
 ]
 

@@ -1,6 +1,7 @@
 """Matrix products with weights that stay bytes in memory."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from intab.kernels.families.narrow_panel import TURNS, narrow_shape, pack_narrow
 from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import agree, need_rank, shape_text
-from intab.ops.dense import Blocking, OutputShape, dense_work, epilogue_operands, require_float32
+from intab.ops.dense import Blocking, EpilogueOperands, OutputShape, dense_work, epilogue_operands, require_float32
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
+from intab.ops.grid_dense import LeftRows, OutRows, RightLines, in_lines, padded_count, product_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.matmul import matmul_shape
 from intab.ops.packing import Packing, packing
@@ -104,6 +106,9 @@ class CompressedMatMul:
         rows, (depth, columns) = product(a.shape[:-1]), self._sizes(b)
         out = OutputShape((), a.shape[:-1], columns)
         operands = epilogue_operands(lowering, out, bias, self.epilogue, extra)
+        if lowering.target.small_items:
+            self._lower_product(lowering, a, self._floats(lowering, b, scale, zero), operands, outputs[0])
+            return
         cut = _Schedule.of(rows, depth, columns)
         items = cut.blocks.items(rows, columns)
         weights = self._weights(lowering, b, scale, zero)
@@ -136,6 +141,31 @@ class CompressedMatMul:
             items,
             work=dense_work((2, rows, depth, columns), operands, (rows, depth), (rows, columns)),
         )
+
+    def _lower_product(
+        self, lowering: Lowering, a: Value, right: RightLines, operands: EpilogueOperands, output: Value
+    ) -> None:
+        """A product with weights that are floats in memory: on a GPU bytes take as much room as these."""
+        rows, depth, columns = product(a.shape[:-1]), a.shape[-1], output.shape[-1]
+        product_step(
+            lowering,
+            LeftRows(lowering.place(a), depth, {"a_row": depth, "a_batch": 0}),
+            right,
+            OutRows(lowering.place(output), {"out_row": columns, "out_batch": 0}),
+            operands,
+            sizes=(1, rows, depth, columns),
+            work=dense_work((2, rows, depth, columns), operands, (rows, depth), (depth, columns), (rows, columns)),
+        )
+
+    def _floats(self, lowering: Lowering, b: Value, scale: Value, zero: Value | None) -> RightLines:
+        """The right side as floats, made of bytes at load."""
+        depth, columns = self._sizes(b)
+        constants = (b, scale) if zero is None else (b, scale, zero)
+        if any(lowering.constant(value) is None for value in constants):
+            raise UnsupportedOpError(f'There is a kernel for weights fixed at load, not for {b}. Use "reference".')
+        shape = (depth, padded_count(columns))
+        pack = Packing("floats of bytes in lines", (int(self.transpose_b), self.block_size))
+        return RightLines(lowering.weight(constants, f"floats of {pack.numbers}", shape, pack, float32), shape[1])
 
     def _sizes(self, b: Value) -> tuple[int, int]:
         """Depth and columns of the right side."""
@@ -221,6 +251,23 @@ def _byte_axes(view: View, transposed: int) -> Panels | None:
 def _bytes_in_panels(array: Numbers, transposed: int) -> Numbers:
     matrix = array.T if transposed else array
     return pack_narrow(matrix, dtype_of(matrix).name)
+
+
+@packing("floats of bytes in lines")
+def _floats_in_lines(array: Numbers, scale: Numbers, *others: Any) -> Numbers:
+    """(array - zero) * scale as [depth, columns], padded to whole vectors; a zero point comes first."""
+    *zero, transposed, block_size = others
+    matrix = (array.T if transposed else array).astype(np.float32)
+
+    def by_depth(values: Numbers) -> Numbers:
+        if not block_size:
+            return values
+        turned = values.T if transposed else values
+        return np.asarray(np.repeat(turned, block_size, axis=0)[: len(matrix)])
+
+    for numbers in zero:
+        matrix = matrix - by_depth(numbers).astype(np.float32)
+    return in_lines(matrix * by_depth(scale))
 
 
 @packing("four bits in panels")

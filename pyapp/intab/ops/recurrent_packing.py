@@ -70,6 +70,16 @@ def input_panels(lowering: Lowering, w: Value, sizes: Sizes, name: str) -> Place
     return _packed(lowering, w, sizes, Strides(sizes.blocks * block, block, panel, UNITS, 1))
 
 
+def input_lines(lowering: Lowering, w: Value, sizes: Sizes, name: str) -> Place:
+    """The same as GPUs read it: one depth after the other, [K, D, blocks, G, UNITS]."""
+    if lowering.constant(w) is not None:
+        pack = Packing("gates in lines", sizes.numbers())
+        return lowering.weight((w,), f"{name} in lines", (sizes.count,), pack)
+    block = sizes.gates * UNITS
+    direction = sizes.blocks * block
+    return _packed(lowering, w, sizes, Strides(direction, block, UNITS, sizes.directions * direction, 1))
+
+
 def state_stream(lowering: Lowering, r: Value, sizes: Sizes, name: str) -> Place:
     """[D, G * H, K] as [D, blocks, K, G, UNITS]."""
     if lowering.constant(r) is not None:
@@ -89,9 +99,11 @@ def bias_sums(lowering: Lowering, bias: Value, sizes: Sizes, apart: int, name: s
     target = _zeros(lowering, sizes)
     given = Strides(2 * gates * units, UNITS, units, 0, 1)
     wanted = Strides(sizes.blocks * gates * UNITS, gates * UNITS, UNITS, 0, 1)
-    _spread(lowering, lowering.place(bias), given, target, wanted, sizes)
-    added = Sizes(sizes.directions, gates - apart, units)
-    _spread(lowering, moved(lowering.place(bias), gates * units), given, target, wanted, added, add=True)
+    first, second = lowering.place(bias), moved(lowering.place(bias), gates * units)
+    added, alone = (Sizes(sizes.directions, count, units) for count in (gates - apart, apart))
+    _spread(lowering, first, given, target, wanted, added, plus=second)
+    behind = moved(first, added.gates * units), moved(target, added.gates * wanted.gate)
+    _spread(lowering, behind[0], given, behind[1], wanted, alone)
     return target
 
 
@@ -115,6 +127,12 @@ def gate_rows(
 @packing("gates in panels")
 def _gates_in_panels(array: Numbers, directions: int, gates: int, units: int, depth: int) -> Numbers:
     return pack_panels(_blocks(array.reshape(directions, gates, units, depth)).reshape(-1, depth).T)
+
+
+@packing("gates in lines")
+def _gates_in_lines(array: Numbers, directions: int, gates: int, units: int, depth: int) -> Numbers:
+    lines = _blocks(array.reshape(directions, gates, units, depth)).reshape(-1, depth).T
+    return np.ascontiguousarray(lines).reshape(-1)
 
 
 @packing("gates in a stream")
@@ -168,18 +186,18 @@ def _spread(
     wanted: Strides,
     sizes: Sizes,
     *,
-    add: bool = False,
+    plus: Place | None = None,
 ) -> None:
-    """Copy or add whole blocks of units, then what is left of one."""
+    """Copy whole blocks of units, then what is left of one; `plus` are others, lying alike, that are added to them."""
     whole, rest = divmod(sizes.units, UNITS)
     for block, count, units in ((0, whole, UNITS), (whole, 1, rest)):
-        if count == 0 or units == 0:
+        if count == 0 or units == 0 or sizes.gates == 0:
             continue
         axes = (sizes.directions, count, sizes.gates, sizes.depth, units)
         here = moved(target, block * wanted.block)
-        places = [moved(source, block * given.block), *([here] if add else [])]
-        strides = [given.axes(), *([wanted.axes()] if add else []), wanted.axes()]
-        compute_step(lowering, _ADD if add else _COPY, places, here, _walk(axes, strides))
+        places = [moved(place, block * given.block) for place in (source, plus) if place is not None]
+        strides = [*(given.axes() for _ in places), wanted.axes()]
+        compute_step(lowering, _COPY if plus is None else _ADD, places, here, _walk(axes, strides))
 
 
 def _walk(axes: tuple[int, ...], strides: list[tuple[int, ...]]) -> Walk:

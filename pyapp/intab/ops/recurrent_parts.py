@@ -15,12 +15,13 @@ from intab.kernels.families.matmul import matmul
 from intab.kernels.families.register_tile import Epilogue
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import NO_PAIRS, agree, shape_text
-from intab.ops.dense import blocking, matmul_words, require_float32, tiles_for
+from intab.ops.dense import EpilogueOperands, blocking, matmul_words, require_float32, tiles_for
 from intab.ops.elementwise import Elementwise, scalar_function
+from intab.ops.grid_dense import LeftRows, OutRows, RightLines, product_step
 from intab.ops.kernel_steps import copy_step, fill_step
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.recurrent_activations import OWN_ACTIVATIONS
-from intab.ops.recurrent_packing import Sizes, bias_sums, gate_rows, input_panels, known_size, state_stream
+from intab.ops.recurrent_packing import Sizes, bias_sums, gate_rows, input_lines, input_panels, known_size, state_stream
 from intab.ops.registry import Result, operator_of
 
 Activation = Elementwise
@@ -170,18 +171,28 @@ def project(lowering: Lowering, layer: Layer, x: Value, w: Value, r: Value, bias
     sizes, state_sizes = layer.sizes(r, known_size(layer.name, w, 2)), layer.sizes(r, known_size(layer.name, r, 2))
     depth, columns, rows = sizes.depth, layer.sizes(r).count, x.shape[0] * x.shape[1]
     projected = lowering.scratch(float32, rows * columns)
-    blocks = blocking(depth).for_threads(lowering.target, rows, columns)
-    buffers = {
-        "a": lowering.place(x),
-        "b": input_panels(lowering, w, sizes, layer.name),
-        "out": projected,
-    }
+    sums: dict[str, Place] = {}
     if bias is not None:
-        buffers["bias"] = bias_sums(lowering, bias, layer.sizes(r), layer.apart, layer.name)
-    words = matmul_words(rows, depth, columns, blocks)
+        sums["bias"] = bias_sums(lowering, bias, layer.sizes(r), layer.apart, layer.name)
     work = Work((2, rows, depth, columns), ((4, rows, depth), (4, depth, columns), (4, rows, columns)))
-    kernel = matmul(Epilogue(bias is not None), tiles_for(rows, columns))
-    lowering.step(kernel, buffers, words, blocks.items(rows, columns), work=work)
+    if lowering.target.small_items:
+        product_step(
+            lowering,
+            LeftRows(lowering.place(x), depth, {"a_row": depth, "a_batch": 0}),
+            RightLines(input_lines(lowering, w, sizes, layer.name), columns),
+            OutRows(projected, {"out_row": columns, "out_batch": 0}),
+            EpilogueOperands(Epilogue(bias is not None), sums, {}),
+            sizes=(1, rows, depth, columns),
+            work=work,
+        )
+    else:
+        blocks = blocking(depth).for_threads(lowering.target, rows, columns)
+        buffers = {"a": lowering.place(x), "b": input_panels(lowering, w, sizes, layer.name), "out": projected, **sums}
+        words, kernel = (
+            matmul_words(rows, depth, columns, blocks),
+            matmul(Epilogue(bool(sums)), tiles_for(rows, columns)),
+        )
+        lowering.step(kernel, buffers, words, blocks.items(rows, columns), work=work)
     return {"x": projected, "weights": state_stream(lowering, r, state_sizes, layer.name)}
 
 
