@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
-INSIDE = ("tests/agreement.py", *(f"tests/browser/inside/{name}.py" for name in ("gpu", "proofs", "teams")))
+INSIDE = ("tests/agreement.py", *(f"tests/browser/inside/{name}.py" for name in ("gpu", "programs", "proofs", "teams")))
 WRITE = """
 const [path, text] = {arguments};
 const file = "/home/pyodide/" + path;
