@@ -52,7 +52,7 @@ def test_shape_suits_device_and_sizes() -> None:
 
 
 def test_depths_divide_runs() -> None:
-    tile, blocks = GridShape(REGISTERS, 8, 32), GridShape(SHARED, 4, 4, down=8, across=8, depths=16)
+    tile, blocks = GridShape(REGISTERS, 8, 16), GridShape(SHARED, 4, 4, down=8, across=8, depths=16)
 
     def depths(shape: GridShape, run: int, *, vector: bool = False, walks: bool = True) -> tuple[int, bool]:
         found, whole = fitted(shape, run, vector=vector, walks=walks)
@@ -60,7 +60,7 @@ def test_depths_divide_runs() -> None:
 
     assert depths(tile, 64, vector=True) == (8, True)
     assert depths(tile, 12, vector=True) == (4, True)
-    assert depths(GridShape(REGISTERS, 16, 32), 64, vector=True) == (4, True)
+    assert depths(GridShape(REGISTERS, 8, 32), 64, vector=True) == (4, True)
     assert depths(blocks, 64, vector=True) == (16, True)
     assert depths(tile, 147) == (7, True)
     assert depths(tile, 13) == (1, True)

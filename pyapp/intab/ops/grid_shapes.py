@@ -16,7 +16,7 @@ MOST_LANES_OF_CPUS = 8
 UNKNOWN, MANY = 128, 4096
 # What a turn of a loop may hold: longer ones take long to compile and little less time to run.
 MOST_DEPTHS = 8
-MOST_PRODUCTS = 2048
+MOST_PRODUCTS = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class Prices:
 
 # Measured on SwiftShader: 25 cycles a load from anywhere, 1.5 a quad's broadcast, 2.6 a multiply-add; barriers switch
 # stacks.
-CPU_PRICES = Prices(load=10.0, shared=10.0, told=0.6, barrier=400.0, tile=20.0, code=25_000, invocations=16)
+CPU_PRICES = Prices(load=10.0, shared=10.0, told=0.6, barrier=400.0, tile=20.0, code=40_000, invocations=16)
 # Loads that neighbours share come from the cache; what is shared in the workgroup costs a quarter of that.
 GPU_PRICES = Prices(load=4.0, shared=1.0, told=1.0, barrier=16.0, tile=8.0, code=0, invocations=8192)
 
