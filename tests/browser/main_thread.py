@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from selenium.webdriver import Chrome
+from selenium.webdriver.remote.webdriver import WebDriver
 
 from tests.browser.proofs import INSIDE, ROOT, WRITE, Proofs
 from tests.browser.served import load_script
@@ -26,7 +26,7 @@ self.pyodide.runPythonAsync(arguments[0]).then(done, (error) => done(JSON.string
 class MainThread:
     """Calls functions of the modules in tests/browser/inside; what they return crosses as JSON."""
 
-    def __init__(self, driver: Chrome, host: str, proofs: Proofs) -> None:
+    def __init__(self, driver: WebDriver, host: str, proofs: Proofs) -> None:
         self._driver = driver
         driver.get(host + proofs.serve("main-thread.html", PAGE))
         modules = [WRITE.format(arguments=json.dumps([path, (ROOT / path).read_text()])) for path in INSIDE]

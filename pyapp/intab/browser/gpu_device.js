@@ -42,16 +42,22 @@
   let stagingMade = 0;
   let encodeMs = 0;
 
-  void device.lost.then(({ reason, message }) => {
-    lost = message || `reason: ${reason}`;
-    for (const reject of waiting) reject(failure("lost", lost));
-    waiting.clear();
-    for (const buffer of spare.splice(0)) buffer.destroy();
-  });
+  void device.lost.then(({ reason, message }) => lose(message || `reason: ${reason}`));
   device.addEventListener("uncapturederror", (event) => {
     event.preventDefault();
     uncaptured ||= /** @type {GPUUncapturedErrorEvent} */ (event).error.message;
   });
+
+  /**
+   * Take note that the device is gone; the first reason is kept.
+   * @param {string} reason
+   */
+  function lose(reason) {
+    lost ||= reason;
+    for (const reject of waiting) reject(failure("lost", lost));
+    waiting.clear();
+    for (const buffer of spare.splice(0)) buffer.destroy();
+  }
 
   /**
    * @param {"lost" | "memory" | "kernel"} name
@@ -271,7 +277,7 @@
 
   /** @param {GPUBuffer} buffer */
   function giveBack(buffer) {
-    buffer.unmap(); // ends a map that is still to come, too
+    buffer.unmap();
     const kept = spare.reduce((sum, { size }) => sum + size, buffer.size);
     if (!lost && spare.length < SPARE_BUFFERS && kept <= SPARE_NBYTES) spare.push(buffer);
     else buffer.destroy();
@@ -314,18 +320,39 @@
       return target;
     });
     encodeMs = performance.now() - start;
-    const mapped = staging.mapAsync(GPUMapMode.READ, 0, nbytes);
-    let taken = true;
+    let [isMapped, isReleased] = [false, false];
     return {
-      ready: settled(mapped, found).then(() => {
-        const whole = new Uint8Array(staging.getMappedRange(0, nbytes));
+      ready: settled(map(staging, nbytes, () => isReleased), found).then((whole) => {
+        isMapped = true;
         return places.map(({ begin, end }) => whole.subarray(begin, end));
       }),
       release() {
-        if (taken) giveBack(staging);
-        taken = false;
+        if (isReleased) return;
+        isReleased = true;
+        if (isMapped) giveBack(staging);
+        else staging.destroy(); // the wait was cancelled, or the buffer itself may be what failed
       },
     };
+  }
+
+  /**
+   * The first bytes of a buffer, once the work that writes it is done.
+   * @param {GPUBuffer} staging
+   * @param {number} nbytes
+   * @param {() => boolean} isReleased
+   */
+  async function map(staging, nbytes, isReleased) {
+    try {
+      await staging.mapAsync(GPUMapMode.READ, 0, nbytes);
+    } catch (/** @type {any} */ error) {
+      if (error.name === "AbortError" && !isReleased()) {
+        // What nobody here has ended ends with the device (spec, mapAsync), and some browsers tell of that much later.
+        await news();
+        lose(`its work was broken off: ${error.message}`);
+      }
+      throw error;
+    }
+    return new Uint8Array(staging.getMappedRange(0, nbytes));
   }
 
   return {

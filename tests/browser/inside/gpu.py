@@ -234,7 +234,8 @@ async def no_memory():
             await error_of(commands.run(0, 1, downloads=[(first, 0, 4)])),
         ]
         js.eval("(device) => { delete device.popErrorScope; }")(gpu._device.js)
-        return errors, before == proxies.live(), len(await commands.run(0, 1, downloads=[(first, 0, 4)]))
+        works = len(await commands.run(0, 1, downloads=[(first, 0, 4)]))
+        return errors, before == proxies.live(), works, gpu._device.script.stagingMade
 
 
 async def wrong_meanwhile():
