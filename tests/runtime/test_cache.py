@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from intab.errors import CacheError, QuotaError
 from intab.graph.storage import MemoryStorage
 from intab.runtime import Session, load
 from intab.runtime.cache import FolderPrograms, MemoryPrograms, ProgramStore, code_digest, program_key
-from intab.target import WASM_RELAXED_SIMD, WASM_SIMD, Target
+from intab.target import WASM_RELAXED_SIMD, WASM_SIMD, WEBGPU, Target
 from tests.runtime.models import added
 
 
@@ -45,6 +46,10 @@ def test_keys_follow_what_a_program_depends_on() -> None:
         key(model, WASM_RELAXED_SIMD),
         key(model, WASM_SIMD, {"N": 1}),
         key(model, WASM_SIMD, {"N": 2}),
+        key(model, WEBGPU),
+        key(model, replace(WEBGPU, subgroup=4)),
+        key(model, replace(WEBGPU, subgroup=32)),
+        key(model, replace(WEBGPU, shared_nbytes=32_768)),
     ]
     assert len(set(keys)) == len(keys) and all(len(key) == 64 for key in keys)
     assert key(MemoryStorage("b", b"one" * 1_000_000), WASM_SIMD, {}) == keys[0]

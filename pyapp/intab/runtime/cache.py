@@ -7,6 +7,7 @@ this package. So nothing is ever out of date; what is no longer asked for can be
 import hashlib
 import os
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -115,10 +116,15 @@ class ProgramCache:
 
 async def program_key(model: Storage, target: Target, sizes: Mapping[str, int] | None = None) -> str:
     """The key of a model compiled for a target, with some of its sizes fixed."""
-    features = sorted(target.features)
     fixed = sorted((sizes or {}).items())
-    parts = (code_digest(), target.language, target.lanes, target.registers, features, target.layout, fixed)
+    # All of it: two GPUs with the same features may differ in their subgroups or in what they share.
+    device = [(field.name, _ordered(getattr(target, field.name))) for field in fields(target)]
+    parts = (code_digest(), device, fixed)
     return hashlib.sha256(await _digest(model) + repr(parts).encode()).hexdigest()
+
+
+def _ordered(value: object) -> object:
+    return sorted(value) if isinstance(value, frozenset) else value
 
 
 async def _digest(model: Storage) -> bytes:
