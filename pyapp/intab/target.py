@@ -1,6 +1,6 @@
 """What a device is to a compiler."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 from intab.dtypes import DType
 
@@ -33,6 +33,12 @@ class Target:
     def has(self, feature: str) -> bool:
         return feature in self.features
 
+    @property
+    def key(self) -> tuple[tuple[str, object], ...]:
+        """All of it in one order: GPUs with the same features may differ in their subgroups or in what they share."""
+        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return tuple((name, tuple(sorted(value)) if isinstance(value, frozenset) else value) for name, value in values)
+
     def with_feature(self, feature: str) -> "Target":
         """The same target with one more feature."""
         return replace(self, features=self.features | {feature})
@@ -45,8 +51,10 @@ class Target:
 
     @property
     def small_items(self) -> bool:
-        """Whether an item of a kernel had better be one vector of its result. A GPU runs thousands of items at once, each
-        of them slowly; elsewhere an item is a call that must be worth it."""
+        """Whether an item of a kernel had better be one vector of its result.
+
+        A GPU runs thousands of items at once, each of them slowly; elsewhere an item is a call that must be worth it.
+        """
         return self.language != "wasm"
 
     def has_dtype(self, dtype: DType) -> bool:

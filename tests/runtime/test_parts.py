@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from weakref import ref
 
@@ -21,7 +21,7 @@ from intab.program import Program
 from intab.program.build import refusals
 from intab.program.wide_integers import beyond_32_bits
 from intab.runtime import Session, load
-from intab.runtime.back_end import BackEnd, Progress
+from intab.runtime.back_end import BackEnd, Progress, wasm_back_end
 from intab.runtime.cache import MemoryPrograms
 from intab.runtime.device import wasm_pool
 from intab.target import Target
@@ -78,6 +78,20 @@ class StandIn:
         inner = await wasm.prepare(program, wasm_pool(), progress, module)
         self.made.append(Losable(inner))
         return self.made[-1]
+
+
+class Other:
+    """WebAssembly beside it, for another target."""
+
+    name = "wasm"
+    whole_only = True
+    adapter = ""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(wasm_back_end(), name)
 
 
 @pytest.fixture
@@ -172,10 +186,62 @@ def test_a_lost_device_is_replaced(stand_in: StandIn) -> None:
     session.dispose()
 
 
-def test_a_program_in_parts_is_not_stored(stand_in: StandIn) -> None:
+def squares() -> bytes:
+    """a = x @ w; y = i * i, which takes 64 bits; s the sizes of x, counted twice."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["a"], name="first"),
+        helper.make_node("Mul", ["i", "i"], ["y"], name="square"),
+        helper.make_node("Shape", ["x"], ["shape"], name="shape"),
+        helper.make_node("Add", ["shape", "shape"], ["s"], name="twice"),
+    ]
+    return model(nodes, {"x": (TensorProto.FLOAT, ["N", 64]), "i": (TensorProto.INT64, [64])}, "a", "y", "s")
+
+
+def test_programs_of_parts_are_stored(stand_in: StandIn) -> None:
+    store = MemoryPrograms()
+    given = {"x": X, "i": np.arange(64) * 10_000_000}
+    first, second = (loaded(squares(), programs=store) for _ in range(2))
+    assert len(store.kept) == 1
+    assert "compiled earlier, from the store" in second.choice.reasons
+    parts = [[r for r in one.choice.reasons if r.startswith("part ")] for one in (first, second)]
+    assert parts[0] == parts[1] and len(parts[0]) > 1
+    assert [(info.name, info.shape) for info in first.outputs] == [(info.name, info.shape) for info in second.outputs]
+    expected = {"a": X @ WEIGHT, "y": given["i"] ** 2, "s": np.array([10, 128])}
+    for session in (first, second):
+        found = session.run_sync(given)
+        np.testing.assert_array_equal(found["y"], expected["y"])
+        assert_agree(found, expected, 1e-4)
+        session.dispose()
+
+
+def test_stored_parts_of_another_device_are_compiled_anew(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = MemoryPrograms()
+    loaded(squares(), programs=store).dispose()
+    plain = replace(wasm_pool().machine.target, registers=8)
+    monkeypatch.setattr(sys.modules["intab.runtime.load"], "wasm_back_end", lambda: Other(plain))
+    session = loaded(squares(), programs=store)
+    assert any(
+        "compiled anew" in r and "its part on wasm was compiled for another device" in r for r in session.choice.reasons
+    )
+    session.dispose()
+
+
+def test_damaged_parts_are_compiled_anew(stand_in: StandIn) -> None:
+    store = MemoryPrograms()
+    loaded(squares(), programs=store).dispose()
+    ((key, data),) = store.kept.items()
+    store.kept[key] = data[:-1] + bytes([data[-1] ^ 1])
+    session = loaded(squares(), programs=store)
+    assert any("the stored parts are not what was stored" in reason for reason in session.choice.reasons)
+    assert store.kept[key] == data
+    session.dispose()
+
+
+def test_parts_for_numpy_are_not_stored(stand_in: StandIn) -> None:
     store = MemoryPrograms()
     session = loaded(doubled(), programs=store)
-    assert not store.kept and "not stored, since it runs in parts" in session.choice.reasons
+    assert not store.kept
+    assert any("not stored: " in reason and "which numpy runs" in reason for reason in session.choice.reasons)
     session.dispose()
 
 

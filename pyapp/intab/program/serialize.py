@@ -22,7 +22,9 @@ from intab.program.size_table import SizeReader, SizeWriter
 from intab.program.stored_constants import ConstantReader, ConstantWriter
 from intab.target import Target
 
-MAGIC = b"intabP1\n"
+MAGIC = b"intabP2\n"
+# Of a model in parts, which `stored_parts` writes and reads.
+PARTS_MAGIC = b"intabM1\n"
 _DIGEST_NBYTES = 32
 _LENGTH_NBYTES = 4
 # More than this of constants made while compiling (folded weights) is not worth keeping twice.
@@ -64,7 +66,7 @@ def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
         "inputs": [_port_row(port, sizes) for port in program.inputs],
         "outputs": [_port_row(port, sizes) for port in program.outputs],
         "equalities": _equality_rows(program.equalities, sizes),
-        "signature": _signature_row(stored.signature, sizes),
+        "signature": signature_row(stored.signature, sizes),
     }
     blobs_nbytes = sum(map(len, blobs))
     if blobs_nbytes > MOST_BLOBS_NBYTES:
@@ -107,7 +109,7 @@ def from_bytes(data: bytes, model: Storage, target: Target) -> StoredProgram:
         tuple(tables["kernels"]),
         tuple(tables["numeric"]),
     )
-    return StoredProgram(program, bytes(blobs[0]), _signature(tables["signature"], sizes))
+    return StoredProgram(program, bytes(blobs[0]), signature_of(tables["signature"], sizes))
 
 
 def _step_row(step: Step, sizes: SizeWriter) -> Json:
@@ -153,12 +155,14 @@ def _equalities(rows: Json, sizes: SizeReader) -> tuple[Equality, ...]:
     return tuple(Equality(sizes.size(left), sizes.size(right), node) for left, right, node in rows)
 
 
-def _signature_row(graph: Graph, sizes: SizeWriter) -> Json:
-    values = [[[v.name, v.dtype.name, sizes.numbers(v.shape)] for v in side] for side in (graph.inputs, graph.outputs)]
+def signature_row(graph: Graph, sizes: SizeWriter) -> Json:
+    """A graph without its nodes and constants, as `signature_of` reads it."""
+    values = [[_value_row(value, sizes) for value in side] for side in (graph.inputs, graph.outputs)]
     return [graph.name, *values, graph.output_names, _equality_rows(graph.equalities, sizes), dict(graph.metadata)]
 
 
-def _signature(row: Json, sizes: SizeReader) -> Graph:
+def signature_of(row: Json, sizes: SizeReader) -> Graph:
+    """The graph of a `signature_row`."""
     name, inputs, outputs, output_names, equalities, metadata = row
     return Graph(
         name,
@@ -171,5 +175,13 @@ def _signature(row: Json, sizes: SizeReader) -> Graph:
     )
 
 
+def _value_row(value: Value, sizes: SizeWriter) -> Json:
+    elements = None if value.elements is None else sizes.numbers(value.elements)
+    return [value.name, value.dtype.name, sizes.numbers(value.shape), elements]
+
+
 def _values(rows: Json, sizes: SizeReader) -> tuple[Value, ...]:
-    return tuple(Value(name, DTYPES[dtype], sizes.shape(shape)) for name, dtype, shape in rows)
+    return tuple(
+        Value(name, DTYPES[dtype], sizes.shape(shape), None if elements is None else sizes.shape(elements))
+        for name, dtype, shape, elements in rows
+    )

@@ -6,19 +6,21 @@ this package. So nothing is ever out of date; what is no longer asked for can be
 
 import hashlib
 import os
-from collections.abc import Mapping
-from dataclasses import fields
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from intab.browser.net import JsStorage
 from intab.errors import CacheError
 from intab.graph.storage import Storage
-from intab.program.serialize import StoredProgram, from_bytes, to_bytes
+from intab.program.serialize import PARTS_MAGIC, StoredProgram, from_bytes, to_bytes
 from intab.target import Target
+
+if TYPE_CHECKING:
+    from intab.program.stored_parts import StoredParts
 
 _CHUNK_NBYTES = 1 << 20
 _CODE = (".py", ".pyc")
@@ -81,24 +83,33 @@ class FolderPrograms:
 
 
 class ProgramCache:
-    """One model's place in a store. A store that fails stops nothing: `notes` say what came of it."""
+    """One model's place in a store. A store that fails stops nothing: `notes` say what came of it.
+
+    `target_of`: the target of the way that a part of a model runs, by its name.
+    """
 
     def __init__(
-        self, store: ProgramStore, model: Storage, target: Target, sizes: Mapping[str, int] | None = None
+        self,
+        store: ProgramStore,
+        model: Storage,
+        target: Target,
+        sizes: Mapping[str, int] | None = None,
+        target_of: Callable[[str], Target] | None = None,
     ) -> None:
         self._store = store
         self._model = model
         self._target = target
         self._sizes = sizes
+        self._target_of = target_of or (lambda way: target)
         self._key = ""
         self.notes: list[str] = []
 
-    async def find(self) -> StoredProgram | None:
-        """The compiled program, if it is there and whole."""
+    async def find(self) -> "StoredProgram | StoredParts | None":
+        """The compiled program, or those of a model in parts, if they are there and whole."""
         self._key = await program_key(self._model, self._target, self._sizes)
         try:
             data = await self._store.get(self._key)
-            stored = None if data is None else from_bytes(data, self._model, self._target)
+            stored = None if data is None else self._read(data)
         except CacheError as error:
             self.notes.append(f"compiled anew: {error}")
             return None
@@ -106,10 +117,25 @@ class ProgramCache:
             self.notes.append("compiled earlier, from the store")
         return stored
 
-    async def keep(self, stored: StoredProgram) -> None:
-        """Put a program there that was compiled since `find`."""
+    def _read(self, data: bytes) -> "StoredProgram | StoredParts":
+        if data[: len(PARTS_MAGIC)] != PARTS_MAGIC:
+            return from_bytes(data, self._model, self._target)
+        # Here, since few models need it.
+        from intab.program.stored_parts import parts_from_bytes
+
+        return parts_from_bytes(data, self._model, self._target_of)
+
+    async def keep(self, stored: "StoredProgram | StoredParts") -> None:
+        """Put there what was compiled since `find`."""
+        model = self._model
         try:
-            await self._store.put(self._key, to_bytes(stored, self._model))
+            if isinstance(stored, StoredProgram):
+                data = to_bytes(stored, model)
+            else:
+                from intab.program.stored_parts import parts_to_bytes
+
+                data = parts_to_bytes(stored, model)
+            await self._store.put(self._key, data)
         except CacheError as error:
             self.notes.append(f"not stored: {error}")
 
@@ -117,14 +143,8 @@ class ProgramCache:
 async def program_key(model: Storage, target: Target, sizes: Mapping[str, int] | None = None) -> str:
     """The key of a model compiled for a target, with some of its sizes fixed."""
     fixed = sorted((sizes or {}).items())
-    # All of it: two GPUs with the same features may differ in their subgroups or in what they share.
-    device = [(field.name, _ordered(getattr(target, field.name))) for field in fields(target)]
-    parts = (code_digest(), device, fixed)
+    parts = (code_digest(), target.key, fixed)
     return hashlib.sha256(await _digest(model) + repr(parts).encode()).hexdigest()
-
-
-def _ordered(value: object) -> object:
-    return sorted(value) if isinstance(value, frozenset) else value
 
 
 async def _digest(model: Storage) -> bytes:

@@ -7,6 +7,7 @@ source --open--> Storage --formats--> Graph --optimize--> Graph --program.build-
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from intab.backends.engine import Executable
 from intab.backends.reference import ReferenceExecutable
@@ -23,6 +24,10 @@ from intab.runtime.device import Choice, choose
 from intab.runtime.python_memory import python_memory
 from intab.runtime.session import LoadTimes, Session
 from intab.runtime.source import Progress, Source, close_source, no_progress, open_source
+from intab.target import Target
+
+if TYPE_CHECKING:
+    from intab.program.stored_parts import StoredParts
 
 PRECISIONS = ("auto", "float32")
 
@@ -108,41 +113,53 @@ async def _make_ready(
             # It reads its constants at each run, so that the bytes are let go of with it.
             return _Ready(graph, ReferenceExecutable(graph, release), time.perf_counter())
         back_end = await back_end_of(choice)
-        cache = None if programs is None else ProgramCache(programs, storage, back_end.target, sizes)
+        helper = None if back_end.whole_only else wasm_back_end()
+
+        def target_of(way: str) -> Target:
+            return helper.target if helper is not None and way == helper.name else back_end.target
+
+        cache = None if programs is None else ProgramCache(programs, storage, back_end.target, sizes, target_of)
         stored = await cache.find() if cache else None
         loaded = time.perf_counter()
         if stored is None:
             graph = await read_with_files_beside(storage, source, opened, sizes, progress)
             loaded = time.perf_counter()
             better = optimize(graph, target=back_end.target)
-            stored = compile_graph(graph, better, back_end)
-            if stored is None:
-                # Here, since few models need it.
-                from intab.runtime.parts import prepare_parts
-
-                executable, notes = await prepare_parts(better, back_end, wasm_back_end(), release, compiled)
-                notes += ("not stored, since it runs in parts",) if cache else ()
-                return _Ready(graph, executable, loaded, back_end.adapter, notes)
+            stored = compile_graph(graph, better, back_end, helper)
             if cache is not None and len(opened) == 1:  # its key does not cover files beside the model
                 await cache.keep(stored)
-        executable = await back_end.prepare(stored.program, stored.module, compiled)
-        release()
-        return _Ready(stored.signature, executable, loaded, back_end.adapter, tuple(cache.notes) if cache else ())
+        notes = tuple(cache.notes) if cache else ()
+        if not isinstance(stored, StoredProgram):
+            # Here, since few models need it.
+            from intab.runtime.parts import prepare_parts
+
+            assert helper is not None
+            executable = await prepare_parts(stored, back_end, helper, release, compiled)
+            notes = (*(part.note for part in stored.parts), *notes)
+        else:
+            executable = await back_end.prepare(stored.program, stored.module, compiled)
+            release()
+        return _Ready(stored.signature, executable, loaded, back_end.adapter, notes)
     except BaseException:
         release()
         raise
 
 
-def compile_graph(graph: Graph, better: Graph, back_end: BackEnd) -> StoredProgram | None:
+def compile_graph(
+    graph: Graph, better: Graph, back_end: BackEnd, helper: BackEnd | None
+) -> "StoredProgram | StoredParts":
     """Optimised graph -> Program and the code of its kernels, for a back end of this machine.
 
-    None where it has to be run in parts. Raises UnsupportedOpError where the back end cannot run it and takes no parts.
+    Where that cannot run it whole a helper runs parts of it; raises UnsupportedOpError where there is none.
     """
     try:
         back_end.check(better)
         program = build(better, back_end.target)
         return StoredProgram(program, back_end.module_of(program), graph)
     except UnsupportedOpError:
-        if back_end.whole_only:
+        if helper is None:
             raise
-        return None
+    # Here, since few models need it.
+    from intab.runtime.parts import compile_parts
+
+    return compile_parts(graph, better, back_end, helper)

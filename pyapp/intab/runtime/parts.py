@@ -3,7 +3,7 @@
 Imported where it is asked for.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from intab.backends.engine import Executable
@@ -12,45 +12,60 @@ from intab.backends.reference import ReferenceExecutable
 from intab.graph.ir import Graph
 from intab.program import build
 from intab.program.partition import Part, Way, partition
+from intab.program.serialize import StoredProgram
+from intab.program.stored_parts import StoredPart, StoredParts
 from intab.runtime.back_end import BackEnd, Progress
 
 REFERENCE = "reference"
 
 
-async def prepare_parts(
-    graph: Graph, preferred: BackEnd, other: BackEnd, release: Callable[[], None], progress: Progress
-) -> tuple[Executable, tuple[str, ...]]:
-    """An optimised graph on two back ends and, where neither can run a node, numpy; and what is to be said of it.
+def compile_parts(graph: Graph, better: Graph, preferred: BackEnd, other: BackEnd) -> StoredParts:
+    """Optimised graph -> programs for two back ends and, of nodes that neither can run, graphs for numpy.
 
-    `release` lets go of the model's bytes; it is called at once if nothing reads them at runs, else by `dispose`.
-    Raises what compiling and preparing raise; then nothing is left behind.
+    Raises what building raises.
     """
-    ways = *(Way(one.name, one.refusals(graph)) for one in (preferred, other)), Way(REFERENCE, {})
+    ways = *(Way(one.name, one.refusals(better)) for one in (preferred, other)), Way(REFERENCE, {})
     back_ends = {preferred.name: preferred, other.name: other}
-    parts = partition(graph, ways)
-    ready: list[Ready] = []
-    try:
-        for part in parts:
-            executable = await _prepared(part, back_ends, progress)
-            # Without its nodes and numbers, which hold the model's bytes.
-            ready.append(Ready(replace(part, graph=part.graph.signature()), executable))
-    except BaseException:
-        for one in ready:
-            one.executable.dispose()
-        raise
-    reads_at_runs = any(part.way == REFERENCE for part in parts)
-    if not reads_at_runs:
-        release()
-    mixed = MixedExecutable(graph, ready, release if reads_at_runs else lambda: None)
-    return mixed, tuple(describe(part, number, len(parts)) for number, part in enumerate(parts, 1))
+    parts = partition(better, ways)
+    stored = [_compiled(part, back_ends, describe(part, number, len(parts))) for number, part in enumerate(parts, 1)]
+    return StoredParts(graph, better.signature(), tuple(stored))
 
 
-async def _prepared(part: Part, back_ends: dict[str, BackEnd], progress: Progress) -> Executable:
+def _compiled(part: Part, back_ends: Mapping[str, BackEnd], note: str) -> StoredPart:
     back_end = back_ends.get(part.way)
     if back_end is None:
-        return ReferenceExecutable(part.graph)
-    program = build(part.graph, back_end.target)
-    return await back_end.prepare(program, back_end.module_of(program), progress)
+        return StoredPart(part, None, note)
+    program, signature = build(part.graph, back_end.target), part.graph.signature()
+    return StoredPart(
+        replace(part, graph=signature), StoredProgram(program, back_end.module_of(program), signature), note
+    )
+
+
+async def prepare_parts(
+    stored: StoredParts, preferred: BackEnd, other: BackEnd, release: Callable[[], None], progress: Progress
+) -> Executable:
+    """Bring all parts onto their devices.
+
+    `release` lets go of the model's bytes; it is called at once if nothing reads them at runs, else by `dispose`.
+    Raises what preparing raises; then nothing is left behind.
+    """
+    back_ends = {preferred.name: preferred, other.name: other}
+    ready: list[Ready] = []
+    try:
+        for one in stored.parts:
+            if one.stored is None:
+                ready.append(Ready(one.part, ReferenceExecutable(one.part.graph)))
+                continue
+            back_end = back_ends[one.part.way]
+            ready.append(Ready(one.part, await back_end.prepare(one.stored.program, one.stored.module, progress)))
+    except BaseException:
+        for made in ready:
+            made.executable.dispose()
+        raise
+    reads_at_runs = any(one.stored is None for one in stored.parts)
+    if not reads_at_runs:
+        release()
+    return MixedExecutable(stored.whole, ready, release if reads_at_runs else lambda: None)
 
 
 def describe(part: Part, number: int, count: int) -> str:
