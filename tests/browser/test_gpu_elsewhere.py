@@ -34,7 +34,7 @@ async function story() {
   const prepare = (0, eval)(COMMANDS);
   const commands = await prepare(device, host, pipelines, buffers, bindings, table, new Uint32Array(2), words);
   const numbers = new Uint8Array(new Float32Array([1, 2, 3, 4]).buffer);
-  const ticket = commands.run(0, 2, [[buffers[0], 0, numbers]], [[buffers[0], 0, 16]]);
+  const ticket = commands.run([0, 2, [[buffers[0], 0, numbers]], [[buffers[0], 0, 16]]]);
   const [bytes] = await ticket.ready;
   const result = [...new Float32Array(bytes.slice().buffer)];
   ticket.release();

@@ -59,7 +59,8 @@ class Script:
     def write(self, buffer: Any, offset: int, array: Uint8Array) -> None:
         self._note(offset, array.to_bytes())
 
-    def run(self, first: int, end: int, uploads: list[Any], downloads: list[Any]) -> Any:
+    def run(self, what: list[Any]) -> Any:
+        first, end, uploads, downloads = what
         self._note(first, end, [(offset, data.to_bytes()) for _, offset, data in uploads], downloads)
         arrays = [Uint8Array(bytearray(range(nbytes))) for _, _, nbytes in downloads]
 

@@ -15,8 +15,8 @@ from intab.browser.gpu_commands import (
     GpuShader,
     Upload,
     fetched,
+    listed,
     prepare,
-    wanted,
 )
 from intab.browser.gpu_device import Device, GpuBuffer, adopt_buffer, broken, buffer_size, counted
 from intab.browser.gpu_info import GpuInfo, adapter_info
@@ -119,7 +119,7 @@ class Gpu:
         doing = f"reading {counted(len(downloads), 'GPU buffer')}"
         self._device.check(doing)
         with self._device.failures(doing):
-            ticket = self._device.script.read(wanted(downloads))
+            ticket = self._device.script.read(door().to_js(listed(downloads)))
         return await fetched(self._device, doing, ticket)
 
     async def pipelines(self, shaders: Sequence[GpuShader]) -> list[GpuPipeline]:

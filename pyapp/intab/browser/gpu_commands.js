@@ -149,19 +149,15 @@
   }
 
   return {
-    /**
-     * @param {number} first
-     * @param {number} end
-     * @param {Upload[]} uploads
-     * @param {Download[]} downloads
-     */
-    run: (first, end, uploads, downloads) => submit((encoder) => encode(encoder, first, end), uploads, downloads),
+    /** @param {[first: number, end: number, uploads: Upload[], downloads: Download[]]} what */
+    run: ([first, end, uploads, downloads]) => submit((encoder) => encode(encoder, first, end), uploads, downloads),
     /**
      * @param {number} first
      * @param {number} end
      * @param {number} repeats
      */
     async time(first, end, repeats) {
+      check();
       const times = [];
       const measure = device.features.has("timestamp-query") ? timeByQueries : timeByWall;
       for (let at = first; at < end; at += TIMED_CALLS) {

@@ -76,7 +76,7 @@ class GpuCommands:
             if data.nbytes  # views of nothing cannot be cast
         ]
         with self._device.failures(doing):
-            ticket = prepared.run(first, end, door().to_js(given), wanted(downloads))
+            ticket = prepared.run(door().to_js([first, end, given, listed(downloads)]))
         return await fetched(self._device, doing, ticket)
 
     async def time(self, first: int, end: int, repeats: int = 1) -> list[float]:
@@ -107,7 +107,7 @@ class GpuCommands:
             closed("gpu commands")
 
     def _ready(self, doing: str, first: int, end: int) -> Any:
-        self._device.check(doing)
+        self._device.check_open(doing)
         if self._prepared is None:
             raise KernelError(f"{doing}: these GPU commands were disposed of. Load the model again.")
         if first < 0 or end > self._count:
@@ -115,9 +115,9 @@ class GpuCommands:
         return self._prepared
 
 
-def wanted(downloads: Sequence[Download]) -> Any:
+def listed(downloads: Sequence[Download]) -> list[list[Any]]:
     """The downloads as gpu_device.js takes them. Raises KernelError when one lies outside its buffer."""
-    return door().to_js([[buffer.range(offset, nbytes), offset, nbytes] for buffer, offset, nbytes in downloads])
+    return [[buffer.range(offset, nbytes), offset, nbytes] for buffer, offset, nbytes in downloads]
 
 
 async def fetched(device: Device, doing: str, ticket: Any) -> list[bytes]:

@@ -61,9 +61,13 @@ class Device:
 
     def check(self, doing: str) -> None:
         """Raise DeviceLostError when the device is gone. `doing` begins the message."""
-        reason = self.lost
-        if reason is not None:
+        if (reason := self.lost) is not None:
             raise _lost(doing, reason)
+
+    def check_open(self, doing: str) -> None:
+        """As `check`, of whether it was disposed of only; the rest JavaScript sees for itself when it is asked."""
+        if not self.is_open:
+            self.check(doing)
 
     @contextmanager
     def failures(self, doing: str) -> Iterator[None]:
