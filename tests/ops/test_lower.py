@@ -14,6 +14,8 @@ from tests.ops.cases import OP_CASES
 from tests.ops.harness import InterpretedLowering
 from tests.ops.vector_cases import TEAM_CASES
 
+# Products are shared out among teams, which take long to interpret: test_grid_shapes.py has them.
+IN_TEAMS = ("MatMul", "Conv")
 # Subgroups tell each other numbers where rows are shared out.
 SUBGROUPS = replace(WEBGPU, subgroup=4)
 ON_TARGETS = [
