@@ -63,7 +63,7 @@ def test_feeds_are_made_up_when_there_are_none(ocr_models: Mapping[str, Path], c
 @pytest.mark.parametrize(
     "options, words",
     [
-        (["--backend", "webgpu"], "webgpu"),
+        (["--threads", "2", "--backend", "webgpu"], "one thread"),
         (["--backend", "webgl"], "webgl"),
         (["--threads", "2", "--backend", "reference"], "one thread"),
         (["--dim", "depth=3"], "no dimension of this name; it has"),

@@ -29,27 +29,29 @@ T = TypeVar("T")
 
 async def look(page: PageFacts | None = None) -> DeviceFacts:
     """Ask everything. `page`: what the page has told, where this Python runs in a worker."""
-    # Notes of their own, so that their order does not depend on who answers first.
-    scope, wasm, gpu, gl, store, seen, heard = parts = [Notes() for _ in range(7)]
-    facts = await scope.ask("scope", _scope(scope), DeviceFacts(place="browser", agent=""))
-    features, webgpu, webgl, storage, camera, microphone = await asyncio.gather(
-        wasm.ask("wasm", _wasm(wasm), None),
-        gpu.ask("webgpu", _webgpu(gpu, is_secure=facts.is_secure), None),
+    gl, seen, heard = parts = [Notes() for _ in range(3)]
+    facts, webgl, camera, microphone = await asyncio.gather(
+        look_to_compute(),
         gl.ask("webgl2", _webgl(gl), None),
-        store.ask("storage", _storage(store, is_secure=facts.is_secure), None),
         _media(seen, "camera", page),
         _media(heard, "microphone", page),
     )
-    return replace(
-        facts,
-        wasm=features,
-        webgpu=webgpu,
-        webgl=webgl,
-        storage=storage,
-        camera=camera,
-        microphone=microphone,
-        notes=tuple(note for part in parts for note in part.taken),
+    notes = (*facts.notes, *(note for part in parts for note in part.taken))
+    return replace(facts, webgl=webgl, camera=camera, microphone=microphone, notes=notes)
+
+
+async def look_to_compute() -> DeviceFacts:
+    """Ask what computing depends on, which takes some milliseconds: nothing of drawing, cameras and microphones."""
+    # Notes of their own, so that their order does not depend on who answers first.
+    scope, wasm, gpu, store = parts = [Notes() for _ in range(4)]
+    facts = await scope.ask("scope", _scope(scope), DeviceFacts(place="browser", agent=""))
+    features, webgpu, storage = await asyncio.gather(
+        wasm.ask("wasm", _wasm(wasm), None),
+        gpu.ask("webgpu", _webgpu(gpu, is_secure=facts.is_secure), None),
+        store.ask("storage", _storage(store, is_secure=facts.is_secure), None),
     )
+    notes = tuple(note for part in parts for note in part.taken)
+    return replace(facts, wasm=features, webgpu=webgpu, storage=storage, notes=notes)
 
 
 class Notes:

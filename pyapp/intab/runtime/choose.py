@@ -56,10 +56,10 @@ def decide(
     best = _best(left(looked_at))
     base = bases[best.backend] or Choice(best.backend, ())
     reasons = [_why_back_end(device, looked_at, best, asked=backend != AUTO), *_why_precision(looked_at, best)]
-    reasons += [*_why_not_others(looked_at, best), *notes, *base.reasons, *_about_storage(device, demand, best)]
+    reasons += [*_why_not_others(looked_at, best), *notes, *_about_storage(device, demand, best)]
     if demand.assumed:
         reasons.append("sizes taken for granted: " + ", ".join(f"{name}={size}" for name, size in demand.assumed))
-    return replace(base, reasons=tuple(reasons), precision=best.precision, candidates=tuple(looked_at))
+    return replace(base, reasons=(*reasons, *base.reasons), precision=best.precision, candidates=tuple(looked_at))
 
 
 def rivals(choice: Choice) -> tuple[Candidate, ...]:

@@ -46,6 +46,10 @@ class Demand:
         return replace(self, variants=variants)
 
 
+NO_DEMAND = Demand(0, 0, 0, 0, 0, (Variant("float32", 0),))
+"""Of a model that has not been looked at."""
+
+
 class Sizes:
     """Numbers for dims; a symbol that has none is taken for something usual, which is remembered."""
 

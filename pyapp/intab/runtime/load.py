@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 
 from intab.backends.engine import Executable
 from intab.backends.reference import ReferenceExecutable
+from intab.browser import in_browser
 from intab.errors import UnsupportedOpError
 from intab.graph.ir import Graph
 from intab.graph.storage import Storage
 from intab.optimize import optimize
 from intab.program import build
 from intab.program.serialize import StoredProgram
+from intab.runtime.automatic import by_evidence
 from intab.runtime.back_end import BackEnd, back_end_of, wasm_back_end
 from intab.runtime.beside import read_with_files_beside
 from intab.runtime.cache import ProgramCache, ProgramStore
@@ -57,6 +59,8 @@ async def load(
     begin = time.perf_counter()
     with python_memory(source if isinstance(source, str) else "model"):
         storage = await open_source(source, progress)
+        if backend == "auto" and in_browser():
+            choice = await by_evidence(choice, threads, storage, source)
         ready = await _make_ready(storage, source, choice, progress, programs)
     times = LoadTimes((ready.loaded - begin) * 1e3, (time.perf_counter() - ready.loaded) * 1e3)
     for note in ready.notes:

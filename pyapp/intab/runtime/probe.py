@@ -8,7 +8,7 @@ from typing import Any
 from intab.backends.wasm.desktop import wasmtime_accepts, wasmtime_is_installed
 from intab.browser import in_browser
 from intab.browser.facts import DeviceFacts, Note, PageFacts
-from intab.browser.probe import look
+from intab.browser.probe import look, look_to_compute
 from intab.browser.wasm_features import THREADS, accepted
 from intab.runtime.device_data import plain, restored
 from intab.runtime.device_table import Row, html_of, rows_of, text_of
@@ -55,7 +55,21 @@ async def probe(page: PageFacts | None = None) -> Device:
     It asks for no permission and takes some milliseconds, at most seconds where a browser does not answer.
     `page`: what a page has told of itself, where Python runs in its worker.
     """
-    facts = await look(page) if in_browser() else _desktop()
+    return _device(await look(page) if in_browser() else _desktop())
+
+
+async def probe_to_compute() -> Device:
+    """As much of it as the choice of a back end depends on; in a browser it is asked once, and then known."""
+    global _known
+    if _known is None or not in_browser():
+        _known = _device(await look_to_compute() if in_browser() else _desktop())
+    return _known
+
+
+_known: Device | None = None
+
+
+def _device(facts: DeviceFacts) -> Device:
     return Device(**{field.name: getattr(facts, field.name) for field in fields(facts)})
 
 
