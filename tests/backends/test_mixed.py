@@ -4,6 +4,7 @@ WebAssembly and numpy stand in for a GPU and what helps it out: a way is only a 
 """
 
 import asyncio
+import sys
 from collections.abc import Callable, Mapping
 from itertools import pairwise
 
@@ -288,3 +289,38 @@ def test_three_ways() -> None:
     assert [way for way, _ in ways(parts)] == ["webgpu", "reference", "webgpu"]
     (why,) = (part.why for part in parts if part.way == "reference")
     assert "node 'c' (Cos), not on webgpu: not here; wasm: nor here" in why
+
+
+def test_a_part_of_much_small_work_stays() -> None:
+    much = "\n".join(f"%n{i + 1} = Exp(%n{i})" for i in range(60))
+    text = f"""
+    graph g(%x: f32[4, 30000]) -> (y = %y) {{
+      %n0 = Sin(%x)
+      {much}
+      %y = Sin(%n60)
+    }}"""
+    parts = parts_of(parsed(text), "Sin")
+    assert [way for way, _ in ways(parts)] == ["reference", "wasm", "reference"]
+
+
+def test_many_nodes_are_parted_in_no_time() -> None:
+    """What a walk does for each node does not grow with their count: ten times the nodes, ten times the calls."""
+    counts = []
+    for nodes in (100, 1000):
+        chain = "\n".join(f"%n{i + 1} = {'Sin' if i % 7 == 0 else 'Exp'}(%n{i})" for i in range(nodes))
+        graph = parsed(f"graph g(%n0: f32[N, H, W, C]) -> (y = %n{nodes}) {{\n{chain}\n}}")
+        calls = 0
+
+        def count(frame: object, event: str, argument: object) -> None:
+            nonlocal calls
+            calls += 1
+
+        refused = {node: "lot" for node in graph.nodes if node.op == "Sin"}
+        sys.setprofile(count)
+        try:
+            parts = partition(graph, (Way("wasm", refused), Way("reference", {})))
+        finally:
+            sys.setprofile(None)
+        assert len(parts) > nodes // 5
+        counts.append(calls)
+    assert counts[1] < 15 * counts[0]

@@ -11,6 +11,8 @@ from intab.graph.ir import Attribute, Graph, Node, Value, producers
 # a millisecond there, and a crossing is not faster. Products do much more with each element.
 FEW_ELEMENTS = 2**20
 FEW_ELEMENTS_OF_PRODUCTS = 2**17
+# All nodes of a part that another device takes over, to save two crossings, read and make no more than this.
+FEW_ELEMENTS_OF_A_PART = 4 * FEW_ELEMENTS
 PRODUCTS = frozenset({"MatMul", "IntegerMatMul", "Attention", "Conv", "ConvTranspose", "IntegerConv"})
 # Sizes that are not known: the first axis of an input is usually a batch, the others length, height and width.
 ASSUMED_FIRST, ASSUMED_OTHER = 1, 256
@@ -38,6 +40,7 @@ class Whole:
             self.waits[node] = before - {node}
             for other in self.waits[node]:
                 self.followers[other].add(node)
+        self._elements: dict[Value, int] = {}
         self._assumed: dict[str, int] = {}
         for value in graph.inputs:
             for axis, dim in enumerate(value.shape):
@@ -73,6 +76,11 @@ class Whole:
 
     def elements(self, value: Value) -> int:
         """About how many elements a value has."""
+        if value not in self._elements:
+            self._elements[value] = self._count(value)
+        return self._elements[value]
+
+    def _count(self, value: Value) -> int:
         names = {name for dim in value.shape for name in symbols_of(dim)}
         sizes = dict.fromkeys(names, ASSUMED_OTHER) | self._assumed
         try:
@@ -87,9 +95,11 @@ class Whole:
         weights = (v for v in node.inputs if v is not None and v.rank > 1 and v.name in self.graph.constants)
         if any(v.dtype.is_float for v in weights):
             return False
-        values = {v for v in (*node.inputs, *node.outputs) if v is not None}
-        most = FEW_ELEMENTS_OF_PRODUCTS if node.op in PRODUCTS else FEW_ELEMENTS
-        return sum(map(self.elements, values)) <= most
+        return self.touched(node) <= (FEW_ELEMENTS_OF_PRODUCTS if node.op in PRODUCTS else FEW_ELEMENTS)
+
+    def touched(self, node: Node) -> int:
+        """About how many elements a node reads and makes."""
+        return sum(map(self.elements, {v for v in (*node.inputs, *node.outputs) if v is not None}))
 
 
 class Levels:
@@ -111,6 +121,7 @@ class Levels:
         self._second = set(refused)
         self._level: dict[Node, int] = {}
         self._start = 0
+        self._top = 0
         self._settle()
         if keep and len(self._second) == len(self._nodes):
             self._second, self._flexible = set(refused), set()
@@ -156,16 +167,20 @@ class Levels:
         """Give the second device levels of the first that hold small nodes only, as long as others stay there."""
         while True:
             groups = self.groups()
-            small = [group for is_first, group in groups if is_first and group and self._flexible.issuperset(group)]
+            small = [group for is_first, group in groups if is_first and group and self._is_small(group)]
             firsts = sum(1 for is_first, group in groups if is_first and group)
             if not small or (firsts == 1 and self._keep):
                 return
             self._second |= set(small[0])
             self._number()
 
+    def _is_small(self, group: list[Node]) -> bool:
+        return self._flexible.issuperset(group) and sum(map(self._whole.touched, group)) <= FEW_ELEMENTS_OF_A_PART
+
     def _sweep(self) -> bool:
         """Put every node on the level where least crosses on its account, from the last to the first and back."""
         moved = False
+        self._top = max(self._level.values())
         for node in (*reversed(self._nodes), *self._nodes):
             here = self._level[node]
             best = min(self._choices(node), key=lambda level: (self._cost(node, level), level != here))
@@ -176,8 +191,7 @@ class Levels:
 
     def _choices(self, node: Node) -> list[int]:
         earliest = max((self._level[n] for n in self._whole.waits[node] & self._members), default=0)
-        top = max(self._level.values())
-        latest = min((self._level[n] for n in self._whole.followers[node] & self._members), default=top)
+        latest = min((self._level[n] for n in self._whole.followers[node] & self._members), default=self._top)
         step = 1 if node in self._flexible else 2
         here = self._level[node]
         return [level for level in range(earliest, latest + 1) if (level - here) % step == 0]

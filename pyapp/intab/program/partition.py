@@ -68,8 +68,8 @@ def _part(whole: Whole, groups: Sequence[tuple[str, list[Node]]], number: int, w
     graph = whole.graph
     made = dict.fromkeys(value for node in nodes for value in node.outputs)
     read = dict.fromkeys(v for node in nodes for v in node.inputs if v is not None)
-    later = {v for _, group in groups[number + 1 :] for node in group for v in whole.crossing(node)}
-    kept = [v for v in made if v in later or v in graph.outputs]
+    here = set(nodes)
+    kept = [v for v in made if v in graph.outputs or any(reader not in here for reader in whole.readers.get(v, ()))]
     constants = [v for v in read if v.name in graph.constants]
     if number == 0:  # what is an output and a constant leaves here
         left = [v for v in dict.fromkeys(graph.outputs) if v.name in graph.constants]
