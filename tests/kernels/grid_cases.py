@@ -1,12 +1,13 @@
 """Cases of products as GPUs share them: of matrices, and of windows of pictures with filters."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
 from intab.kernels import functions
-from intab.kernels.families.grid_left import PIXEL_COUNTS, TAP_COUNTS, TAP_STEPS, pixel_steps
+from intab.kernels.families.grid_left import PIXEL_COUNTS, TAP_COUNTS, TAP_STEPS, pixel_steps, spaced_steps
 from intab.kernels.families.grid_product import Known, grid_product
 from intab.kernels.families.grid_shape import LANES, REGISTERS, SHARED, SUBGROUP, GridShape
 from intab.kernels.families.register_tile import PLAIN, Epilogue, pad_columns
@@ -111,6 +112,7 @@ def _convolutions(shapes: tuple[GridShape, ...]) -> Iterator[KernelCase]:
     for window in WINDOWS:
         for shape in shapes:
             yield _convolution(shape, *window)
+        yield _convolution(shapes[0], *window, spaced=True)
 
 
 def _convolution(
@@ -121,8 +123,13 @@ def _convolution(
     groups: int,
     run: int,
     columns: int,
+    *,
+    spaced: bool = False,
 ) -> KernelCase:
-    """Two pictures, padded already; where runs do not suit the shape's depths, it takes as many as do."""
+    """Two pictures, padded already; where runs do not suit the shape's depths, it takes as many as do.
+
+    With `spaced` the result lies within a border of ones.
+    """
     out = (2, 3, 1)[: len(kernel)]
     extents = zip(out, strides, kernel, dilations, strict=True)
     sizes = tuple((n - 1) * s + (k - 1) * d + 1 for n, s, k, d in extents)
@@ -137,13 +144,14 @@ def _convolution(
         whole=True,
         pixels=levels,
         taps=levels,
+        spaced=spaced,
     )
     lines = padded_lines(w)
     rows, depth = images * prod(out), prod(kernel) * run
     words: dict[str, float] = {"rows": rows, "columns": columns, "depth": depth, "a_batch": run}
     words |= {"b_row": lines.shape[-1], "b_batch": depth * lines.shape[-1]}
     words |= {"out_row": groups * columns, "out_batch": columns}
-    steps = [int(np.prod(x.shape[axis + 1 :])) for axis in range(levels, -1, -1)]  # pixels, lines, ..., images
+    steps = _distances(x.shape)
     moves = [step * stride for step, stride in zip(steps, strides[::-1], strict=False)]
     words |= dict(zip(pixel_steps(levels), (*moves, steps[-1]), strict=True))
     words |= dict(zip(PIXEL_COUNTS, np.cumprod(out[::-1]).tolist(), strict=False))
@@ -152,9 +160,22 @@ def _convolution(
     words |= dict(zip(TAP_STEPS, taps, strict=False))
     wanted = np.concatenate([_correlate(x, w, group, out, strides, dilations) for group in range(groups)], axis=-1)
     title = f"grid-convolution-{'x'.join(map(str, kernel))}-{run}-{columns}-{_name(taken)}"
+    first = 0
+    if spaced:
+        wanted = np.pad(wanted, ((0, 0), *((1, 1),) * levels, (0, 0)), constant_values=1)
+        apart = _distances(wanted.shape)
+        words |= dict(zip(spaced_steps(levels), apart, strict=True))
+        title, first = f"{title}-spaced", sum(apart[:-1])
     inputs = {"a": x, "b": lines}
     items = groups * _items(taken, rows, columns)
-    return case(title, grid_product(taken, known), inputs, words, items, wanted, tolerance=1e-5, output="out", spare=4)
+    product = grid_product(taken, known)
+    made = case(title, product, inputs, words, items, wanted, tolerance=1e-5, output="out", spare=4)
+    return replace(made, offsets={"out": made.offsets["out"] + first})
+
+
+def _distances(shape: tuple[int, ...]) -> list[int]:
+    """Elements between pixels, lines and so on up to images of [images, ..., pixels, channels]."""
+    return [prod(shape[axis + 1 :]) for axis in range(len(shape) - 2, -1, -1)]
 
 
 def _correlate(
