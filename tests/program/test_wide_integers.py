@@ -62,6 +62,13 @@ FITS = {
         "%k = Clip(%c) {minimum=0.0, maximum=639.0}",
         "%r = Mul(%k, %k)",
     ],
+    "positions that a mask which is fed tells": [
+        SEVEN,
+        "%s = CumSum(%i) {axis=1}",
+        "%p = Sub(%s, %seven)",
+        "%r = Gather(%x, %p) {axis=0}",
+    ],
+    "what is cast to fewer bits": ["%m = Mul(%i, %j)", "%r = Cast(%m) {to=i32}"],
     "an index": [
         SEVEN,
         "%m = Mul(%i, %i)",
@@ -86,6 +93,7 @@ DOES_NOT = {
         [SEVEN, "%m = Mul(%i, %j)", "%o = Mod(%m, %seven)", "%r = Add(%o, %i)"],
         {"m", "o"},
     ),
+    "what is cast to a truth": (["%m = Mul(%i, %j)", "%r = Cast(%m) {to=bool}"], {"m", "r"}),
     "an index that is looked at, too": (
         [SEVEN, "%m = Mul(%i, %j)", "%g = Gather(%x, %m) {axis=0}", "%l = Less(%m, %seven)", "%r = Where(%l, %g, %g)"],
         {"m", "g", "l"},

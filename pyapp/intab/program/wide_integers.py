@@ -1,10 +1,11 @@
 """Which nodes need all 64 bits of their integers: a device whose integers have 32 must not run them.
 
 What numbers there can be is worked out from the inputs to the outputs, by what operators say (`ops.intervals`). Numbers
-that are fed are those of `FED`, which the device sees to. Two more things are no loss where nothing is left out of 32
+that are fed are those of `FED`, which the device sees to. Three more things are no loss where nothing is left out of 32
 bits that anybody reads:
 
     index(add(mul(row, width), column))    the low 32 bits of an index decide, if it is one that there is
+    cast(mul(a, b))                        to fewer bits: the low ones again
     clip(cast(float))                      a cast to 32 bits ends at their ends, between which it is clipped
 """
 
@@ -19,7 +20,7 @@ FED = Interval(-(2**30), 2**30 - 1)
 
 # The low bits of what these make follow from the low bits of what they are given.
 _WRAPPING = frozenset(
-    {"Add", "Sub", "Mul", "Neg", "Reshape", "Transpose", "Concat", "Slice", "Expand", "Where"},
+    {"Add", "Sub", "Mul", "Neg", "CumSum", "ReduceSum", "Reshape", "Transpose", "Concat", "Slice", "Expand", "Where"},
 )
 # Operator -> which input holds indices, of which there are fewer than 2^31.
 _INDICES: Mapping[str, int] = {
@@ -128,6 +129,8 @@ class _Uses:
     def _needs_low_bits(self, reader: Node, value: Value) -> bool:
         if reader.op in _WRAPPING:
             return all(made in self._low for made in reader.outputs)
+        if reader.op == "Cast":  # which wraps
+            return reader.output.dtype.is_integer and reader.output.dtype.itemsize <= 4
         return _only_as_index(reader, value)
 
 
