@@ -45,6 +45,9 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     options = parser.parse_args(arguments)
     if options.rounds < 1:
         parser.error("--rounds is 1 or more")
+    missing = [str(file) for file in options.earlier if not file.is_file()]
+    if missing:
+        parser.error(f"--from: there is no file {', '.join(missing)}")
     if options.write:
         options.peers = True
         if set(GPU_PARTS) & set(options.parts):

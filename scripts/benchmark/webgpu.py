@@ -21,7 +21,7 @@ PRODUCTS = ("matmul1024", "matmul256", *WINDOWS)
 # A software adapter takes seconds for a run of a peer's: one round at least, and no further one beyond this.
 PEER_SECONDS = 45.0
 OUR_RUNS_A_ROUND = 3
-WARM_UP_RUNS = 2
+WARM_UP_RUNS = {OURS_GPU: 2, THEIRS_GPU: 1}
 LONGEST_REASON = 400
 
 
@@ -62,7 +62,7 @@ class GpuCase:
     adapter's plain loop, taken just before, and unrolled_peaks those of an unrolled one. device_ms: our steps by the
     device's clock. work: flops and bytes that our steps ask for. counts: what a run of each side asks of WebGPU
     (page/gpu_counts.js). crossings: calls into JavaScript of one run of ours. refused: by side, why there is no time.
-    parts: where ours runs, when WebGPU does not run it whole.
+    parts: where ours runs, when WebGPU does not run it whole. ready_ms: by side, load, compile and first run together.
     """
 
     case: Case
@@ -77,6 +77,7 @@ class GpuCase:
     crossings: Mapping[str, int]
     refused: Mapping[str, str]
     parts: tuple[str, ...] = ()
+    ready_ms: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def gain(self) -> float | None:
@@ -176,18 +177,19 @@ class _Taking:
         self._peaks: list[Mapping[str, float]] = []
         self._device_ms: list[float] = []
         self._encode_ms: list[float] = []
+        self._ready_ms: dict[str, float] = {}
 
     def begin(self, side: Side) -> None:
         """Load the model and warm up."""
         try:
-            self._page.load(side, self._case.model)
+            loaded = self._page.load(side, self._case.model)
             self._page.feed(side, self._case)
-            for _ in range(WARM_UP_RUNS if side == OURS_GPU else 1):
-                took_ms = self._page.ask(side, "run", self._case.model)
+            took_ms = [self._page.ask(side, "run", self._case.model) for _ in range(WARM_UP_RUNS[side])]
         except IntabError as error:
             self._refuse(side, error)
             return
-        self._say(f"  {self._case.title}, {side.title}: ready, a run takes {took_ms:.0f} ms")
+        self._say(f"  {self._case.title}, {side.title}: ready, a run takes {took_ms[-1]:.0f} ms")
+        self._ready_ms[side.title] = loaded["load_ms"] + loaded.get("compile_ms", 0.0) + took_ms[0]
         self._ready.append(side)
         self._ms[side] = []
 
@@ -242,6 +244,7 @@ class _Taking:
             self._page.ask(OURS_GPU, "crossings", self._case.model) if ours else {},
             self._refused,
             tuple(self._page.ask(OURS_GPU, "parts", self._case.model)) if ours else (),
+            self._ready_ms,
         )
 
     def _timed(self, side: Side, native: Mapping[str, Any]) -> Timed:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import median
 
+from benchmark.cases import MODELS
 from benchmark.sides import OURS_GPU, THEIRS_GPU
 from benchmark.tables import geometric_mean_of, number, table
 from benchmark.webgpu import GpuCase, GpuMeasured
@@ -188,6 +189,8 @@ def _typical_line(device: str) -> str:
 def _crossing_lines(cases: Sequence[GpuCase]) -> list[str]:
     lines = []
     for one in cases:
+        first = [f"{side} {ms / 1e3:.1f} s" for side, ms in one.ready_ms.items()]
+        lines += [f"- {one.case.model}: load, compile and first run together: {', '.join(first)}"] if first else []
         if one.ours:
             calls = ", ".join(f"{name} {count}" for name, count in sorted(one.crossings.items()))
             lines.append(
@@ -216,11 +219,13 @@ def _refusals(cases: Iterable[GpuCase]) -> list[str]:
 
 def document(machine: Mapping[str, str], measured: GpuMeasured, plans: Sequence[PlanFigures]) -> str:
     """docs/performance-webgpu.md; `machine` has the versions, too."""
+    missing = [model for model in MODELS if model not in [one.case.model for one in measured.models]]
     lines = [
         HEAD.format(patience_s=THEIRS_GPU.patience_s),
         *(f"- {name}: {value}" for name, value in machine.items()),
         "",
         *(f"- {'kept' if kept else 'BROKEN'}: {text}" for kept, text in verdicts(measured, plans)),
+        *([f"- BROKEN: not measured: {', '.join(missing)}"] if missing else []),
         "",
         *lines_of(measured, plans),
     ]

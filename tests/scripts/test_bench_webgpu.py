@@ -148,7 +148,7 @@ def test_the_document_holds_what_was_measured() -> None:
         "- cores: 2",
         " 10.00 ",
         "- det on a typical integrated GPU: no i16",
-        "- BROKEN: ",
+        "- BROKEN: not measured: rec, ",
         "(GpuCommands.run 1, PyodideDoor.to_js 2, event loop 4, fetched 2)",
     ):
         assert part in text
@@ -168,6 +168,8 @@ def test_models_of_earlier_runs_come_back_from_their_json(tmp_path: Path) -> Non
     wanted = [as_json({}, Measured(webgpu=GpuMeasured(models=[one])))["webgpu"] for one in (first, second)]
     assert again == wanted
     assert [one.case.title for one in found] == [case.title, case.title]
+    with pytest.raises(SystemExit):
+        options_of(["--parts", "webgpu", "--from", str(tmp_path / "c")])
 
 
 def test_parts_of_webgpu_are_a_page_of_their_own() -> None:
