@@ -9,6 +9,7 @@ from intab.graph.ir import Value
 from intab.kernels.families.attention import BLOCK_ROWS, Masking, attention, pack_heads
 from intab.kernels.families.register_tile import TILE_COLUMNS
 from intab.ops.arrays import Numbers
+from intab.ops.attention_products import Side, Sizes, fits, lower_products
 from intab.ops.broadcast import NO_PAIRS, Pairs, agree, broadcast_to, shape_text
 from intab.ops.dense import expanded, packed_batch, require_float32
 from intab.ops.kernel_steps import tensor_work
@@ -103,6 +104,10 @@ class Attention:
         batch, heads, rows, depth = _swapped(q.shape, self.q_by_token)
         _, groups, keys, _ = self._keys(k.shape)
         columns = v.shape[3]
+        sizes = Sizes(batch, heads, groups, rows, keys, depth, columns)
+        if lowering.target.small_items and fits(lowering, sizes):
+            self._lower_products(lowering, sizes, (q, k, v, outputs[0]), mask)
+            return
         spans = -(-FEWEST_ITEMS // heads) if isinstance(heads, int) and heads > 0 else 1
         items = batch * heads * spans
         q_strides = _strides(q.shape, self.q_by_token)
@@ -139,6 +144,27 @@ class Attention:
         masking = Masking("" if mask is None else mask.dtype.name, self.causal, self.zero_unseen)
         kernel = attention(masking, lanes=lowering.target.lanes)
         lowering.step(kernel, buffers, words, items, work=tensor_work(flops, *tensors))
+
+    def _lower_products(
+        self, lowering: Lowering, sizes: Sizes, values: tuple[Value, Value, Value, Value], mask: Value | None
+    ) -> None:
+        """The same as products of whole tensors, see `ops.attention_products`."""
+        by_token = (self.q_by_token, self.k_by_token, self.v_by_token, self.by_token)
+        lines = [(*_strides(v.shape, token), 1) for v, token in zip(values, by_token, strict=True)]
+        if not self.k_by_depth:
+            batch, head, token, _ = lines[1]
+            lines[1] = (batch, head, 1, token)
+        q, k, v, out = (Side(lowering.place(value), strides) for value, strides in zip(values, lines, strict=True))
+        words: dict[str, Dim | float] = {"scale": self.scale}
+        masked: Side | None = None
+        if mask is not None:
+            place, strides = _mask(lowering, mask, (sizes.batch, sizes.heads, sizes.rows, sizes.keys))
+            masked = Side(place, (*strides[:3], 1))
+            words |= {} if mask.dtype == float32 else {"fill": self.fill}
+        if self.causal:
+            words["causal_offset"] = self.causal_offset
+        masking = Masking("" if mask is None else mask.dtype.name, self.causal, self.zero_unseen)
+        lower_products(lowering, sizes, (q, k, v, out), masking, masked, words)
 
     def _packed_keys(self, lowering: Lowering, k: Value) -> Place:
         """Keys as panels, times the scale."""
