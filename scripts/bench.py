@@ -7,7 +7,7 @@ Makes everything ready (scripts/setup.py, and the peers from npm), builds the si
                      of WebGPU: measured here, and compiled for GPUs that are not here
     --models M ...   some of det, rec, resnet50, shufflenet, densenet121, minilm, silero, magika
     --rounds N       timed runs of each case
-    --from FILE ...  of the part webgpu: take models that are not measured now from the JSON of earlier runs, since on
+    --from FILE ...  of the part webgpu: take what is not measured now from the JSON of earlier runs, since on
                      a software adapter onnxruntime-web takes minutes for all
     --json FILE      all figures as JSON
     --write          all with peers: writes docs/performance.md, or of WebGPU, when --parts names that,

@@ -39,7 +39,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures to FILE")
     parser.add_argument(
         "--from", nargs="+", type=Path, default=[], dest="earlier", metavar="FILE",
-        help="of the part webgpu: take models that are not measured now from the JSON of earlier runs",
+        help="of the part webgpu: take what is not measured now from the JSON of earlier runs",
     )  # fmt: skip
     parser.add_argument("--write", action="store_true", help="measure all with peers, and write the page in docs/")
     options = parser.parse_args(arguments)
@@ -51,7 +51,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     if options.write:
         options.peers = True
         if set(GPU_PARTS) & set(options.parts):
-            options.parts = list(GPU_PARTS)
+            options.parts = options.parts if options.earlier else list(GPU_PARTS)
         else:
             options.parts, options.models = [one for one in PARTS if one not in GPU_PARTS], list(cases.MODELS)
     return options
@@ -132,25 +132,32 @@ class Bench:
         found, rounds = self._measured.webgpu, self._options.rounds
         found.adapter, found.products, versions = webgpu.measure_products(self._stand, rounds=rounds, say=self._say)
         self._measured.versions |= versions
-        by_model = {one.case.model: one for one in earlier_cases(self._options.earlier)}
         for case in map(cases.model_case, self._options.models):
             sides = self._sides(OURS_GPU, THEIRS_GPU)
             one, versions = webgpu.measure_model(self._stand, case, sides, rounds=rounds, say=self._say)
-            by_model[case.model] = one
+            found.put([one])
             self._measured.versions |= versions
-        found.models = [by_model[model] for model in cases.MODELS if model in by_model]
 
     def plans(self) -> None:
-        models = [one.case.model for one in self._measured.webgpu.models] or self._options.models
+        found = [one.case.model for one in self._measured.webgpu.models]
+        models = [model for model in cases.MODELS if model in (found or self._options.models)]
         self._measured.plans = plans(
             {model: (self._stand.folder.model(model), cases.MODELS[model].feeds()) for model in models}
         )
 
 
-def earlier_cases(files: Sequence[Path]) -> list[webgpu.GpuCase]:
-    """The models of earlier runs' part webgpu; of a model that several have the last one's."""
+def take_earlier(files: Sequence[Path], measured: Measured) -> None:
+    """What earlier runs measured on WebGPU; of what several have the last one's."""
     known = {model: cases.model_case(model) for model in cases.MODELS}
-    return [one for file in files for one in webgpu.kept_cases(json.loads(file.read_text())["webgpu"]["models"], known)]
+    known |= {name: webgpu.product_case(name) for name in webgpu.PRODUCTS}
+    for file in files:
+        said = json.loads(file.read_text())
+        found = webgpu.earlier_figures(said["webgpu"], known)
+        measured.webgpu.adapter = found.adapter or measured.webgpu.adapter
+        measured.webgpu.products = found.products or measured.webgpu.products
+        measured.webgpu.put(found.models)
+        measured.versions |= said["versions"]
+        measured.versions[f"measured at {said['machine']['date']}"] = ", ".join(one.case.model for one in found.models)
 
 
 PARTS: dict[str, Callable[[Bench], None]] = {
@@ -171,6 +178,7 @@ GPU_PARTS = ("webgpu", "plans")
 def measure(options: argparse.Namespace) -> Measured:
     """Measure the parts that are asked for. Raises an IntabError when something cannot be had."""
     measured = Measured()
+    take_earlier(options.earlier, measured)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         say("making the models ready")
@@ -186,6 +194,8 @@ def measure(options: argparse.Namespace) -> Measured:
             for part in options.parts:
                 say(f"measuring: {part}")
                 PARTS[part](bench)
+    order = list(cases.MODELS)
+    measured.webgpu.models.sort(key=lambda one: order.index(one.case.model))
     return measured
 
 
@@ -201,7 +211,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print("\n".join([*report.lines_of(measured), *report.verdict_lines(measured)]))
     if options.json:
         options.json.write_text(json.dumps(report.as_json(machine, measured), indent=1) + "\n")
-    if options.write and "webgpu" in options.parts:
+    if options.write and set(GPU_PARTS) & set(options.parts):
         facts = {**machine, **measured.versions}
         WEBGPU_DOCUMENT.write_text(webgpu_report.document(facts, measured.webgpu, measured.plans))
     elif options.write:

@@ -1,7 +1,7 @@
 """Measuring WebGPU: the adapter's own peak, products, and models beside onnxruntime-web's, all in one browser."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -110,24 +110,6 @@ def _share(work: Mapping[str, float], ms: Sequence[float], peaks: Sequence[float
     return median(work["flops"] / one / 1e6 / peak for one, peak in zip(ms, peaks, strict=True))
 
 
-def kept_cases(data: Sequence[Mapping[str, Any]], cases: Mapping[str, Case]) -> list[GpuCase]:
-    """Cases from the JSON of an earlier run. `cases` have the tensors, which are the same every time."""
-    return [_kept_case(one, cases[one["case"]["model"]]) for one in data]
-
-
-def _kept_case(one: Mapping[str, Any], case: Case) -> GpuCase:
-    def timed(lane: Mapping[str, Any] | None) -> Timed | None:
-        return Timed(lane["side"], case, tuple(lane["ms"]), lane["far"]) if lane else None
-
-    # JSON has lists where these have tuples.
-    rest: dict[str, Any] = {
-        entry.name: tuple(value) if isinstance(value := one[entry.name], list) else value
-        for entry in fields(GpuCase)
-        if entry.name not in ("case", "ours", "theirs")
-    }
-    return GpuCase(case, timed(one["ours"]), timed(one["theirs"]), **rest)
-
-
 @dataclass(slots=True)
 class GpuMeasured:
     """All that was measured on WebGPU."""
@@ -144,6 +126,33 @@ class GpuMeasured:
     @property
     def unrolled_peak(self) -> float:
         return max((max(one.unrolled_peaks, default=0.0) for one in (*self.products, *self.models)), default=0.0)
+
+    def put(self, cases: Sequence[GpuCase]) -> None:
+        """Take models in, each in the place of what there was of it."""
+        self.models = [*(one for one in self.models if one.case.model not in [c.case.model for c in cases]), *cases]
+
+
+def earlier_figures(data: Mapping[str, Any], known: Mapping[str, Case]) -> GpuMeasured:
+    """The part webgpu of an earlier run's JSON. `known` have the tensors of cases, which are the same every time."""
+    adapter = data["adapter"]
+    return GpuMeasured(
+        Adapter(**_with_tuples(adapter)) if adapter else None,
+        [_kept_case(one, known[one["case"]["model"]]) for one in data["products"]],
+        [_kept_case(one, known[one["case"]["model"]]) for one in data["models"]],
+    )
+
+
+def _kept_case(one: Mapping[str, Any], case: Case) -> GpuCase:
+    def timed(lane: Mapping[str, Any] | None) -> Timed | None:
+        return Timed(lane["side"], case, tuple(lane["ms"]), lane["far"]) if lane else None
+
+    rest = {name: value for name, value in one.items() if name not in ("case", "ours", "theirs")}
+    return GpuCase(case, timed(one["ours"]), timed(one["theirs"]), **_with_tuples(rest))
+
+
+def _with_tuples(data: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has lists where these have tuples."""
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in data.items()}
 
 
 def adapter_of(page: Page) -> Adapter:

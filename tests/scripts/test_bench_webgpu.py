@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmark.__main__ import GPU_PARTS, PARTS, earlier_cases, options_of
+from benchmark.__main__ import GPU_PARTS, PARTS, options_of, take_earlier
 from benchmark.cases import Case, model_case, native_answer, tiny_case, tiny_model
 from benchmark.measure import Timed
 from benchmark.report import Measured, as_json
@@ -42,6 +42,13 @@ def gpu_case(
         crossings=CROSSINGS,
         refused={},
     )
+
+
+def case_of(one: GpuCase, case: Case) -> GpuCase:
+    """The same figures of another case."""
+    assert one.ours
+    assert one.theirs
+    return replace(one, case=case, ours=replace(one.ours, case=case), theirs=replace(one.theirs, case=case))
 
 
 def refused_by_us(model: str, why: str) -> GpuCase:
@@ -154,20 +161,26 @@ def test_the_document_holds_what_was_measured() -> None:
         assert part in text
 
 
-def test_models_of_earlier_runs_come_back_from_their_json(tmp_path: Path) -> None:
-    case = model_case("rec")
-    first = gpu_case("rec")
-    assert first.ours and first.theirs
-    first = replace(first, case=case, ours=replace(first.ours, case=case), theirs=replace(first.theirs, case=case))
-    second = replace(first, ours=None, refused={OURS_GPU.title: "why"}, parts=("part 1 of 2 on webgpu",))
-    for name, one in (("a", first), ("b", second)):
-        data = as_json({}, Measured(webgpu=GpuMeasured(models=[one])))
-        (tmp_path / name).write_text(json.dumps(data))
-    found = earlier_cases([tmp_path / "a", tmp_path / "b"])
-    again = [as_json({}, Measured(webgpu=GpuMeasured(models=[one])))["webgpu"] for one in found]
-    wanted = [as_json({}, Measured(webgpu=GpuMeasured(models=[one])))["webgpu"] for one in (first, second)]
-    assert again == wanted
-    assert [one.case.title for one in found] == [case.title, case.title]
+def written(path: Path, measured: GpuMeasured, date: str) -> Path:
+    path.write_text(json.dumps(as_json({"date": date}, Measured({"intab": "1"}, webgpu=measured))))
+    return path
+
+
+def test_figures_of_earlier_runs_come_back_from_their_json(tmp_path: Path) -> None:
+    adapter, product = Adapter("one", True, ("subgroups",), (4, 4)), case_of(gpu_case(), product_case("matmul256"))
+    slow, quick = (case_of(gpu_case(ours_ms=(ms,)), model_case("rec")) for ms in (400.0, 200.0))
+    refused = replace(
+        case_of(gpu_case(), model_case("det")), theirs=None, refused={THEIRS_GPU.title: "why"}, parts=("p",)
+    )
+    first = written(tmp_path / "a", GpuMeasured(adapter, [product], [slow, refused]), "Monday")
+    second = written(tmp_path / "b", GpuMeasured(None, [], [quick]), "Tuesday")
+    found = Measured()
+    take_earlier([first, second], found)
+    wanted = GpuMeasured(adapter, [product], [refused, quick])
+    assert as_json({}, found)["webgpu"] == as_json({}, Measured(webgpu=wanted))["webgpu"]
+    assert found.webgpu.adapter == adapter
+    assert [one.case.title for one in found.webgpu.models] == [refused.case.title, quick.case.title]
+    assert found.versions == {"intab": "1", "measured at Monday": "rec, det", "measured at Tuesday": "rec"}
     with pytest.raises(SystemExit):
         options_of(["--parts", "webgpu", "--from", str(tmp_path / "c")])
 
@@ -176,6 +189,8 @@ def test_parts_of_webgpu_are_a_page_of_their_own() -> None:
     both = options_of(["--write", "--parts", "webgpu", "--models", "det"])
     assert (both.peers, both.parts, both.models) == (True, list(GPU_PARTS), ["det"])
     assert not set(GPU_PARTS) & set(options_of(["--write"]).parts)
+    joined = options_of(["--write", "--parts", "plans", "--from", __file__])
+    assert joined.parts == ["plans"]
     assert not set(GPU_PARTS) & set(options_of([]).parts)
     assert set(GPU_PARTS) < set(PARTS)
 
