@@ -42,6 +42,7 @@ queries (*on the device*), and one run of onnxruntime-web's WebGPU execution pro
 share is the median over the rounds, pair by pair; *best* is the best of all rounds over the best peak. Whole runs copy
 feeds in and outputs out. Where a run of the peer takes many seconds, as it does on a software adapter, one round must
 do; who gives no answer within {patience_s:.0f} s, or refuses a model, is listed with the reason.
+Models may be measured in several runs, which `--from` joins: then it says below when, and products are the last run's.
 
 *MB moved by kernels* are the tensors that our dispatches ask for, each once a dispatch. *MB bound* are the storage
 buffers that the peer binds for its dispatches, each once a dispatch, as `page/gpu_counts.js` sees them: the peer's
