@@ -59,12 +59,15 @@ class StandIn:
     whole_only = False
     adapter = "a stand-in"
     made: list[Losable] = field(default_factory=list)
+    takes_nothing: bool = False
 
     @property
     def target(self) -> Target:
         return wasm_pool().machine.target
 
     def check(self, graph: Graph) -> None:
+        if self.takes_nothing:
+            raise UnsupportedOpError("Nothing is taken.")
         for node, reason in beyond_32_bits(graph).items():
             raise UnsupportedOpError(f"{node.name}: {reason}")
 
@@ -172,6 +175,19 @@ def test_integers_of_more_than_32_bits(stand_in: StandIn) -> None:
     np.testing.assert_array_equal(found["less"], i * i - i)
     (why,) = (reason for reason in session.choice.reasons if " on wasm: " in reason)
     assert "node 'square' (Mul), not on webgpu: 'square' may be " in why
+    session.dispose()
+
+
+def test_what_only_passes_through(stand_in: StandIn) -> None:
+    nodes = [helper.make_node("Identity", ["x"], ["y"]), helper.make_node("Identity", ["w"], ["fixed"])]
+    nodes.append(helper.make_node("Size", ["x"], ["count"]))
+    stand_in.takes_nothing = True
+    session = loaded(model(nodes, {"x": (TensorProto.DOUBLE, ["N", 2])}, "y", "fixed", "count"))
+    x = np.ones((3, 2))
+    found = session.run_sync({"x": x})
+    np.testing.assert_array_equal(found["y"], x)
+    np.testing.assert_array_equal(found["fixed"], WEIGHT)
+    np.testing.assert_array_equal(found["count"], 6)
     session.dispose()
 
 

@@ -54,6 +54,8 @@ def _groups(
 ) -> list[tuple[str, list[Node]]]:
     """Nodes in groups that run one after the other: (way, nodes)."""
     first, *others = ways
+    if not nodes:  # what nobody computes may still be read from somewhere
+        return [(ways[-1].name, [])]
     refused = {node for node in nodes if node in first.refused}
     if not others or not refused:
         return [(first.name, list(nodes))]

@@ -71,8 +71,8 @@ async def prepare_parts(
 def describe(part: Part, number: int, count: int) -> str:
     """What a part is and why it is not part of another, in one line."""
     nodes = [node for node in part.graph.nodes if not set(part.sizes) & {value.name for value in node.outputs}]
-    names = list(dict.fromkeys(node.name or node.outputs[0].name for node in (nodes[0], nodes[-1])))
-    of = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}, {' to '.join(map(repr, names))}"
+    names = list(dict.fromkeys(node.name or node.outputs[0].name for node in (*nodes[:1], *nodes[-1:])))
+    of = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}, {' to '.join(map(repr, names))}" if nodes else "no nodes"
     why = f", since {part.why[0]}" if part.why else ""
     more = f" (and {len(part.why) - 1} more nodes)" if len(part.why) > 1 else ""
     return f"part {number} of {count} on {part.way}: {of}{why}{more}"

@@ -16,9 +16,14 @@ def check(graph: Graph, target: Target) -> None:
         for value in (*node.inputs, *node.outputs)
         if value is not None and not target.has_dtype(value.dtype)
     }
+    what_next = 'Use backend="wasm" or "reference".'
     for node, reason in (strange | beyond_32_bits(graph)).items():
         where = f"{graph.name}: node {node.name or node.outputs[0].name!r} ({node.op})"
-        raise UnsupportedOpError(f'{where}: {reason}, on a GPU. Use backend="wasm" or "reference".')
+        raise UnsupportedOpError(f"{where}: {reason}, on a GPU. {what_next}")
+    for value in (*graph.inputs, *graph.outputs):
+        if not target.has_dtype(value.dtype):
+            what = f"{graph.name}: {value.name!r} holds {value.dtype}, which a GPU has not."
+            raise UnsupportedOpError(f"{what} {what_next}")
 
 
 def refusals(graph: Graph, target: Target) -> dict[Node, str]:
