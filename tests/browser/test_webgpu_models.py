@@ -73,6 +73,31 @@ async def lost_in_mid_run(selenium, model_url, feeds_url):
         return agreement(found, expected), str(session.choice)
 
 
+@run_in_pyodide
+async def at_once(selenium, model_url, cases):
+    """How far runs of one session are that are begun at once; the device is lost under some of them."""
+    import asyncio
+
+    from intab.backends.webgpu.device import shared_gpu
+    from intab.runtime import load
+    from tests.agreement import agreement
+    from tests.browser.inside.proofs import arrays
+
+    feeds = [await arrays(feeds_url) for feeds_url, _ in cases]
+    expected = [await arrays(expected_url) for _, expected_url in cases]
+    async with await load(model_url, backend="webgpu") as session:
+        far = []
+        for lose in (False, True):
+            running = [asyncio.ensure_future(session.run(each)) for each in feeds]
+            await asyncio.sleep(0)
+            if lose:
+                (await shared_gpu())._device.js.destroy()
+            found = await asyncio.gather(*running)
+            pairs = zip(found, expected, strict=True)
+            far.append(max(agreement(one[name], other[name]) for one, other in pairs for name in other))
+        return far, str(session.choice).count("loaded again")
+
+
 def cases_of(model: str, path: Path, skimage_picture: Callable[[str], Path]) -> Iterator[tuple[str, Feeds, Feeds]]:
     """Name, feeds and what native onnxruntime makes of them."""
     if model == "cls":
@@ -130,3 +155,11 @@ def test_a_device_lost_in_mid_run_is_replaced(selenium, served):
     far, choice = lost_in_mid_run(selenium, url, next(iter(cases.values()))[0])
     assert far <= 1e-6
     assert "loaded again, since the device was lost" in choice
+
+
+@pytest.mark.driver_timeout(300)
+def test_runs_begun_at_once_do_not_meet(selenium, served):
+    url, cases = served["silero"]
+    far, times_rebuilt = at_once(selenium, url, list(cases.values()))
+    assert max(far) <= TOLERANCE
+    assert times_rebuilt == 1

@@ -84,6 +84,7 @@ class Session:
         self._exact: dict[tuple[tuple[str, int], ...], Executable] = {}
         self._peak_nbytes = executable.memory().total
         self._disposed = False
+        self._rebuilding = asyncio.Lock()
         self._choice = choice
         self.inputs = tuple(TensorInfo(v.name, v.dtype, v.shape) for v in graph.inputs)
         self.outputs = tuple(
@@ -132,12 +133,17 @@ class Session:
                     raise
                 if again == MOST_REBUILDS:
                     raise DeviceLostError(f"{error} It was made anew {again} times and lost each time.") from error
-                await self._rebuild(error)
+                await self._rebuild(executable, error)
         raise AssertionError("the last round returns or raises")
 
-    async def _rebuild(self, reason: DeviceLostError) -> None:
-        """The model anew, from its source, after its device was lost."""
-        lost = (self._executable, *self._exact.values())
+    async def _rebuild(self, user: Executable, reason: DeviceLostError) -> None:
+        """The model anew, from its source, after its device was lost under `user`."""
+        async with self._rebuilding:
+            lost = (self._executable, *self._exact.values())
+            if user in lost:  # otherwise another run has done it meanwhile
+                await self._replace(lost, reason)
+
+    async def _replace(self, lost: Sequence[Executable], reason: DeviceLostError) -> None:
         self._executable = await self._specialise(None)
         self._exact.clear()
         for executable in lost:

@@ -1,5 +1,7 @@
 """Numbers between numpy and the memory of a GPU, where every element has 32 bits (f16 may have 16)."""
 
+import math
+
 import numpy as np
 
 from intab.dtypes import DType
@@ -45,5 +47,6 @@ def to_device(array: Array, dtype: DType, target: Target, name: str) -> Array:
 
 
 def from_device(data: bytes, shape: tuple[int, ...], dtype: DType, target: Target) -> Array:
-    """The numbers of bytes read back, in the tensor's own dtype; a copy that its holder may write to."""
-    return np.frombuffer(data, stored_as(dtype.name, target).numpy).reshape(shape).astype(dtype.numpy)
+    """The numbers of bytes read back, up to a whole word, in the tensor's own dtype: a copy that may be written to."""
+    stored = np.frombuffer(data, stored_as(dtype.name, target).numpy)
+    return stored[: math.prod(shape)].reshape(shape).astype(dtype.numpy)

@@ -4,8 +4,10 @@ A run is one crossing into JavaScript: feeds are written, the list is encoded an
 mapped. Between runs at the same sizes nothing is made anew.
 """
 
+import asyncio
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -65,11 +67,7 @@ class WebGpuExecutable:
         self._loaded: dict[Plan, _Loaded] = {}
         self._guesses = Guesses(program)
         self._finished: tuple[Plan, Mapping[str, int]] | None = None
-        # What the next crossing into JavaScript takes along.
-        self._feeds: Mapping[str, Array] = {}
-        self._uploads: list[Upload] = []
-        self._downloads: list[Download] = []
-        self._results: list[bytes] = []
+        self._turn = asyncio.Lock()  # runs wait for the device, and they share its memory: one after the other
         self._disposed = False
 
     @property
@@ -90,63 +88,28 @@ class WebGpuExecutable:
     async def run(
         self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
     ) -> dict[str, Array]:
-        if self._disposed:
-            raise IntabError(f"{self.program.name}: this session was disposed of. Load the model again.")
-        self._finished = None
-        self._feeds = feeds
-        by_name = {port.name: port for port in self.program.outputs}
-        self._fetched = [by_name[name] for name in fetches]
-        plan, known = await self._guesses.run(self, sizes)
-        self._binder.check_late(known)
-        self._finished = plan, known
-        target, shapes = self.program.target, [self._binder.shape_of(port, plan) for port in self._fetched]
-        results = zip(fetches, self._fetched, shapes, self._results, strict=True)
-        return {name: from_device(data, shape, port.dtype, target) for name, port, shape, data in results}
-
-    # -- what `Guesses` calls
-
-    async def start(self, sizes: Mapping[str, int]) -> Plan:
-        plan = self._plan(sizes)
-        await self._load(plan)
-        target = self.program.target
-        self._uploads = [
-            (*self._at(plan, port.buffer), fed_to_device(self._feeds[port.name], port.dtype, target, port.name).data)
-            for port in self.program.inputs
-            if port.buffer >= 0
-        ]
-        return plan
-
-    async def read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
-        parts = [self._part(plan, reading.buffer, reading.dtype, len(reading.symbols)) for reading in readings]
-        first = self.program.segments[0].first_step
-        read = await self._loaded[plan].commands.run(first, first, downloads=parts)
-        found: dict[str, int] = {}
-        for reading, data in zip(readings, read, strict=True):
-            numbers = from_device(data, (len(reading.symbols),), reading.dtype, self.program.target)
-            found |= {symbol: int(size) for symbol, size in zip(reading.symbols, numbers, strict=True)}
-        return found
-
-    async def run_segment(self, plan: Plan, number: int) -> None:
-        segment, is_last = self.program.segments[number], number == len(self.program.segments) - 1
-        downloads = (
-            [self._part(plan, port.buffer, port.dtype, self._count(port, plan)) for port in self._fetched]
-            if is_last
-            else []
-        )
-        uploads, self._uploads = self._uploads, []
-        self._results = await self._loaded[plan].commands.run(
-            segment.first_step, segment.end_step, uploads=uploads, downloads=downloads
-        )
-
-    # --
+        async with self._turn:
+            if self._disposed:
+                raise IntabError(f"{self.program.name}: this session was disposed of. Load the model again.")
+            self._finished = None
+            by_name = {port.name: port for port in self.program.outputs}
+            ports = [by_name[name] for name in fetches]
+            run = _Run(self, feeds, ports)
+            plan, known = await self._guesses.run(run, sizes)
+            self._binder.check_late(known)
+            self._finished = plan, known
+        shapes = (self._binder.shape_of(port, plan) for port in ports)
+        results = zip(ports, shapes, run.results, strict=True)
+        return {p.name: from_device(data, shape, p.dtype, self.program.target) for p, shape, data in results}
 
     async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
-        if self._finished is None or self._disposed:
-            raise IntabError(
-                f"{self.program.name}: there is no run to look at. Run the model, then ask for its profile."
-            )
-        plan, known = self._finished
-        times = await self._loaded[plan].commands.time(0, self.step_count, repeats)
+        async with self._turn:
+            if self._finished is None or self._disposed:
+                raise IntabError(
+                    f"{self.program.name}: there is no run to look at. Run the model, then ask for its profile."
+                )
+            plan, known = self._finished
+            times = await self._loaded[plan].commands.time(0, self.step_count, repeats)
         counted = self._binder.work(known)
         return tuple(
             StepTime(
@@ -195,6 +158,24 @@ class WebGpuExecutable:
             done += aligned(numbers.nbytes)
             progress(done, total)
         progress(total, total)
+
+    async def load_plan(self, sizes: Mapping[str, int]) -> Plan:
+        """The plan for these sizes, with room for it and its list of dispatches on the device."""
+        plan = self._plan(sizes)
+        await self._load(plan)
+        return plan
+
+    def commands_of(self, plan: Plan) -> GpuCommands:
+        """The list of dispatches of a plan that is loaded."""
+        return self._loaded[plan].commands
+
+    def place(self, plan: Plan, buffer: int) -> tuple[GpuBuffer, int]:
+        """Where a buffer lies: its page and the first byte in it."""
+        return self._page(buffer), int(plan.buffer_offsets[buffer])
+
+    def count_of(self, plan: Plan, port: Port) -> int:
+        """How many elements an input or output has."""
+        return math.prod(self._binder.shape_of(port, plan))
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan:
         key = tuple(sizes[s] for s in self._binder.symbols)
@@ -289,16 +270,50 @@ class WebGpuExecutable:
         assert page is not None
         return page
 
-    def _at(self, plan: Plan, buffer: int) -> tuple[GpuBuffer, int]:
-        return self._page(buffer), int(plan.buffer_offsets[buffer])
+
+@dataclass(slots=True)
+class _Run:
+    """One run: what the next crossing into JavaScript takes along, and what the last one brought."""
+
+    device: WebGpuExecutable
+    feeds: Mapping[str, Array]
+    fetched: Sequence[Port]
+    uploads: list[Upload] = field(default_factory=list)
+    results: list[bytes] = field(default_factory=list)
+
+    @property
+    def program(self) -> Program:
+        return self.device.program
+
+    async def start(self, sizes: Mapping[str, int]) -> Plan:
+        plan, target = await self.device.load_plan(sizes), self.program.target
+        ports = [port for port in self.program.inputs if port.buffer >= 0]
+        given = [fed_to_device(self.feeds[port.name], port.dtype, target, port.name).data for port in ports]
+        self.uploads = [(*self.device.place(plan, p.buffer), data) for p, data in zip(ports, given, strict=True)]
+        return plan
+
+    async def read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
+        parts = [self._part(plan, reading.buffer, reading.dtype, len(reading.symbols)) for reading in readings]
+        read = await self.device.commands_of(plan).run(0, 0, downloads=parts)
+        found: dict[str, int] = {}
+        for reading, data in zip(readings, read, strict=True):
+            numbers = from_device(data, (len(reading.symbols),), reading.dtype, self.program.target)
+            found |= {symbol: int(size) for symbol, size in zip(reading.symbols, numbers, strict=True)}
+        return found
+
+    async def run_segment(self, plan: Plan, number: int) -> None:
+        segment, is_last = self.program.segments[number], number == len(self.program.segments) - 1
+        ports = self.fetched if is_last else ()
+        downloads = [self._part(plan, p.buffer, p.dtype, self.device.count_of(plan, p)) for p in ports]
+        uploads, self.uploads = self.uploads, []
+        self.results = await self.device.commands_of(plan).run(
+            segment.first_step, segment.end_step, uploads=uploads, downloads=downloads
+        )
 
     def _part(self, plan: Plan, buffer: int, dtype: DType, count: int) -> Download:
         """`count` elements from the start of a buffer, up to a whole word."""
         nbytes = count * self.program.target.stored_nbytes(dtype)
-        return *self._at(plan, buffer), -(-nbytes // WORD_NBYTES) * WORD_NBYTES
-
-    def _count(self, port: Port, plan: Plan) -> int:
-        return int(np.prod(self._binder.shape_of(port, plan), dtype=np.int64))
+        return *self.device.place(plan, buffer), -(-nbytes // WORD_NBYTES) * WORD_NBYTES
 
 
 async def prepare(
