@@ -61,6 +61,10 @@ def test_shape_suits_device_and_sizes() -> None:
     assert (one_row.rows, one_row.splits > 1) == (1, True)
     # A tile wastes little where it is not much taller than the matrix.
     assert shape_for(QUADS, rows=16, columns=512, depth=512, batches=1).tile_rows == 16
+    # A picture's single pixel, of pictures of which the number is not known.
+    count = symbol("n")
+    assert shape_for(QUADS, rows=count, columns=96, depth=24, batches=1, likely_rows=1).rows == 1
+    assert shape_for(QUADS, rows=count, columns=96, depth=96, batches=1, likely_rows=count).tile_rows >= 28
 
 
 def test_depths_divide_runs() -> None:

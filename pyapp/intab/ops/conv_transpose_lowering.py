@@ -215,7 +215,7 @@ def _window_products(
             OutRows(made, {"out_row": g.products, "out_batch": 0}),
             operands,
             sizes=(1, g.pixels, g.inputs, g.products),
-            many_rows=True,
+            likely_rows=product(g.size),  # of one picture
             work=work,
         )
         return made

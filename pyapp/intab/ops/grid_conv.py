@@ -29,7 +29,7 @@ def lower_grid_conv(
         operands,
         sizes=(g.group, g.rows, depth, columns),
         bias_batch=columns,
-        many_rows=True,
+        likely_rows=g.depth.out * g.out_height * g.out_width,  # of one picture
         work=work,
     )
 

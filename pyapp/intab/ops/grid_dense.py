@@ -16,7 +16,7 @@ from intab.kernels.families.grid_product import Known, grid_product
 from intab.kernels.families.grid_shape import LANES
 from intab.ops.arrays import Numbers
 from intab.ops.dense import EpilogueOperands
-from intab.ops.grid_shapes import fitted, shape_for
+from intab.ops.grid_shapes import UNKNOWN, fitted, shape_for
 from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
@@ -65,13 +65,15 @@ def product_step(
     *,
     sizes: tuple[Dim, Dim, Dim, Dim],
     bias_batch: Dim = 0,
-    many_rows: bool = False,
+    likely_rows: Dim = UNKNOWN,
     work: Work,
 ) -> None:
-    """The step of a product; `sizes` are batches, rows, depth and columns. `many_rows`: rows not known are pixels."""
+    """The step of a product; `sizes` are batches, rows, depth and columns; `likely_rows` as in `shape_for`."""
     batches, rows, depth, columns = sizes
     vector = in_vectors((left.place.offset, left.run, *left.steps.values()))
-    shape = shape_for(lowering.target, rows=rows, columns=columns, depth=depth, batches=batches, many_rows=many_rows)
+    shape = shape_for(
+        lowering.target, rows=rows, columns=columns, depth=depth, batches=batches, likely_rows=likely_rows
+    )
     shape, whole = fitted(shape, left.run, vector=vector, walks=left.taps > 0)
     known = Known(
         left_vector=vector,

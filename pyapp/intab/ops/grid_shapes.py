@@ -77,14 +77,15 @@ def candidates(target: Target) -> tuple[GridShape, ...]:
 
 
 def shape_for(
-    target: Target, *, rows: Dim, columns: Dim, depth: Dim, batches: Dim, many_rows: bool = False
+    target: Target, *, rows: Dim, columns: Dim, depth: Dim, batches: Dim, likely_rows: Dim = UNKNOWN
 ) -> GridShape:
     """The shape of which the least time is expected; of equal ones the first.
 
-    `many_rows`: rows of which the number is not known are pixels.
+    `likely_rows`: so many there are likely to be where rows are not known; if that is not known either, as many as
+    pictures have.
     """
     sizes = (
-        _taken_for(rows, MANY if many_rows else UNKNOWN),
+        _taken_for(rows, _taken_for(likely_rows, MANY)),
         _taken_for(columns, UNKNOWN),
         _taken_for(depth, UNKNOWN),
     )
