@@ -37,4 +37,5 @@ def target_of(info: GpuInfo) -> Target:
         team_limit=limits.get("maxComputeInvocationsPerWorkgroup", WEBGPU.team_limit),
         shared_nbytes=limits.get("maxComputeWorkgroupStorageSize", WEBGPU.shared_nbytes),
         binding_nbytes=min(limits.get("maxStorageBufferBindingSize", WEBGPU.binding_nbytes), MOST_BINDING_NBYTES),
+        most_buffers=WEBGPU.most_buffers,
     )
