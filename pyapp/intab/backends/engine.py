@@ -99,6 +99,17 @@ class MemoryUse:
     def total(self) -> int:
         return self.weights + self.arena + self.inputs + self.outputs + self.code
 
+    @classmethod
+    def of_all(cls, uses: "Sequence[MemoryUse]") -> "MemoryUse":
+        """What several hold together."""
+        return cls(
+            sum(use.weights for use in uses),
+            sum(use.arena for use in uses),
+            sum(use.inputs for use in uses),
+            sum(use.outputs for use in uses),
+            sum(use.code for use in uses),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class StepTime:

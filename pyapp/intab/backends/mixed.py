@@ -128,14 +128,7 @@ class MixedExecutable:
         return tuple(steps)
 
     def memory(self) -> MemoryUse:
-        uses = [one.executable.memory() for one in self._parts]
-        return MemoryUse(
-            sum(use.weights for use in uses),
-            sum(use.arena for use in uses),
-            sum(use.inputs for use in uses),
-            sum(use.outputs for use in uses),
-            sum(use.code for use in uses),
-        )
+        return MemoryUse.of_all([one.executable.memory() for one in self._parts])
 
     def dispose(self) -> None:
         if self._disposed:

@@ -178,14 +178,7 @@ class Session:
 
     def memory(self) -> MemoryUse:
         """Bytes that this session holds, by purpose."""
-        uses = [e.memory() for e in (self._executable, *self._exact.values())]
-        return MemoryUse(
-            sum(u.weights for u in uses),
-            sum(u.arena for u in uses),
-            sum(u.inputs for u in uses),
-            sum(u.outputs for u in uses),
-            sum(u.code for u in uses),
-        )
+        return MemoryUse.of_all([e.memory() for e in (self._executable, *self._exact.values())])
 
     def stats(self) -> SessionStats:
         """Figures for reports."""
