@@ -12,6 +12,7 @@ from statistics import median
 import numpy as np
 
 from intab.backends.engine import Executable, MemoryUse, StepTime
+from intab.backends.step_times import no_run
 from intab.errors import IntabError
 from intab.graph.dims import evaluate, symbols_of
 from intab.graph.ir import Array, Graph, Value
@@ -117,7 +118,7 @@ class MixedExecutable:
 
     async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
         if not self._calls or self._disposed:
-            raise IntabError(f"{self._name}: there is no run to look at. Run the model, then ask for its profile.")
+            raise no_run(self._name)
         steps: list[StepTime] = []
         for one in self._parts:
             call, executable = self._calls.get(one.executable), one.executable

@@ -13,13 +13,14 @@ import numpy as np
 
 from intab.backends.engine import Instance, MemoryUse, StepTime
 from intab.backends.segments import Guesses
+from intab.backends.step_times import no_run, step_times
 from intab.backends.wasm.pace import Paces
 from intab.backends.wasm.packer import Packer, Recipe, packing_instances
 from intab.backends.wasm.pool import Pool, Region
 from intab.backends.wasm.sharing import Shares, Sharing
 from intab.backends.wasm.warm_up import MOST_GUESSED_NBYTES, guesses, hot_steps, warm_up
 from intab.browser import in_browser
-from intab.errors import IntabError, OutOfMemoryError, ShapeError
+from intab.errors import OutOfMemoryError, ShapeError
 from intab.graph.ir import Array
 from intab.kernels.wasm import STEP_NBYTES, generate
 from intab.program.bind import Binder, Plan
@@ -92,25 +93,12 @@ class WasmExecutable:
 
     async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
         if self._finished is None or self._disposed:
-            raise IntabError(
-                f"{self.program.name}: there is no run to look at. Run the model, then ask for its profile."
-            )
+            raise no_run(self.program.name)
         counted = self._binder.work(self._finished)
         alone = self._median_ms(repeats, together=False)
         threads = self._instance.threads
-        together = self._median_ms(repeats, together=True) if threads > 1 else [None] * self.step_count
-        return tuple(
-            StepTime(
-                step.label,
-                self.program.kernel_names[step.kernel],
-                ms,
-                work[0] if work else None,
-                work[1] if work else None,
-                threads,
-                all_ms,
-            )
-            for step, work, ms, all_ms in zip(self.program.steps, counted, alone, together, strict=True)
-        )
+        together = self._median_ms(repeats, together=True) if threads > 1 else None
+        return step_times(self.program, counted, alone, threads=threads, together=together)
 
     def _median_ms(self, repeats: int, *, together: bool) -> list[float]:
         """What each step takes on one thread or on all, in ms."""

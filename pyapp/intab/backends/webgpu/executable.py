@@ -13,6 +13,7 @@ import numpy as np
 
 from intab.backends.engine import MemoryUse, StepTime
 from intab.backends.segments import Guesses
+from intab.backends.step_times import no_run, step_times
 from intab.backends.webgpu.elements import fed_to_device, from_device, to_device
 from intab.backends.webgpu.shaders import read_shaders
 from intab.browser.gpu import Gpu, GpuBuffer, GpuCall, GpuCommands, GpuPipeline, GpuShader
@@ -105,22 +106,10 @@ class WebGpuExecutable:
     async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
         async with self._turn:
             if self._finished is None or self._disposed:
-                raise IntabError(
-                    f"{self.program.name}: there is no run to look at. Run the model, then ask for its profile."
-                )
+                raise no_run(self.program.name)
             plan, known = self._finished
             times = await self._loaded[plan].commands.time(0, self.step_count, repeats)
-        counted = self._binder.work(known)
-        return tuple(
-            StepTime(
-                step.label,
-                self.program.kernel_names[step.kernel],
-                ms,
-                work[0] if work else None,
-                work[1] if work else None,
-            )
-            for step, work, ms in zip(self.program.steps, counted, times, strict=True)
-        )
+        return step_times(self.program, self._binder.work(known), times)
 
     def memory(self) -> MemoryUse:
         sizes = [0] * len(REGIONS)
