@@ -61,4 +61,3 @@ def test_packages_load_when_first_needed(way: StandIn):
 
 def test_features_are_asked_of_the_scope(way: StandIn):
     assert feature.features() == feature.Features(True, 2, "stand-in")
-    assert not feature.has_relaxed_simd(b"module")

@@ -10,7 +10,6 @@ from intab.errors import ModelFormatError, ShapeError
 from intab.graph.dims import (
     Dim,
     ceil_div,
-    common_divisor,
     dim_text,
     evaluate,
     floor_div,
@@ -109,14 +108,6 @@ def test_whole_parts_leave_a_division(recipe: Recipe, added: int, divisor: int) 
 def test_divisions_of_polynomials_nest(recipe: Recipe, first: int, second: int) -> None:
     dim = as_dim(recipe)
     assert floor_div(floor_div(dim, first), second) == floor_div(dim, first * second)
-
-
-@settings(max_examples=200, deadline=None)
-@given(recipes(), bindings_of_symbols)
-def test_the_common_divisor_divides(recipe: Recipe, bindings: dict[str, int]) -> None:
-    dim = as_dim(recipe)
-    divisor = common_divisor(dim)
-    assert as_int(recipe, bindings) % divisor == 0 if divisor else as_int(recipe, bindings) == 0
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from intab.browser._js import door
-from intab.browser.wasm import validate
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +22,3 @@ def features() -> Features:
         processors=int(getattr(js.navigator, "hardwareConcurrency", 1) or 1),
         user_agent=str(js.navigator.userAgent),
     )
-
-
-def has_relaxed_simd(probe: bytes) -> bool:
-    """Whether the browser accepts `probe`, a module that uses a relaxed SIMD instruction."""
-    return validate(probe)

@@ -376,8 +376,3 @@ def _normal(terms: Mapping[Monomial, int]) -> Dim:
 @lru_cache(maxsize=CACHED)
 def _atom_key(atom: Atom) -> tuple[int, str]:
     return (0, atom.name) if isinstance(atom, Symbol) else (1, _atom_text(atom))
-
-
-def common_divisor(dim: Dim) -> int:
-    """The largest int known to divide a dim whatever its symbols are."""
-    return math.gcd(*(c for _, c in _terms(dim)))
