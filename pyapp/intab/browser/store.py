@@ -15,8 +15,9 @@ from intab.browser._js import describe, door
 from intab.browser.proxies import closed, opened, proxied
 from intab.errors import CacheError, QuotaError
 
-DATABASE, VERSION = "intab", 1
-STORES = ("kernels",)
+DATABASE, VERSION = "intab", 2
+# Programs; what was timed on this device: which back end a model had better take, which tiles kernels.
+STORES = ("kernels", "tuning")
 BY_USE = "by use"
 # How exactly it is known when something was last used: not every use is worth a write.
 USE_MS = 24 * 3600 * 1000
