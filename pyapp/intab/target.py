@@ -17,6 +17,9 @@ class Target:
     better not count on any; `team_limit` the most invocations of a workgroup, `shared_nbytes` the memory that they may
     share, `binding_nbytes` the most that a kernel may see of one buffer, `most_buffers` how many buffers one may have.
     All are 0 where there is no GPU.
+
+    `choices` are pairs of a problem and the shape that was found to be fastest for it on the device (`ops.ways`);
+    `refused` pairs of a problem and a shape that its compiler does not take.
     """
 
     language: str
@@ -29,14 +32,19 @@ class Target:
     shared_nbytes: int = 0
     binding_nbytes: int = 0
     most_buffers: int = 0
+    choices: tuple[tuple[str, str], ...] = ()
+    refused: frozenset[tuple[str, str]] = frozenset()
 
     def has(self, feature: str) -> bool:
         return feature in self.features
 
     @property
     def key(self) -> tuple[tuple[str, object], ...]:
-        """All of it in one order: GPUs with the same features may differ in their subgroups or in what they share."""
-        values = ((field.name, getattr(self, field.name)) for field in fields(self))
+        """All of it in one order: GPUs with the same features may differ in their subgroups or in what they share.
+
+        Without what was found out by trying: programs say themselves what they have made of that.
+        """
+        values = ((field.name, getattr(self, field.name)) for field in fields(self) if field.name not in TRIED)
         return tuple((name, tuple(sorted(value)) if isinstance(value, frozenset) else value) for name, value in values)
 
     def with_feature(self, feature: str) -> "Target":
@@ -70,6 +78,7 @@ class Target:
 
 
 SHADER_WORD_NBYTES = 4
+TRIED = ("choices", "refused")
 
 # x86-64 gives V8 sixteen 128-bit registers; ARM gives 32, but one module must suit both.
 WASM_SIMD = Target("wasm", lanes=4, registers=16)

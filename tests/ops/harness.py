@@ -13,6 +13,7 @@ from intab.kernels.ir import Kernel
 from intab.ops.lowering import Place, Work
 from intab.ops.packing import Packing
 from intab.ops.registry import operator_of_node
+from intab.ops.ways import Ways
 from intab.target import WASM_SIMD, Target
 from tests.ops.case import Numbers
 
@@ -92,6 +93,7 @@ class InterpretedLowering:
         items: Dim,
         *,
         work: Work | None = None,
+        ways: Ways | None = None,
     ) -> None:
         assert {*buffers, *words} == {b.name for b in kernel.buffers} | {w.name for w in kernel.words}
         for buffer in kernel.buffers:

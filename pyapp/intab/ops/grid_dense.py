@@ -5,7 +5,7 @@ and how invocations share the work is part of the kernel (`ops.grid_shapes`).
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -13,13 +13,15 @@ from intab.dtypes import float32
 from intab.graph.dims import Dim, ceil_div, remainder
 from intab.graph.ir import Value
 from intab.kernels.families.grid_product import Known, grid_product
-from intab.kernels.families.grid_shape import LANES
+from intab.kernels.families.grid_shape import LANES, GridShape
+from intab.kernels.ir import Kernel
 from intab.ops.arrays import Numbers
 from intab.ops.dense import EpilogueOperands
-from intab.ops.grid_shapes import UNKNOWN, fitted, shape_for
+from intab.ops.grid_shapes import UNKNOWN, by_estimate, fitted
 from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
+from intab.ops.ways import Ways, problem_name, taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,31 +70,38 @@ def product_step(
     likely_rows: Dim = UNKNOWN,
     work: Work,
 ) -> None:
-    """The step of a product; `sizes` are batches, rows, depth and columns; `likely_rows` as in `shape_for`."""
+    """The step of a product; `sizes` are batches, rows, depth and columns; `likely_rows` as in `by_estimate`."""
     batches, rows, depth, columns = sizes
     vector = in_vectors((left.place.offset, left.run, *left.steps.values()))
-    shape = shape_for(
-        lowering.target, rows=rows, columns=columns, depth=depth, batches=batches, likely_rows=likely_rows
-    )
-    shape, whole = fitted(shape, left.run, vector=vector, walks=left.taps > 0)
     known = Known(
         left_vector=vector,
         out_vector=in_vectors(_of_columns(out, operands, columns, bias_batch)),
-        whole=whole,
         pixels=left.pixels,
         taps=left.taps,
         spaced=out.spaced,
     )
+
+    def make(shape: GridShape) -> tuple[Kernel, Dim]:
+        suited, whole = fitted(shape, left.run, vector=vector, walks=left.taps > 0)
+        items = batches * ceil_div(rows, shape.tile_rows) * ceil_div(columns, shape.tile_columns)
+        return grid_product(suited, replace(known, whole=whole), operands.epilogue), items
+
+    asked = {"rows": rows, "columns": columns, "depth": depth, "batches": batches, "likely_rows": likely_rows}
+    problem = problem_name(**asked, windows=left.pixels > 0, vector=vector)
+    shapes = by_estimate(lowering.target, **asked)
+    shape = taken(lowering.target, problem, shapes)
+    kernel, items = make(shape)
     words: dict[str, Dim | float] = {"rows": rows, "columns": columns, "depth": depth, **left.steps, **left.counts}
     words |= {"b_row": right.row, "b_batch": right.batch, **out.steps, **operands.words}
     if operands.epilogue.bias:
         words["bias_batch"] = bias_batch
     lowering.step(
-        grid_product(shape, known, operands.epilogue),
+        kernel,
         {"a": left.place, "b": right.place, "out": out.place, **operands.buffers},
         words,
-        batches * ceil_div(rows, shape.tile_rows) * ceil_div(columns, shape.tile_columns),
+        items,
         work=work,
+        ways=Ways(problem, shape.name, tuple(shapes), make),
     )
 
 

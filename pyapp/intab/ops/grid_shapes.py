@@ -79,7 +79,14 @@ def candidates(target: Target) -> tuple[GridShape, ...]:
 def shape_for(
     target: Target, *, rows: Dim, columns: Dim, depth: Dim, batches: Dim, likely_rows: Dim = UNKNOWN
 ) -> GridShape:
-    """The shape of which the least time is expected; of equal ones the first.
+    """The shape of which the least time is expected; of equal ones the first. Arguments as of `by_estimate`."""
+    return by_estimate(target, rows=rows, columns=columns, depth=depth, batches=batches, likely_rows=likely_rows)[0]
+
+
+def by_estimate(
+    target: Target, *, rows: Dim, columns: Dim, depth: Dim, batches: Dim, likely_rows: Dim = UNKNOWN
+) -> list[GridShape]:
+    """All candidates, that of which the least time is expected first.
 
     `likely_rows`: so many there are likely to be where rows are not known; if that is not known either, as many as
     pictures have.
@@ -90,7 +97,7 @@ def shape_for(
         _taken_for(depth, UNKNOWN),
     )
     count = _taken_for(batches, 1)
-    return min(candidates(target), key=lambda shape: _estimate(shape, target, sizes, count))
+    return sorted(candidates(target), key=lambda shape: _estimate(shape, target, sizes, count))
 
 
 def _taken_for(size: Dim, unknown: int) -> int:

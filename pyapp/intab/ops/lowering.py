@@ -9,6 +9,7 @@ from intab.graph.dims import Dim, Shape
 from intab.graph.ir import Constant, Value
 from intab.kernels.ir import Kernel
 from intab.ops.packing import Packing
+from intab.ops.ways import Ways
 from intab.target import Target
 
 
@@ -94,8 +95,12 @@ class Lowering(Protocol):
         items: Dim,
         *,
         work: Work | None = None,
+        ways: Ways | None = None,
     ) -> None:
-        """Run a kernel over `items` items, after all steps before it. `work` is None where nobody has counted it."""
+        """Run a kernel over `items` items, after all steps before it. `work` is None where nobody has counted it.
+
+        `ways`: the problem that it solves and how else, where it is known that there are other ways.
+        """
         ...
 
     def read_sizes(self, value: Value, symbols: tuple[str, ...]) -> None:

@@ -15,6 +15,7 @@ from intab.ops.lowering import Place, Work
 from intab.ops.packing import Packing
 from intab.ops.pad import zero_border
 from intab.ops.registry import operator_of_node
+from intab.ops.ways import Ways
 from intab.program.inside import Home, find_homes
 from intab.program.ir import (
     ARENA,
@@ -23,6 +24,7 @@ from intab.program.ir import (
     WEIGHTS,
     Buffer,
     Port,
+    Product,
     Program,
     Reading,
     Segment,
@@ -39,6 +41,14 @@ def build(graph: Graph, target: Target) -> Program:
     for node in graph.nodes:
         building.lower(node)
     return building.program()
+
+
+def ways_of(graph: Graph, target: Target) -> dict[int, Ways]:
+    """By the number of its step in the program that `build` makes: what else each product could be."""
+    building = _Building(graph, target)
+    for node in graph.nodes:
+        building.lower(node)
+    return building.ways
 
 
 def refusals(graph: Graph, target: Target, check: Callable[[Kernel], object] = lambda kernel: None) -> dict[Node, str]:
@@ -107,6 +117,7 @@ class _Building:
         # Families remember the kernels that they made, so that equal kernels are one object.
         self.kernels: dict[int, tuple[int, Kernel]] = {}
         self.steps: list[Step] = []
+        self.ways: dict[int, Ways] = {}
         self.segments: list[Segment] = [Segment(0, 0)]
         self.drafts: list[_Draft] = []
         self.places: dict[Value, Place] = {}
@@ -157,7 +168,10 @@ class _Building:
         items: Dim,
         *,
         work: Work | None = None,
+        ways: Ways | None = None,
     ) -> None:
+        if ways is not None:
+            self.ways[len(self.steps)] = ways
         number = self._kernel(kernel)
         declared = [b.name for b in kernel.buffers] + [w.name for w in kernel.words]
         given = {*buffers, *words}
@@ -222,6 +236,7 @@ class _Building:
             self.graph.equalities,
             tuple(kernel.name for _, kernel in self.kernels.values()),
             tuple(number for number, kernel in self.kernels.values() if is_numeric(kernel)),
+            tuple(Product(step, ways.problem, ways.shape) for step, ways in self.ways.items()),
         )
 
     def _root(self, value: Value, room: Shape) -> int:

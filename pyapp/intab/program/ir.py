@@ -114,6 +114,16 @@ class Segment:
         return self.end_step - self.first_step
 
 
+@dataclass(frozen=True, slots=True)
+class Product:
+    """That a step solves a problem that there are several ways for, and which of them it was compiled for
+    (`ops.ways`)."""
+
+    step: int
+    problem: str
+    shape: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Program:
     """A compiled model for one target, for all sizes. `dims[0]` is 0.
@@ -135,3 +145,4 @@ class Program:
     equalities: tuple[Equality, ...]
     kernel_names: tuple[str, ...]
     numeric_kernels: tuple[int, ...] = ()
+    products: tuple[Product, ...] = ()

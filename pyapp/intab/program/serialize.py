@@ -17,12 +17,12 @@ from intab.graph.ir import Equality, Graph, Value
 from intab.graph.storage import Storage
 from intab.ops.lowering import Work
 from intab.ops.packing import Packing
-from intab.program.ir import Buffer, Port, Program, Reading, Segment, Step, Weight, Word
+from intab.program.ir import Buffer, Port, Product, Program, Reading, Segment, Step, Weight, Word
 from intab.program.size_table import SizeReader, SizeWriter
 from intab.program.stored_constants import ConstantReader, ConstantWriter
 from intab.target import Target
 
-MAGIC = b"intabP2\n"
+MAGIC = b"intabP3\n"
 # Of a model in parts, which `stored_parts` writes and reads.
 PARTS_MAGIC = b"intabM1\n"
 _DIGEST_NBYTES = 32
@@ -67,6 +67,7 @@ def to_bytes(stored: StoredProgram, model: Storage) -> bytes:
         "outputs": [_port_row(port, sizes) for port in program.outputs],
         "equalities": _equality_rows(program.equalities, sizes),
         "signature": signature_row(stored.signature, sizes),
+        "products": [[p.step, p.problem, p.shape] for p in program.products],
     }
     blobs_nbytes = sum(map(len, blobs))
     if blobs_nbytes > MOST_BLOBS_NBYTES:
@@ -108,6 +109,7 @@ def from_bytes(data: bytes, model: Storage, target: Target) -> StoredProgram:
         _equalities(tables["equalities"], sizes),
         tuple(tables["kernels"]),
         tuple(tables["numeric"]),
+        tuple(Product(*row) for row in tables["products"]),
     )
     return StoredProgram(program, bytes(blobs[0]), signature_of(tables["signature"], sizes))
 

@@ -6,7 +6,7 @@ this package. So nothing is ever out of date; what is no longer asked for can be
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -119,11 +119,22 @@ class ProgramCache:
 
     def _read(self, data: bytes) -> "StoredProgram | StoredParts":
         if data[: len(PARTS_MAGIC)] != PARTS_MAGIC:
-            return from_bytes(data, self._model, self._target)
+            stored = from_bytes(data, self._model, self._target)
+            self._check_choices([stored])
+            return stored
         # Here, since few models need it.
         from intab.program.stored_parts import parts_from_bytes
 
-        return parts_from_bytes(data, self._model, self._target_of)
+        parts = parts_from_bytes(data, self._model, self._target_of)
+        self._check_choices([part.stored for part in parts.parts if part.stored is not None])
+        return parts
+
+    def _check_choices(self, stored: Iterable[StoredProgram]) -> None:
+        """Raise CacheError for programs that were compiled before something was found to be faster."""
+        for one in stored:
+            choices = dict(one.program.target.choices)
+            if any(choices.get(made.problem, made.shape) != made.shape for made in one.program.products):
+                raise CacheError(f"{self._model.name}: other ways were found to be faster since.")
 
     async def keep(self, stored: "StoredProgram | StoredParts") -> None:
         """Put there what was compiled since `find`."""
@@ -144,10 +155,10 @@ async def program_key(model: Storage, target: Target, sizes: Mapping[str, int] |
     """The key of a model compiled for a target, with some of its sizes fixed."""
     fixed = sorted((sizes or {}).items())
     parts = (code_digest(), target.key, fixed)
-    return hashlib.sha256(await _digest(model) + repr(parts).encode()).hexdigest()
+    return hashlib.sha256(await model_digest(model) + repr(parts).encode()).hexdigest()
 
 
-async def _digest(model: Storage) -> bytes:
+async def model_digest(model: Storage) -> bytes:
     """The digest of a model's bytes; the browser works out that of bytes which JavaScript holds, without a copy."""
     if isinstance(model, JsStorage) and (digest := await model.sha256()) is not None:
         return digest

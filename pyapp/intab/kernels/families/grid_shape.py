@@ -38,6 +38,12 @@ class GridShape:
             raise KernelError(f"{self}: subgroups have all the same columns, and only registers are split.")
 
     @property
+    def name(self) -> str:
+        """What tells it from all others, for people and stores."""
+        parts = f" in {self.splits} parts" if self.splits > 1 else ""
+        return f"{self.via} {self.rows}x{self.columns}, {self.down}x{self.across} members{parts}, {self.depths} deep"
+
+    @property
     def vectors(self) -> int:
         """Vectors in a row of a member's tile."""
         return self.columns // LANES
