@@ -7,7 +7,7 @@ import numpy as np
 
 from intab.dtypes import DTYPES
 from intab.kernels.block import KernelWriter, at, combined, from_member, load
-from intab.kernels.ir import F32, I32, I64, U32, Const, DotBytes, Fma, Kernel, Lane, Splat, Type
+from intab.kernels.ir import F32, I32, I64, U32, Const, DotBytes, Fma, Kernel, Lane, Splat, Spread, Type
 from tests.kernels.case import Array, KernelCase, case, integers, normal
 
 # SwiftShader's subgroups, which GPUs do not have; kernels are made for the size that the device has.
@@ -20,6 +20,7 @@ def team_cases(subgroup: int = SUBGROUP) -> Iterator[KernelCase]:
     yield from vector_copies()
     yield from narrowings()
     yield from byte_products()
+    yield from words_spread()
     yield from shared_sums((1, 8), (5, 40))
     yield from reversals()
     yield shared_product()
@@ -91,6 +92,22 @@ def byte_products() -> Iterator[KernelCase]:
         words = {"x": left.view("u4"), "z": right.view("u4")}
         wanted = (left.astype("i4") * right).sum(1, dtype=np.int32)
         yield case(f"byte-products-{'signed' if signed else 'unsigned'}", k.kernel(), words, {}, 70, wanted)
+
+
+def words_spread() -> Iterator[KernelCase]:
+    """y[item] = the four lowest numbers of 8 or of 4 bits in a word, with signs and without."""
+    words = np.random.default_rng(6).integers(0, 2**32, 70, dtype=np.uint32)
+    words[:2] = 0x80FF7F00, 0x0000F870
+    for bits in (8, 4):
+        for signed in (True, False):
+            k = KernelWriter("words_spread")
+            x, y = k.buffer("x", "u32", "read"), k.buffer("y", "i32", "write", vector=4)
+            k.store(y, k.item * 4, Spread(load(x, k.item, U32), bits, signed))
+            numbers = words[:, None] >> np.arange(0, 4 * bits, bits, dtype=np.uint32) & ((1 << bits) - 1)
+            wanted = numbers.astype(np.int32)
+            wanted -= (1 << bits) * (signed & (wanted >> (bits - 1)))
+            title = f"words-spread-{bits}-{'signed' if signed else 'unsigned'}"
+            yield case(title, k.kernel(), {"x": words}, {}, 70, wanted.ravel(), spare=4)
 
 
 def shared_sums(*shapes: tuple[int, int]) -> Iterator[KernelCase]:

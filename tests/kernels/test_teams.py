@@ -9,7 +9,7 @@ import pytest
 from intab.errors import KernelError, UnsupportedOpError
 from intab.kernels import interpret, wasm, wgsl
 from intab.kernels.block import KernelWriter, at, combined, from_member, load
-from intab.kernels.ir import BOOL, F32, I32, U32, Const, DotBytes, Kernel, Shared
+from intab.kernels.ir import BOOL, F32, I32, U32, Const, DotBytes, Kernel, Shared, Spread
 from intab.kernels.text import digest, kernel_text
 from intab.kernels.verify import verify
 from intab.target import WASM_SIMD, WEBGPU
@@ -238,6 +238,23 @@ def test_products_of_bytes() -> None:
         wasm.generate([k.kernel()], WASM_SIMD)
     k.let("wrong", DotBytes(x, Const(1, I32), True))
     with pytest.raises(KernelError, match="the right side of dot_bytes: i32 where u32 is needed"):
+        verify(k.kernel())
+
+
+def test_numbers_of_a_word() -> None:
+    k = KernelWriter("words")
+    y, x = k.buffer("y", "i32", "write", vector=4), k.let("x", 7, U32)
+    k.store(y, 0, Spread(x, 8, True))
+    k.store(y, 4, Spread(x, 4, False))
+    verify(k.kernel())
+    assert kernel_text(k.kernel()).count("y[0] = signed8(x)\n  y[4] = unsigned4(x)") == 1
+    text = wgsl.generate(k.kernel()).text
+    assert "{ return (vec4<i32>(bitcast<i32>(x)) << vec4<u32>(24u, 16u, 8u, 0u)) >> vec4<u32>(24u); }" in text
+    assert "bitcast<vec4<i32>>((vec4<u32>(x) << vec4<u32>(28u, 24u, 20u, 16u)) >> vec4<u32>(28u)); }" in text
+    with pytest.raises(KernelError, match="Kernel words: WebAssembly loads bytes as they lie"):
+        wasm.generate([k.kernel()], WASM_SIMD)
+    k.let("wrong", Spread(x, 2, True))
+    with pytest.raises(KernelError, match=r"signed2\(x\): a word is spread into numbers of 4 or 8 bits"):
         verify(k.kernel())
 
 

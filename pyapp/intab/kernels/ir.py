@@ -7,7 +7,7 @@ or GLSL; `kernels.interpret` runs it slowly in numpy, which is its meaning.
 
     types        i32, u32, f32, bool and, for WebAssembly, i64 and f64; each scalar or `lanes` wide; and i16x8
     expressions  Const Word Var Unary Binary Fma DotPairs Narrow Widen Select Cast Bitcast Splat Lane Pick Load
-                 DotBytes FromMember Combined
+                 DotBytes Spread FromMember Combined
     statements   Let Assign Store Loop If Tile Barrier
 
 A *pointer* is a Var of type pointer: a place in one buffer, counted in elements. It is set by
@@ -24,9 +24,10 @@ Bitcast, added and subtracted lane by lane (wrapping), the larger or smaller tak
 `Narrow` makes them of eight i32 and `Widen` gives four of those back; stored to bytes they saturate. They exist on
 WebAssembly only.
 
-Shading languages only have `DotBytes` and *team* kernels: as many invocations as `team` says compute one item together,
-each running the body with its own number in `member`. They share the arrays of `shared`, wait for each other at a
-`Barrier`, and, where the team runs in step (`in_subgroup`), tell each other numbers by `FromMember` and `Combined`.
+Shading languages only have `DotBytes`, `Spread` and *team* kernels: as many invocations as `team` says compute one item
+together, each running the body with its own number in `member`. They share the arrays of `shared`, wait for each other
+at a `Barrier`, and, where the team runs in step (`in_subgroup`), tell each other numbers by `FromMember` and
+`Combined`.
 
 Writers of kernels use `kernels.block.Block`, which checks types as it goes.
 """
@@ -269,6 +270,19 @@ class DotBytes(Operators):
 
 
 @dataclass(frozen=True, slots=True)
+class Spread(Operators):
+    """Four i32: the lowest four whole numbers of `bits` (8 or 4) in a u32, the lowest first, with signs or without."""
+
+    operand: "Expr"
+    bits: int
+    signed: bool
+
+    @property
+    def type(self) -> Type:
+        return Type("i32", 4)
+
+
+@dataclass(frozen=True, slots=True)
 class Narrow(Operators):
     """Eight i16 of the i32x4 `left`, then the i32x4 `right`, saturated."""
 
@@ -428,6 +442,7 @@ Expr = (
     | Fma
     | DotPairs
     | DotBytes
+    | Spread
     | Narrow
     | Widen
     | Select
@@ -595,6 +610,7 @@ _CHILDREN: dict[type, tuple[str, ...]] = {
     Fma: ("factor", "other", "addend"),
     DotPairs: ("left", "right"),
     DotBytes: ("left", "right"),
+    Spread: ("operand",),
     Narrow: ("left", "right"),
     Widen: ("operand",),
     Select: ("condition", "then", "otherwise"),

@@ -38,6 +38,7 @@ from intab.kernels.ir import (
     Pick,
     Select,
     Splat,
+    Spread,
     Stmt,
     Store,
     Tile,
@@ -161,6 +162,11 @@ class Machine:
                 width = np.int8 if expr.signed else np.uint8
                 sides = (np.atleast_1d(self.value(side, known)).view(width) for side in (expr.left, expr.right))
                 return np.multiply(*(side.astype(np.int32) for side in sides)).sum(dtype=np.int32)
+            case Spread():
+                words = np.asarray(self.value(expr.operand, known), np.int64)[..., None]
+                numbers = (words >> np.arange(0, 4 * expr.bits, expr.bits)) & ((1 << expr.bits) - 1)
+                half = 1 << (expr.bits - 1)
+                return ((numbers ^ half) - half if expr.signed else numbers).astype(np.int32)
             case Narrow():
                 eight = np.concatenate((self.value(expr.left, known), self.value(expr.right, known)))
                 return np.clip(eight, -(2**15), 2**15 - 1).astype(np.int16)

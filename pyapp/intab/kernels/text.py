@@ -40,6 +40,7 @@ from intab.kernels.ir import (
     Select,
     Shared,
     Splat,
+    Spread,
     Stmt,
     Store,
     Tile,
@@ -117,6 +118,8 @@ def expr_text(expr: Expr) -> str:
         case DotBytes():
             signs = "signed" if expr.signed else "unsigned"
             return f"dot_{signs}_bytes({expr_text(expr.left)}, {expr_text(expr.right)})"
+        case Spread():
+            return f"{'signed' if expr.signed else 'unsigned'}{expr.bits}({expr_text(expr.operand)})"
         case Narrow():
             return f"narrow({expr_text(expr.left)}, {expr_text(expr.right)})"
         case Widen():

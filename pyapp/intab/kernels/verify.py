@@ -45,6 +45,7 @@ from intab.kernels.ir import (
     Pick,
     Select,
     Splat,
+    Spread,
     Stmt,
     Store,
     Tile,
@@ -259,6 +260,10 @@ class _Checker:
             case DotBytes():
                 self._same(self._type(expr.left), U32, "the left side of dot_bytes")
                 self._same(self._type(expr.right), U32, "the right side of dot_bytes")
+            case Spread():
+                self._same(self._type(expr.operand), U32, "what is spread")
+                if expr.bits not in (4, 8):
+                    raise KernelError(f"{expr_text(expr)}: a word is spread into numbers of 4 or 8 bits.")
             case Narrow():
                 self._same(self._type(expr.left), I32.wide(4), "the left side of narrow")
                 self._same(self._type(expr.right), I32.wide(4), "the right side of narrow")

@@ -257,6 +257,9 @@ class _Writer(Frame):
     def dot_bytes(self, expr: ir.DotBytes) -> None:
         raise KernelError(f"Kernel {self.kernel.name}: WebAssembly multiplies bytes in pairs, see DotPairs.")
 
+    def spread(self, expr: ir.Spread) -> None:
+        raise KernelError(f"Kernel {self.kernel.name}: WebAssembly loads bytes as they lie, and spreads no words.")
+
     def narrow(self, expr: ir.Narrow) -> None:
         self.expr(expr.left)
         self.expr(expr.right)
@@ -483,6 +486,7 @@ _WRITE_EXPRESSION: Mapping[type, Callable[[_Writer, Any], None]] = {
     ir.Fma: _Writer.fma,
     ir.DotPairs: _Writer.dot_pairs,
     ir.DotBytes: _Writer.dot_bytes,
+    ir.Spread: _Writer.spread,
     ir.Narrow: _Writer.narrow,
     ir.Widen: _Writer.widen,
     ir.Select: _Writer.select,

@@ -24,6 +24,7 @@ from intab.kernels.ir import (
     Pick,
     Select,
     Splat,
+    Spread,
     Store,
     Unary,
     Var,
@@ -74,6 +75,20 @@ def dot_text(signed: bool, *, packed: bool) -> str:
     return f"fn {dot_function(signed)}(x: u32, y: u32) -> i32 {{ return {body}; }}"
 
 
+def spread_function(bits: int, *, signed: bool) -> str:
+    """The name of the function for `Spread`."""
+    return f"{'signed' if signed else 'unsigned'}_of_{bits}_bits"
+
+
+def spread_text(bits: int, *, signed: bool) -> str:
+    """That function: all four at once, each shifted to the high end of a word and back."""
+    kind, rest = ("i32" if signed else "u32"), 32 - bits
+    up = ", ".join(f"{rest - bits * lane}u" for lane in range(4))
+    spread = f"(vec4<{kind}>({'bitcast<i32>(x)' if signed else 'x'}) << vec4<u32>({up})) >> vec4<u32>({rest}u)"
+    body = spread if signed else f"bitcast<vec4<i32>>({spread})"
+    return f"fn {spread_function(bits, signed=signed)}(x: u32) -> vec4<i32> {{ return {body}; }}"
+
+
 class Expressions:
     """Prints the expressions of one kernel, whose buffers lie in memory as `memory` says."""
 
@@ -103,6 +118,8 @@ class Expressions:
                 )
             case DotBytes():
                 return f"{dot_function(expr.signed)}({self.text(expr.left)}, {self.text(expr.right)})"
+            case Spread():
+                return f"{spread_function(expr.bits, signed=expr.signed)}({self.text(expr.operand)})"
             case Narrow() | Widen():
                 raise UnsupportedOpError("WGSL has no 16-bit numbers. Use the wasm back end, or i32.")
             case Select():

@@ -2,7 +2,7 @@
 
 from intab.errors import UnsupportedOpError
 from intab.kernels.ir import Assign, Barrier, If, Kernel, Let, Loop, Stmt, Store, Tile, Type, walk
-from intab.kernels.wgsl.expressions import Expressions, dot_function, dot_text
+from intab.kernels.wgsl.expressions import Expressions, dot_function, dot_text, spread_function, spread_text
 from intab.kernels.wgsl.layout import WORKGROUP_SIZE, Shader, stored_as, words_layout
 from intab.kernels.wgsl.memory import Memory, access_functions, memories
 from intab.kernels.wgsl.types import (
@@ -81,6 +81,12 @@ def _helpers(text: str, *, packed_dot: bool) -> list[str]:
         *(saturating_text(type) for type in converting if f"{saturating_function(type)}(" in text),
         *(rounding_text(lanes) for lanes in widths if f"{rounding_function(lanes)}(" in text),
         *(dot_text(signed, packed=packed_dot) for signed in (True, False) if f"{dot_function(signed)}(" in text),
+        *(
+            spread_text(bits, signed=signed)
+            for bits in (8, 4)
+            for signed in (True, False)
+            if f"{spread_function(bits, signed=signed)}(" in text
+        ),
         *(f"var<private> {name}: u32 = {bits:#x}u;" for name, bits in NOT_FINITE.items() if name in text),
     ]
 
