@@ -234,7 +234,7 @@ def test_stored_parts_of_another_device_are_compiled_anew(stand_in: StandIn, mon
     store = MemoryPrograms()
     loaded(squares(), programs=store).dispose()
     plain = replace(wasm_pool().machine.target, registers=8)
-    monkeypatch.setattr(sys.modules["intab.runtime.load"], "wasm_back_end", lambda: Other(plain))
+    monkeypatch.setattr(sys.modules["intab.runtime.load"], "wasm_back_end", lambda threads: Other(plain))
     session = loaded(squares(), programs=store)
     assert any(
         "compiled anew" in r and "its part on wasm was compiled for another device" in r for r in session.choice.reasons

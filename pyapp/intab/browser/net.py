@@ -26,6 +26,7 @@ class JsStorage:
         self.name = name
         self.nbytes = int(array.byteLength)
         self._array: Any = array
+        self._digest: bytes | None = None
         opened("storage")
 
     def read(self, offset: int, nbytes: int) -> memoryview:
@@ -45,15 +46,17 @@ class JsStorage:
         return self._array.subarray(offset, offset + nbytes)
 
     async def sha256(self) -> bytes | None:
-        """The digest of all bytes, worked out by the browser; None where it cannot, as on plain http."""
+        """The digest of all bytes, worked out by the browser, once; None where it cannot, as on plain http."""
+        if self._digest is not None:
+            return self._digest
         subtle = getattr(door().js.crypto, "subtle", None)
         if not subtle or self._array is None:
             return None
         try:
-            digest: bytes = (await subtle.digest("SHA-256", self._array)).to_bytes()
+            self._digest = (await subtle.digest("SHA-256", self._array)).to_bytes()
         except door().exception:  # it does not take shared memory
             return None
-        return digest
+        return self._digest
 
     def dispose(self) -> None:
         """Let go of the bytes; a second call does nothing."""

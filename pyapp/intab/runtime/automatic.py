@@ -1,38 +1,50 @@
-"""backend="auto" in a browser: the device is asked and, where it has a GPU, the model is looked at, too."""
+"""backend="auto" in a browser: the device is asked beside the download, and where it has a GPU the model is looked at.
 
-from intab.errors import IntabError
+Where there is none, or one that software plays, WebAssembly is chosen and nothing of the rest is done, or imported.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING
+
 from intab.graph.storage import Storage
-from intab.runtime.beside import read_with_files_beside
+from intab.runtime.cache import ProgramStore
 from intab.runtime.choose import decide
-from intab.runtime.demand import NO_DEMAND, Demand, demand_of_graph
+from intab.runtime.demand import NO_DEMAND
 from intab.runtime.device import Choice
-from intab.runtime.probe import probe_to_compute
-from intab.runtime.source import Source, close_source, no_progress
+from intab.runtime.opened import OpenModel
+from intab.runtime.probe import Device, probe_to_compute
+from intab.runtime.source import Progress, Source, close_source, open_source
+
+if TYPE_CHECKING:
+    from intab.runtime.evidence import Evidence
 
 
-async def by_evidence(choice: Choice, threads: int | None, storage: Storage, source: Source) -> Choice:
-    """What is to run a model, decided by what there is to know.
-
-    `choice` stands where the model cannot be read, which loading then says. Where this raises it closes the model.
-    """
+async def open_and_ask(source: Source, progress: Progress) -> tuple[Storage, Device]:
+    """A model's bytes, and the device, which is asked meanwhile. Raises what opening raises."""
+    asking = asyncio.ensure_future(probe_to_compute())
     try:
-        device = await probe_to_compute()
-        has_gpu = device.webgpu is not None and not device.webgpu.is_software
-        # Reading takes longer than all the rest, and without a GPU nothing depends on it.
-        demand = await _demand(storage, source) if has_gpu else NO_DEMAND
-        return choice if demand is None else decide(device, demand, threads=threads)
+        storage = await open_source(source, progress)
+    except BaseException:
+        asking.cancel()
+        raise
+    try:
+        return storage, await asking
     except BaseException:
         close_source(storage, source)
         raise
 
 
-async def _demand(storage: Storage, source: Source) -> Demand | None:
-    """None for a model that cannot be read."""
-    beside: list[Storage] = []
-    try:
-        return demand_of_graph(await read_with_files_beside(storage, source, beside, None, no_progress))
-    except IntabError:
-        return None
-    finally:
-        for one in beside:
-            close_source(one, source)
+async def by_evidence(
+    otherwise: Choice, threads: int | None, device: Device, model: OpenModel, programs: ProgramStore | None
+) -> "tuple[Choice, Evidence | None]":
+    """What is to run a model, and where there is a GPU what that was decided by.
+
+    `otherwise` stands where the model cannot be read, which loading then says.
+    """
+    if device.webgpu is None or device.webgpu.is_software:
+        # Reading takes longer than all the rest, and without a GPU nothing depends on it.
+        return decide(device, NO_DEMAND, threads=threads), None
+    from intab.runtime.evidence import gather
+
+    evidence = await gather(threads, device, model, programs)
+    return (otherwise, None) if evidence is None else (evidence.choice, evidence)

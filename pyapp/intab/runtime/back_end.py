@@ -9,7 +9,7 @@ from intab.backends.wasm import executable as wasm
 from intab.graph.ir import Graph, Node
 from intab.program.build import refusals
 from intab.program.ir import Program
-from intab.runtime.device import Choice, wasm_pool
+from intab.runtime.device import Choice, choose, wasm_pool
 from intab.target import Target
 
 Progress = Callable[[float, float], None]
@@ -61,9 +61,9 @@ async def back_end_of(choice: Choice) -> BackEnd:
     return await webgpu_back_end()
 
 
-def wasm_back_end() -> BackEnd:
-    """WebAssembly on one thread, for parts of models that another back end cannot run whole."""
-    return _Wasm(Choice("wasm", ()))
+def wasm_back_end(threads: int | None = None) -> BackEnd:
+    """WebAssembly for parts of models that another back end cannot run whole, on the threads of any session of it."""
+    return _Wasm(choose("wasm", threads))
 
 
 @dataclass(frozen=True, slots=True)

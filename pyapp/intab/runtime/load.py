@@ -14,22 +14,23 @@ from intab.backends.reference import ReferenceExecutable
 from intab.browser import in_browser
 from intab.errors import UnsupportedOpError
 from intab.graph.ir import Graph
-from intab.graph.storage import Storage
 from intab.optimize import optimize
 from intab.program import build
 from intab.program.serialize import StoredProgram
-from intab.runtime.automatic import by_evidence
+from intab.runtime.automatic import by_evidence, open_and_ask
 from intab.runtime.back_end import BackEnd, back_end_of, wasm_back_end
-from intab.runtime.beside import read_with_files_beside
 from intab.runtime.cache import ProgramCache, ProgramStore
 from intab.runtime.device import Choice, choose
+from intab.runtime.opened import OpenModel
+from intab.runtime.probe import Device
 from intab.runtime.python_memory import python_memory
 from intab.runtime.session import LoadTimes, Session
-from intab.runtime.source import Progress, Source, close_source, no_progress, open_source
+from intab.runtime.source import Progress, Source, no_progress, open_source
 from intab.target import Target
 
 if TYPE_CHECKING:
     from intab.program.stored_parts import StoredParts
+    from intab.runtime.parts import Judge
 
 PRECISIONS = ("auto", "float32")
 
@@ -50,18 +51,22 @@ async def load(
     and `session.choice` says what and why. `progress(stage, done, total)` hears "download" in bytes and "compile"
     in weights.
     `programs`: where compiled programs are kept, if anywhere, such as `intab.BrowserStore()` for the next visit;
-    `session.choice` says what came of it.
+    `session.choice` says what came of it. What "auto" decides where there is a GPU is kept beside them.
     Raises an IntabError that says what is wrong with the model, the device or the request.
     """
     choice = choose(backend, threads)
     if precision not in PRECISIONS:
         raise UnsupportedOpError(f"precision={precision!r} is not one of {', '.join(PRECISIONS)}.")
     begin = time.perf_counter()
+    making = _Making(progress, programs, threads)
     with python_memory(source if isinstance(source, str) else "model"):
-        storage = await open_source(source, progress)
         if backend == "auto" and in_browser():
-            choice = await by_evidence(choice, threads, storage, source)
-        ready = await _make_ready(storage, source, choice, progress, programs)
+            storage, device = await open_and_ask(source, progress)
+            with OpenModel(storage, source) as model:
+                choice, ready = await _by_evidence(making, model, choice, device)
+        else:
+            with OpenModel(await open_source(source, progress), source) as model:
+                ready = await making.ready(model, choice)
     times = LoadTimes((ready.loaded - begin) * 1e3, (time.perf_counter() - ready.loaded) * 1e3)
     for note in ready.notes:
         choice = choice.noted(note)
@@ -71,12 +76,34 @@ async def load(
     again = source if ready.graph.equalities or choice.backend == "webgpu" else b""
 
     async def specialise(sizes: Mapping[str, int] | None) -> Executable:
-        storage = await open_source(again)
-        return (await _make_ready(storage, again, choice, no_progress, programs, sizes)).executable
+        with OpenModel(await open_source(again), again, sizes) as model:
+            return (await _Making(no_progress, programs, threads).ready(model, choice)).executable
 
     shown = replace(choice, threads=ready.executable.team_size)
     signature = ready.graph.signature()
     return Session(signature, ready.executable, choice=shown, adapter=ready.adapter, times=times, specialise=specialise)
+
+
+async def _by_evidence(
+    making: "_Making", model: OpenModel, otherwise: Choice, device: Device
+) -> "tuple[Choice, _Ready]":
+    """What there is to know decides what is made ready, and so does what is found while that is done."""
+    choice, evidence = await by_evidence(otherwise, making.threads, device, model, making.programs)
+    if evidence is None or choice.backend != "webgpu" or not evidence.is_new:
+        ready = await making.ready(model, choice)
+    else:
+        # Here, since few devices need it.
+        from intab.runtime.weighing import NotWorthParts
+
+        try:
+            ready = await making.ready(model, choice, evidence.judge)
+            choice = evidence.choice
+        except NotWorthParts as refused:
+            choice = evidence.without_gpu(str(refused))
+            ready = await making.ready(model, choice)
+    if evidence is not None:
+        choice = await evidence.remember(choice)
+    return choice, ready
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -90,71 +117,80 @@ class _Ready:
     notes: tuple[str, ...] = ()
 
 
-async def _make_ready(
-    storage: Storage,
-    source: Source,
-    choice: Choice,
-    progress: Progress,
-    programs: ProgramStore | None,
-    sizes: Mapping[str, int] | None = None,
-) -> _Ready:
-    """Read and compile, or fetch what was compiled earlier.
+@dataclass(frozen=True, slots=True)
+class _Making:
+    """How models are made ready: what hears of it, where programs are kept, and the threads that were asked for."""
 
-    The bytes are closed as soon as nothing needs them: also when the model turns out to be none.
-    """
-    opened = [storage]
+    progress: Progress
+    programs: ProgramStore | None
+    threads: int | None
 
-    def release() -> None:
-        for one in opened:
-            close_source(one, source)
+    async def ready(self, model: OpenModel, choice: Choice, judge: "Judge | None" = None) -> _Ready:
+        """Read and compile, or fetch what was compiled earlier.
 
-    def compiled(done: float, total: float) -> None:
-        progress("compile", done, total)
+        The model is held for as long as what comes of this reads its bytes. Raises what `judge` raises of a model's
+        parts, which are looked at anew for it.
+        """
+        model.hold()
+        try:
+            if choice.backend == "reference":
+                graph = await model.graph(self.progress)
+                # It reads its constants at each run, so that the bytes are let go of with it.
+                return _Ready(graph, ReferenceExecutable(graph, model.close), time.perf_counter())
+            return await self._compiled(model, choice, judge)
+        except BaseException:
+            model.close()
+            raise
 
-    try:
-        if choice.backend == "reference":
-            graph = await read_with_files_beside(storage, source, opened, sizes, progress)
-            # It reads its constants at each run, so that the bytes are let go of with it.
-            return _Ready(graph, ReferenceExecutable(graph, release), time.perf_counter())
+    async def _compiled(self, model: OpenModel, choice: Choice, judge: "Judge | None") -> _Ready:
         back_end = await back_end_of(choice)
-        helper = None if back_end.whole_only else wasm_back_end()
+        helper = None if back_end.whole_only else wasm_back_end(self.threads)
 
         def target_of(way: str) -> Target:
             return helper.target if helper is not None and way == helper.name else back_end.target
 
-        cache = None if programs is None else ProgramCache(programs, storage, back_end.target, sizes, target_of)
+        cache = None
+        if self.programs is not None:
+            cache = ProgramCache(self.programs, model.storage, back_end.target, model.sizes, target_of)
         stored = await cache.find() if cache else None
         loaded = time.perf_counter()
-        if stored is None:
-            graph = await read_with_files_beside(storage, source, opened, sizes, progress)
+        if stored is None or (judge is not None and not isinstance(stored, StoredProgram)):
+            graph = await model.graph(self.progress)
             loaded = time.perf_counter()
             better = optimize(graph, target=back_end.target)
-            stored = compile_graph(graph, better, back_end, helper)
-            if cache is not None and len(opened) == 1:  # its key does not cover files beside the model
+            stored = compile_graph(graph, better, back_end, helper, judge)
+            if cache is not None and model.is_alone:  # its key does not cover files beside the model
                 await cache.keep(stored)
-        notes = tuple(cache.notes) if cache else ()
-        if not isinstance(stored, StoredProgram):
-            # Here, since few models need it.
-            from intab.runtime.parts import prepare_parts
-
-            assert helper is not None
-            executable = await prepare_parts(stored, back_end, helper, release, compiled)
-            notes = (*(part.note for part in stored.parts), *notes)
-        else:
-            executable = await back_end.prepare(stored.program, stored.module, compiled)
-            release()
+        executable, notes = await self._prepared(stored, back_end, helper, model)
+        notes = (*notes, *(cache.notes if cache else ()))
         return _Ready(stored.signature, executable, loaded, back_end.adapter, notes)
-    except BaseException:
-        release()
-        raise
+
+    async def _prepared(
+        self, stored: "StoredProgram | StoredParts", back_end: BackEnd, helper: BackEnd | None, model: OpenModel
+    ) -> tuple[Executable, tuple[str, ...]]:
+        """What is compiled, brought onto its device; and what is to be known of its parts, if it has any."""
+        if isinstance(stored, StoredProgram):
+            executable = await back_end.prepare(stored.program, stored.module, self._compiling)
+            model.close()
+            return executable, ()
+        # Here, since few models need it.
+        from intab.runtime.parts import prepare_parts
+
+        assert helper is not None
+        executable = await prepare_parts(stored, back_end, helper, model.close, self._compiling)
+        return executable, tuple(part.note for part in stored.parts)
+
+    def _compiling(self, done: float, total: float) -> None:
+        self.progress("compile", done, total)
 
 
 def compile_graph(
-    graph: Graph, better: Graph, back_end: BackEnd, helper: BackEnd | None
+    graph: Graph, better: Graph, back_end: BackEnd, helper: BackEnd | None, judge: "Judge | None" = None
 ) -> "StoredProgram | StoredParts":
     """Optimised graph -> Program and the code of its kernels, for a back end of this machine.
 
-    Where that cannot run it whole a helper runs parts of it; raises UnsupportedOpError where there is none.
+    Where that cannot run it whole a helper runs parts of it; raises UnsupportedOpError where there is none, and what
+    `judge` raises for parts that are not worth running.
     """
     try:
         back_end.check(better)
@@ -166,4 +202,4 @@ def compile_graph(
     # Here, since few models need it.
     from intab.runtime.parts import compile_parts
 
-    return compile_parts(graph, better, back_end, helper)
+    return compile_parts(graph, better, back_end, helper, judge)

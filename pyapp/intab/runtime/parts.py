@@ -3,7 +3,7 @@
 Imported where it is asked for.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from intab.backends.engine import Executable
@@ -17,16 +17,21 @@ from intab.program.stored_parts import StoredPart, StoredParts
 from intab.runtime.back_end import BackEnd, Progress
 
 REFERENCE = "reference"
+Judge = Callable[[Sequence[Part]], None]
 
 
-def compile_parts(graph: Graph, better: Graph, preferred: BackEnd, other: BackEnd) -> StoredParts:
+def compile_parts(
+    graph: Graph, better: Graph, preferred: BackEnd, other: BackEnd, judge: Judge | None = None
+) -> StoredParts:
     """Optimised graph -> programs for two back ends and, of nodes that neither can run, graphs for numpy.
 
-    Raises what building raises.
+    Raises what building raises, and what `judge` raises for parts that are not worth running.
     """
     ways = *(Way(one.name, one.refusals(better)) for one in (preferred, other)), Way(REFERENCE, {})
     back_ends = {preferred.name: preferred, other.name: other}
     parts = partition(better, ways)
+    if judge is not None:
+        judge(parts)
     stored = [_compiled(part, back_ends, describe(part, number, len(parts))) for number, part in enumerate(parts, 1)]
     return StoredParts(graph, better.signature(), tuple(stored))
 
@@ -73,6 +78,6 @@ def describe(part: Part, number: int, count: int) -> str:
     nodes = [node for node in part.graph.nodes if not set(part.sizes) & {value.name for value in node.outputs}]
     names = list(dict.fromkeys(node.name or node.outputs[0].name for node in (*nodes[:1], *nodes[-1:])))
     of = f"{len(nodes)} node{'s' if len(nodes) > 1 else ''}, {' to '.join(map(repr, names))}" if nodes else "no nodes"
-    why = f", since {part.why[0]}" if part.why else ""
     more = f" (and {len(part.why) - 1} more nodes)" if len(part.why) > 1 else ""
-    return f"part {number} of {count} on {part.way}: {of}{why}{more}"
+    why = f"since {part.why[0]}{more}" if part.why else "which it can run" if nodes else "which it hands on"
+    return f"part {number} of {count} on {part.way}: {of}, {why}"
