@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from intab.backends.device_tensor import DeviceTensor
     from intab.browser.store import BrowserStore
     from intab.errors import IntabError
     from intab.pipelines import pipeline
@@ -24,11 +25,23 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["BrowserStore", "Device", "IntabError", "Session", "TensorInfo", "__version__", "load", "pipeline", "probe"]
+__all__ = [
+    "BrowserStore",
+    "Device",
+    "DeviceTensor",
+    "IntabError",
+    "Session",
+    "TensorInfo",
+    "__version__",
+    "load",
+    "pipeline",
+    "probe",
+]
 
 _HOMES = {
     "BrowserStore": "intab.browser.store",
     "Device": "intab.runtime.probe",
+    "DeviceTensor": "intab.runtime",
     "IntabError": "intab.errors",
     "Session": "intab.runtime",
     "TensorInfo": "intab.runtime",

@@ -104,7 +104,7 @@ def test_feeds_need_not_be_contiguous(session: Session) -> None:
 
 def test_onnxruntimes_order_is_met_with_the_right_one(session: Session) -> None:
     with pytest.raises(FeedError, match=r"not NoneType\. intab's order is run\(feeds, fetches\): session\.run"):
-        session.run_sync(None, feeds())
+        session.run_sync(None, feeds())  # type: ignore[call-overload]
 
 
 @pytest.mark.parametrize(

@@ -87,17 +87,18 @@ class Machine(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MemoryUse:
-    """What a session holds, in bytes by purpose."""
+    """What a session holds, in bytes by purpose. `kept`: outputs that stay on the device, and room for more of them."""
 
     weights: int
     arena: int
     inputs: int
     outputs: int
     code: int
+    kept: int = 0
 
     @property
     def total(self) -> int:
-        return self.weights + self.arena + self.inputs + self.outputs + self.code
+        return self.weights + self.arena + self.inputs + self.outputs + self.code + self.kept
 
     @classmethod
     def of_all(cls, uses: "Sequence[MemoryUse]") -> "MemoryUse":
@@ -108,6 +109,7 @@ class MemoryUse:
             sum(use.inputs for use in uses),
             sum(use.outputs for use in uses),
             sum(use.code for use in uses),
+            sum(use.kept for use in uses),
         )
 
 

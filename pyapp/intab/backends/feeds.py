@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from intab.dtypes import dtype_of
+from intab.backends.device_tensor import DeviceTensor, Fed
+from intab.dtypes import DType, dtype_of
 from intab.errors import DTypeError, FeedError, ShapeError
 from intab.graph.ir import Array, Graph, Value
 
@@ -27,6 +28,17 @@ def checked_feeds(graph: Graph, feeds: Feeds) -> dict[str, Array]:
 
     Raises FeedError for names, DTypeError for element types and ShapeError for ranks that the model does not take.
     """
+    _check_names(graph, feeds)
+    return {value.name: _checked(graph.name, value, feeds[value.name]) for value in graph.inputs}
+
+
+def checked_values(graph: Graph, feeds: Feeds) -> dict[str, Fed]:
+    """As `checked_feeds`, with tensors that stay on their devices left there."""
+    _check_names(graph, feeds)
+    return {value.name: _checked_value(graph.name, value, feeds[value.name]) for value in graph.inputs}
+
+
+def _check_names(graph: Graph, feeds: Feeds) -> None:
     if not isinstance(feeds, Mapping):
         raise FeedError(
             f"{graph.name}: feeds are a dict of arrays by input name, not {type(feeds).__name__}. "
@@ -39,20 +51,29 @@ def checked_feeds(graph: Graph, feeds: Feeds) -> dict[str, Array]:
         raise FeedError(
             f"{graph.name} takes the inputs {', '.join(sorted(wanted))}; {'; '.join(said)}. See session.inputs."
         )
-    return {value.name: _checked(graph.name, value, feeds[value.name]) for value in graph.inputs}
+
+
+def _checked_value(model: str, value: Value, feed: object) -> Fed:
+    if not isinstance(feed, DeviceTensor):
+        return _checked(model, value, feed)
+    _check_kind(model, value, feed.dtype, feed.shape)
+    return feed
 
 
 def _checked(model: str, value: Value, feed: object) -> Array:
     array = np.asarray(feed)
-    dtype = dtype_of(array)
+    _check_kind(model, value, dtype_of(array), array.shape)
+    return np.ascontiguousarray(array).reshape(array.shape)
+
+
+def _check_kind(model: str, value: Value, dtype: DType, shape: tuple[int, ...]) -> None:
     if dtype != value.dtype:
         raise DTypeError(
-            f"{model}: input {value.name!r} is {value.dtype.numpy_name}, the feed is {array.dtype}. "
+            f"{model}: input {value.name!r} is {value.dtype.numpy_name}, the feed is {dtype.numpy_name}. "
             f"Convert it: array.astype({value.dtype.numpy_name!r})."
         )
-    if array.ndim != value.rank:
+    if len(shape) != value.rank:
         raise ShapeError(
             f"{model}: input {value.name!r} has {value.rank} axes {list(value.shape)}, the feed has shape "
-            f"{list(array.shape)}."
+            f"{list(shape)}."
         )
-    return np.ascontiguousarray(array).reshape(array.shape)

@@ -36,19 +36,34 @@
   await settled(Promise.resolve(), found);
 
   /**
-   * Encode calls; all but the last of them are submitted in batches.
+   * Encode calls, copies before the first and after the last of them; all but the last calls are submitted in batches.
    * @param {GPUCommandEncoder} encoder
    * @param {number} first
    * @param {number} end
+   * @param {Copy[]} before
+   * @param {Copy[]} after
    */
-  function encode(encoder, first, end) {
+  function encode(encoder, first, end, before, after) {
     let at = first;
     for (; at + BATCH_CALLS < end; at += BATCH_CALLS) {
       const batch = device.createCommandEncoder();
+      if (at === first) encodeCopies(batch, before);
       encodeBatch(batch, at, at + BATCH_CALLS);
       device.queue.submit([batch.finish()]);
     }
+    if (at === first) encodeCopies(encoder, before);
     if (at < end) encodeBatch(encoder, at, end);
+    encodeCopies(encoder, after);
+  }
+
+  /**
+   * @param {GPUCommandEncoder} encoder
+   * @param {Copy[]} copies
+   */
+  function encodeCopies(encoder, copies) {
+    for (const [source, from, target, to, nbytes] of copies) {
+      if (nbytes) encoder.copyBufferToBuffer(source, from, target, to, nbytes);
+    }
   }
 
   /**
@@ -149,8 +164,9 @@
   }
 
   return {
-    /** @param {[first: number, end: number, uploads: Upload[], downloads: Download[]]} what */
-    run: ([first, end, uploads, downloads]) => submit((encoder) => encode(encoder, first, end), uploads, downloads),
+    /** @param {[first: number, end: number, uploads: Upload[], downloads: Download[], before: Copy[], after: Copy[]]} what */
+    run: ([first, end, uploads, downloads, before, after]) =>
+      submit((encoder) => encode(encoder, first, end, before, after), uploads, downloads),
     /**
      * @param {number} first
      * @param {number} end

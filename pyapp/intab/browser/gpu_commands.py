@@ -15,6 +15,17 @@ Download = tuple[GpuBuffer, int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class GpuCopy:
+    """Bytes from one buffer into another; places and their number are multiples of 4 (spec, copyBufferToBuffer)."""
+
+    source: GpuBuffer
+    start: int
+    target: GpuBuffer
+    offset: int
+    nbytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class GpuShader:
     """A shader's text, with entry point `main`.
 
@@ -60,10 +71,18 @@ class GpuCommands:
         opened("gpu commands")
 
     async def run(
-        self, first: int, end: int, *, uploads: Sequence[Upload] = (), downloads: Sequence[Download] = ()
+        self,
+        first: int,
+        end: int,
+        *,
+        uploads: Sequence[Upload] = (),
+        downloads: Sequence[Download] = (),
+        before: Sequence[GpuCopy] = (),
+        after: Sequence[GpuCopy] = (),
     ) -> list[bytes]:
         """Upload, run the calls first .. end, and read back the downloads (buffer, offset, bytes), in this order.
 
+        Copies are made on the device, `before` the calls and `after` them, which downloads see.
         Returns when all of it is done. An upload's offset is a multiple of 4, and what is missing at its end to a
         multiple of 4 bytes becomes zeros. Raises DeviceLostError, at once when the device is gone and as soon as it
         is lost; OutOfMemoryError; KernelError when WebGPU refuses a call or a range lies outside its buffer.
@@ -76,7 +95,8 @@ class GpuCommands:
             if data.nbytes  # views of nothing cannot be cast
         ]
         with self._device.failures(doing):
-            ticket = prepared.run(door().to_js([first, end, given, listed(downloads)]))
+            what = [first, end, given, listed(downloads), _copied(before), _copied(after)]
+            ticket = prepared.run(door().to_js(what))
         return await fetched(self._device, doing, ticket)
 
     async def time(self, first: int, end: int, repeats: int = 1) -> list[float]:
@@ -118,6 +138,20 @@ class GpuCommands:
 def listed(downloads: Sequence[Download]) -> list[list[Any]]:
     """The downloads as gpu_device.js takes them. Raises KernelError when one lies outside its buffer."""
     return [[buffer.range(offset, nbytes), offset, nbytes] for buffer, offset, nbytes in downloads]
+
+
+def _copied(copies: Sequence[GpuCopy]) -> list[list[Any]]:
+    """Copies as gpu_commands.js takes them. Raises KernelError when one lies outside a buffer or between words."""
+    return [
+        [
+            copy.source.words(copy.start, copy.nbytes),
+            copy.start,
+            copy.target.words(copy.offset, copy.nbytes),
+            copy.offset,
+            copy.nbytes,
+        ]
+        for copy in copies
+    ]
 
 
 async def fetched(device: Device, doing: str, ticket: Any) -> list[bytes]:

@@ -11,6 +11,7 @@
 /** @typedef {{ ready: Promise<Uint8Array[]>, release: () => void }} Ticket arrays that are valid until the release */
 /** @typedef {[buffer: GPUBuffer, offset: number, bytes: Uint8Array<ArrayBuffer>]} Upload */
 /** @typedef {[buffer: GPUBuffer, offset: number, nbytes: number]} Download */
+/** @typedef {[source: GPUBuffer, from: number, target: GPUBuffer, to: number, nbytes: number]} Copy whole words */
 /**
  * @typedef {object} Device
  * @property {() => void} check

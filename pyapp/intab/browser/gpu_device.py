@@ -137,6 +137,15 @@ class GpuBuffer:
             )
         return self.js
 
+    def words(self, offset: int, nbytes: int) -> Any:
+        """As `range`, for what is copied on the device: whole words of 4 bytes. Raises KernelError."""
+        if offset % WORD_NBYTES or nbytes % WORD_NBYTES:
+            raise KernelError(
+                f"{self.label}: {nbytes} bytes at offset {offset} are to be copied, and WebGPU copies words of 4. "
+                "This is a mistake in intab; please report it with the model."
+            )
+        return self.range(offset, nbytes)
+
     def writable(self, offset: int, nbytes: int) -> Any:
         """As `range`, for what is written: in whole words of 4 bytes. Raises KernelError."""
         if offset % WORD_NBYTES:

@@ -18,11 +18,13 @@ class Profile:
 
     Each step was run on its own, on one thread and, where there are more, on all. So the sums leave out what lies
     between steps. A time is the median of `repeats`. How busy threads are: one thread's time over that of all of them.
+    `notes`: what the run had to do before its first step, if anything.
     """
 
     model: str
     steps: tuple[StepTime, ...]
     repeats: int
+    notes: tuple[str, ...] = ()
 
     @property
     def total_ms(self) -> float:
@@ -77,7 +79,7 @@ class Profile:
             parts += ["", *_table(("step", "kernel"), rows, self.total_ms)]
         if len(longest) < len(self.steps):
             parts.append(f"and {len(self.steps) - len(longest)} shorter steps")
-        return "\n".join(parts)
+        return "\n".join([*parts, *self.notes])
 
 
 @dataclass(frozen=True, slots=True)

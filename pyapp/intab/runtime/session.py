@@ -2,15 +2,17 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import overload
+from weakref import WeakSet
 
+from intab.backends.device_tensor import DeviceTensor, Fed
 from intab.backends.engine import Executable, MemoryUse
-from intab.backends.feeds import Feeds, checked_feeds, fetch_names
-from intab.browser import in_browser
-from intab.browser.jspi import can_wait, wait
+from intab.backends.feeds import Feeds, checked_values, fetch_names
+from intab.backends.keeping import check_held, kept_names, reasons_to_read, run_keeping
+from intab.browser.jspi import result_now
 from intab.dtypes import DType
 from intab.errors import DeviceLostError, IntabError, ShapeError
 from intab.graph.bind import bindings_of
@@ -23,7 +25,6 @@ from intab.runtime.python_memory import python_memory
 # Compilations for exact sizes that a session keeps: each holds its own weights.
 EXACT_KEPT = 4
 
-Result = TypeVar("Result")
 # How often a run goes on on a new device, where one after the other is lost.
 MOST_REBUILDS = 2
 
@@ -83,6 +84,8 @@ class Session:
         self._specialise = specialise
         self._exact: dict[tuple[tuple[str, int], ...], Executable] = {}
         self._peak_nbytes = executable.memory().total
+        self._read_back: tuple[str, ...] = ()  # feeds of the last run that had to be read back first, and why
+        self._on_host: WeakSet[DeviceTensor] = WeakSet()  # kept tensors whose memory no executable counts
         self._disposed = False
         self._rebuilding = asyncio.Lock()
         self._choice = choice
@@ -100,34 +103,58 @@ class Session:
             choice = choice.noted(note)
         return choice
 
-    async def run(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]:
+    @overload
+    async def run(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]: ...
+
+    @overload
+    async def run(
+        self, feeds: Feeds, fetches: Sequence[str] | None = None, *, keep: Sequence[str]
+    ) -> dict[str, Fed]: ...
+
+    async def run(
+        self, feeds: Feeds, fetches: Sequence[str] | None = None, *, keep: Sequence[str] = ()
+    ) -> Mapping[str, Fed]:
         """Compute outputs: a dict of arrays in, a dict of arrays out.
 
-        `fetches` names the outputs wanted; all when None. Raises FeedError, DTypeError or ShapeError when
-        the feeds are not what the model takes.
+        `fetches` names the outputs wanted; all when None. Those that `keep` names are `DeviceTensor`s in the result:
+        they stay where they were computed, until somebody disposes of them. One that `fetches` names as well is read
+        back in the same step, so that its `numpy()` costs nothing later.
+
+        A feed is an array or a `DeviceTensor` of any session. One that lies on this session's GPU is copied there;
+        nothing is read back. One that lies elsewhere is read back first, and so is one of 64-bit integers, which are
+        checked before a GPU computes with them in 32 bits: `session.choice` and `session.profile()` then say so.
+
+        Raises FeedError, DTypeError or ShapeError when the feeds are not what the model takes, IntabError for a tensor
+        that was disposed of, DeviceLostError for one that was lost with its device.
         """
         if self._disposed:
             raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
         with python_memory(self._graph.name):
-            return await self._run(feeds, fetches)
+            return await self._run(feeds, fetches, keep)
 
-    async def _run(self, feeds: Feeds, fetches: Sequence[str] | None) -> dict[str, Array]:
-        arrays = checked_feeds(self._graph, feeds)
-        names = fetch_names(self._graph, fetches)
-        sizes = bindings_of(self._graph.inputs, {name: array.shape for name, array in arrays.items()})
-        outputs = await self._compute(arrays, sizes, names)
+    async def _run(self, feeds: Feeds, fetches: Sequence[str] | None, keep: Sequence[str]) -> dict[str, Fed]:
+        given = checked_values(self._graph, feeds)
+        names, kept = fetch_names(self._graph, fetches), tuple(dict.fromkeys(fetch_names(self._graph, keep)))
+        order = dict.fromkeys((*names, *kept))
+        if fetches is None:  # then what is kept is wanted in no other way
+            names = tuple(name for name in names if name not in kept)
+        sizes = bindings_of(self._graph.inputs, {name: value.shape for name, value in given.items()})
+        made = await self._compute(given, sizes, names, kept)
+        self._on_host.update(one for one in made.values() if isinstance(one, DeviceTensor) and one.held().on_host)
         self._peak_nbytes = max(self._peak_nbytes, self.memory().total)
-        return outputs
+        return {name: made[name] for name in order}
 
     async def _compute(
-        self, arrays: Mapping[str, Array], sizes: Mapping[str, int], names: Sequence[str]
-    ) -> dict[str, Array]:
+        self, given: Mapping[str, Fed], sizes: Mapping[str, int], names: Sequence[str], kept: Sequence[str]
+    ) -> dict[str, Fed]:
         """Run on the device; where that is lost, on a new one."""
         for again in range(MOST_REBUILDS + 1):
+            check_held(self._graph.name, given)
             executable = self._executable if self._assumptions_hold(sizes) else await self._exactly(sizes)
             self._last = executable
+            self._note_read_back(reasons_to_read(executable, given))
             try:
-                return await executable.run(arrays, sizes, names)
+                return await run_keeping(executable, given, sizes, names, kept)
             except DeviceLostError as error:
                 if not executable.lost:
                     raise
@@ -135,6 +162,12 @@ class Session:
                     raise DeviceLostError(f"{error} It was made anew {again} times and lost each time.") from error
                 await self._rebuild(executable, error)
         raise AssertionError("the last round returns or raises")
+
+    def _note_read_back(self, reasons: Sequence[str]) -> None:
+        self._read_back = tuple(reasons)
+        for reason in reasons:
+            if reason not in self._choice.reasons:
+                self._choice = self._choice.noted(reason)
 
     async def _rebuild(self, user: Executable, reason: DeviceLostError) -> None:
         """The model anew, from its source, after its device was lost under `user`."""
@@ -144,16 +177,28 @@ class Session:
                 await self._replace(lost, reason)
 
     async def _replace(self, lost: Sequence[Executable], reason: DeviceLostError) -> None:
+        gone = tuple(dict.fromkeys(name for executable in lost for name in kept_names(executable)))
         self._executable = await self._specialise(None)
         self._exact.clear()
         for executable in lost:
             executable.dispose()
-        self._choice = self._choice.noted(f"loaded again, since the device was lost ({reason})")
+        also = f"; lost with it: the kept {', '.join(map(repr, gone))}" if gone else ""
+        self._choice = self._choice.noted(f"loaded again, since the device was lost ({reason}){also}")
 
-    def run_sync(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]:
+    @overload
+    def run_sync(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]: ...
+
+    @overload
+    def run_sync(
+        self, feeds: Feeds, fetches: Sequence[str] | None = None, *, keep: Sequence[str]
+    ) -> dict[str, Fed]: ...
+
+    def run_sync(
+        self, feeds: Feeds, fetches: Sequence[str] | None = None, *, keep: Sequence[str] = ()
+    ) -> Mapping[str, Fed]:
         """`run` for code that cannot await, such as a notebook's cell."""
         waits, instead = self._executable.waits, "`await session.run(...)`"
-        return _now(lambda: self.run(feeds, fetches), waits=waits, instead=instead)
+        return result_now(lambda: self.run(feeds, fetches, keep=keep), waits=waits, instead=instead)
 
     def profile(self, *, repeats: int = PROFILE_REPEATS) -> Profile:
         """Where the time of the last run goes: its steps run again, `repeats` times, over the same feeds.
@@ -162,13 +207,13 @@ class Session:
         """
         self._check_profile(repeats)
         instead = "`await session.profile_async()`"
-        steps = _now(lambda: self._last.time_steps(repeats), waits=self._last.waits, instead=instead)
-        return Profile(self._graph.name, steps, repeats)
+        steps = result_now(lambda: self._last.time_steps(repeats), waits=self._last.waits, instead=instead)
+        return Profile(self._graph.name, steps, repeats, self._read_back)
 
     async def profile_async(self, *, repeats: int = PROFILE_REPEATS) -> Profile:
         """`profile` for code that can await; a GPU has to be waited for."""
         self._check_profile(repeats)
-        return Profile(self._graph.name, await self._last.time_steps(repeats), repeats)
+        return Profile(self._graph.name, await self._last.time_steps(repeats), repeats, self._read_back)
 
     def _check_profile(self, repeats: int) -> None:
         if self._disposed:
@@ -177,8 +222,10 @@ class Session:
             raise IntabError(f"{self._graph.name}: profile(repeats={repeats}) times nothing. Use 1 or more.")
 
     def memory(self) -> MemoryUse:
-        """Bytes that this session holds, by purpose."""
-        return MemoryUse.of_all([e.memory() for e in (self._executable, *self._exact.values())])
+        """Bytes that this session holds, by purpose; `kept` are those of tensors that nobody has disposed of yet."""
+        use = MemoryUse.of_all([e.memory() for e in (self._executable, *self._exact.values())])
+        on_host = sum(tensor.nbytes for tensor in self._on_host if not tensor.is_disposed)
+        return replace(use, kept=use.kept + on_host)
 
     def stats(self) -> SessionStats:
         """Figures for reports."""
@@ -238,21 +285,3 @@ class Session:
             note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
             self._choice = self._choice.noted(note)
         return self._exact[key]
-
-
-def _now(begin: Callable[[], Coroutine[Any, Any, Result]], *, waits: bool, instead: str) -> Result:
-    """The result of a coroutine for code that cannot await. What need not wait is over at once."""
-    if not waits:
-        running = begin()
-        try:
-            running.send(None)
-        except StopIteration as finished:
-            done: Result = finished.value
-            return done
-        running.close()  # it had to wait after all, for a compilation: begin again where waiting is possible
-    if can_wait():
-        waited: Result = wait(begin())
-        return waited
-    if not in_browser():
-        return asyncio.run(begin())
-    raise IntabError(f"The device must be waited for, which synchronous code cannot do here. Use {instead}.")

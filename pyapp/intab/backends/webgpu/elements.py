@@ -12,6 +12,8 @@ from intab.ops.intervals import Interval
 from intab.program.wide_integers import FED
 from intab.target import Target
 
+WORD_NBYTES = 4
+
 
 def fed_to_device(array: Array, dtype: DType, target: Target, name: str) -> Array:
     """A feed as it is written. Raises what `to_device` does, and for 64-bit integers beyond `FED`, within which kernels
@@ -44,6 +46,11 @@ def to_device(array: Array, dtype: DType, target: Target, name: str) -> Array:
                 'backend="wasm".'
             )
     return np.ascontiguousarray(array).astype(stored.numpy, copy=False)
+
+
+def stored_nbytes(count: int, dtype: DType, target: Target) -> int:
+    """Bytes that so many numbers take on the device, up to a whole word."""
+    return -(-count * target.stored_nbytes(dtype) // WORD_NBYTES) * WORD_NBYTES
 
 
 def from_device(data: bytes, shape: tuple[int, ...], dtype: DType, target: Target) -> Array:

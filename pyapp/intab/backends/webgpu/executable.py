@@ -7,31 +7,32 @@ mapped. Between runs at the same sizes nothing is made anew.
 import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from intab.backends.device_tensor import DeviceTensor, Fed
 from intab.backends.engine import MemoryUse, StepTime
+from intab.backends.keeping import array_of
 from intab.backends.segments import Guesses
 from intab.backends.step_times import no_run, step_times
-from intab.backends.webgpu.elements import fed_to_device, from_device, to_device
+from intab.backends.webgpu.elements import from_device, stored_nbytes, to_device
+from intab.backends.webgpu.kept import GpuValue, KeptBuffers
+from intab.backends.webgpu.run import Run
 from intab.backends.webgpu.shaders import read_shaders
 from intab.browser.gpu import Gpu, GpuBuffer, GpuCall, GpuCommands, GpuPipeline, GpuShader
-from intab.dtypes import DType, dtype_of
+from intab.dtypes import dtype_of
 from intab.errors import IntabError, OutOfMemoryError
 from intab.graph.ir import Array
-from intab.kernels.wgsl import Shader, workgroups
+from intab.kernels.wgsl import Shader, stored_as, workgroups
 from intab.program.bind import Binder, Plan
-from intab.program.ir import ALIGNMENT, REGIONS, WEIGHTS, Port, Program, Reading
+from intab.program.ir import ALIGNMENT, REGIONS, WEIGHTS, Port, Program
 from intab.program.memory import aligned
 from intab.program.pages import split_regions
 
 # Plans kept for sizes seen before, each with its words and its list of dispatches.
 PLANS_KEPT = 8
 WORD_NBYTES = 4
-
-Upload = tuple[GpuBuffer, int, memoryview]
-Download = tuple[GpuBuffer, int, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,6 +68,7 @@ class WebGpuExecutable:
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._loaded: dict[Plan, _Loaded] = {}
         self._guesses = Guesses(program)
+        self.kept = KeptBuffers(gpu, program.name)
         self._finished: tuple[Plan, Mapping[str, int]] | None = None
         self._turn = asyncio.Lock()  # runs wait for the device, and they share its memory: one after the other
         self._disposed = False
@@ -89,19 +91,68 @@ class WebGpuExecutable:
     async def run(
         self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
     ) -> dict[str, Array]:
+        run, plan = await self._run(feeds, sizes, fetches, ())
+        return self._arrays(run, plan)
+
+    async def run_keeping(
+        self, feeds: Mapping[str, Fed], sizes: Mapping[str, int], fetches: Sequence[str], keep: Sequence[str]
+    ) -> dict[str, Fed]:
+        here = {
+            name: fed if isinstance(fed, DeviceTensor) and not self._why_read(fed) else await array_of(fed)
+            for name, fed in feeds.items()
+        }
+        run, plan = await self._run(here, sizes, fetches, keep)
+        arrays = self._arrays(run, plan)
+        return {**arrays, **self._tensors(run, plan, arrays)}
+
+    def why_read(self, name: str, tensor: DeviceTensor) -> str:
+        return self._why_read(tensor)
+
+    def kept_names(self) -> tuple[str, ...]:
+        return self.kept.names
+
+    def _why_read(self, tensor: DeviceTensor) -> str:
+        held, dtype = tensor.held(), tensor.dtype
+        if not isinstance(held, GpuValue) or held.gpu is not self._gpu:
+            return "it lies on another device"
+        if dtype.is_integer and dtype.itemsize == 8:
+            return "64-bit integers are checked before a GPU computes with them in 32 bits"
+        stored = stored_as(dtype.name, self.program.target)
+        return "" if held.stored == stored else f"it lies there as {held.stored}, which this model takes as {stored}"
+
+    async def _run(
+        self, feeds: Mapping[str, Fed], sizes: Mapping[str, int], fetches: Sequence[str], keep: Sequence[str]
+    ) -> tuple[Run, Plan]:
         async with self._turn:
             if self._disposed:
                 raise IntabError(f"{self.program.name}: this session was disposed of. Load the model again.")
             self._finished = None
             by_name = {port.name: port for port in self.program.outputs}
-            ports = [by_name[name] for name in fetches]
-            run = _Run(self, feeds, ports)
-            plan, known = await self._guesses.run(run, sizes)
-            self._binder.check_late(known)
+            run = Run(self, feeds, [by_name[name] for name in fetches], [by_name[name] for name in keep])
+            try:
+                plan, known = await self._guesses.run(run, sizes)
+                self._binder.check_late(known)
+            except BaseException:
+                for buffer in run.buffers:
+                    self.kept.give_back(buffer)
+                raise
             self._finished = plan, known
-        shapes = (self._binder.shape_of(port, plan) for port in ports)
-        results = zip(ports, shapes, run.results, strict=True)
-        return {p.name: from_device(data, shape, p.dtype, self.program.target) for p, shape, data in results}
+        return run, plan
+
+    def _arrays(self, run: Run, plan: Plan) -> dict[str, Array]:
+        """What was read back."""
+        results = [(port, self._binder.shape_of(port, plan), data) for port, data in run.read()]
+        return {port.name: from_device(data, shape, port.dtype, self.program.target) for port, shape, data in results}
+
+    def _tensors(self, run: Run, plan: Plan, arrays: Mapping[str, Array]) -> dict[str, DeviceTensor]:
+        """What stays here."""
+        tensors = {}
+        for port, buffer in zip(run.kept, run.buffers, strict=True):
+            shape = self._binder.shape_of(port, plan)
+            value = GpuValue(self._gpu, self.kept, buffer, port.dtype, shape, self.program.target)
+            value.array = arrays.get(port.name)
+            tensors[port.name] = DeviceTensor(port.name, port.dtype, shape, value)
+        return tensors
 
     async def time_steps(self, repeats: int) -> tuple[StepTime, ...]:
         async with self._turn:
@@ -117,7 +168,7 @@ class WebGpuExecutable:
             sizes[region] += page.nbytes if page is not None else 0
         code = 0 if self._disposed else sum(len(shader.text) for shader in self._shaders)
         code += sum(one.words.nbytes for one in self._loaded.values())
-        return MemoryUse(sizes[0], sizes[1], sizes[2], sizes[3], code)
+        return MemoryUse(sizes[0], sizes[1], sizes[2], sizes[3], code, self.kept.nbytes)
 
     def dispose(self) -> None:
         if self._disposed:
@@ -127,6 +178,7 @@ class WebGpuExecutable:
             one.dispose()
         self._loaded.clear()
         self._plans.clear()
+        self.kept.close()
         for number, page in enumerate(self._pages):
             if page is not None:
                 page.destroy()
@@ -162,9 +214,9 @@ class WebGpuExecutable:
         """Where a buffer lies: its page and the first byte in it."""
         return self._page(buffer), int(plan.buffer_offsets[buffer])
 
-    def count_of(self, plan: Plan, port: Port) -> int:
-        """How many elements an input or output has."""
-        return math.prod(self._binder.shape_of(port, plan))
+    def nbytes_of(self, plan: Plan, port: Port) -> int:
+        """Bytes that an input or output takes on the device, in whole words."""
+        return stored_nbytes(math.prod(self._binder.shape_of(port, plan)), port.dtype, self.program.target)
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan:
         key = tuple(sizes[s] for s in self._binder.symbols)
@@ -258,51 +310,6 @@ class WebGpuExecutable:
         page = self._pages[self._binder.pages.of_buffer[buffer]]
         assert page is not None
         return page
-
-
-@dataclass(slots=True)
-class _Run:
-    """One run: what the next crossing into JavaScript takes along, and what the last one brought."""
-
-    device: WebGpuExecutable
-    feeds: Mapping[str, Array]
-    fetched: Sequence[Port]
-    uploads: list[Upload] = field(default_factory=list)
-    results: list[bytes] = field(default_factory=list)
-
-    @property
-    def program(self) -> Program:
-        return self.device.program
-
-    async def start(self, sizes: Mapping[str, int]) -> Plan:
-        plan, target = await self.device.load_plan(sizes), self.program.target
-        ports = [port for port in self.program.inputs if port.buffer >= 0]
-        given = [fed_to_device(self.feeds[port.name], port.dtype, target, port.name).data for port in ports]
-        self.uploads = [(*self.device.place(plan, p.buffer), data) for p, data in zip(ports, given, strict=True)]
-        return plan
-
-    async def read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
-        parts = [self._part(plan, reading.buffer, reading.dtype, len(reading.symbols)) for reading in readings]
-        read = await self.device.commands_of(plan).run(0, 0, downloads=parts)
-        found: dict[str, int] = {}
-        for reading, data in zip(readings, read, strict=True):
-            numbers = from_device(data, (len(reading.symbols),), reading.dtype, self.program.target)
-            found |= {symbol: int(size) for symbol, size in zip(reading.symbols, numbers, strict=True)}
-        return found
-
-    async def run_segment(self, plan: Plan, number: int) -> None:
-        segment, is_last = self.program.segments[number], number == len(self.program.segments) - 1
-        ports = self.fetched if is_last else ()
-        downloads = [self._part(plan, p.buffer, p.dtype, self.device.count_of(plan, p)) for p in ports]
-        uploads, self.uploads = self.uploads, []
-        self.results = await self.device.commands_of(plan).run(
-            segment.first_step, segment.end_step, uploads=uploads, downloads=downloads
-        )
-
-    def _part(self, plan: Plan, buffer: int, dtype: DType, count: int) -> Download:
-        """`count` elements from the start of a buffer, up to a whole word."""
-        nbytes = count * self.program.target.stored_nbytes(dtype)
-        return *self.device.place(plan, buffer), -(-nbytes // WORD_NBYTES) * WORD_NBYTES
 
 
 async def prepare(

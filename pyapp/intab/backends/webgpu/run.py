@@ -1,0 +1,106 @@
+"""One run of a program on a GPU: what each crossing into JavaScript takes along, and what it brings back."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from intab.backends.device_tensor import DeviceTensor, Fed
+from intab.backends.webgpu.elements import fed_to_device, from_device, stored_nbytes
+from intab.backends.webgpu.kept import GpuValue, KeptBuffers
+from intab.browser.gpu import Download, GpuBuffer, GpuCommands, GpuCopy, Upload
+from intab.program.bind import Plan
+from intab.program.ir import Port, Program, Reading
+
+
+class Loaded(Protocol):
+    """What a run needs of its executable."""
+
+    @property
+    def program(self) -> Program: ...
+
+    @property
+    def kept(self) -> KeptBuffers: ...
+
+    async def load_plan(self, sizes: Mapping[str, int]) -> Plan: ...
+
+    def commands_of(self, plan: Plan) -> GpuCommands: ...
+
+    def place(self, plan: Plan, buffer: int) -> tuple[GpuBuffer, int]: ...
+
+    def nbytes_of(self, plan: Plan, port: Port) -> int: ...
+
+
+@dataclass(slots=True)
+class Run:
+    """Feeds are arrays, or tensors on this very device; outputs are `fetched`, which is read back, or `kept` there.
+
+    `buffers` hold what is kept, once it is; whoever made the run gives them to tensors, or back.
+    """
+
+    device: Loaded
+    feeds: Mapping[str, Fed]
+    fetched: Sequence[Port]
+    kept: Sequence[Port]
+    buffers: list[GpuBuffer] = field(default_factory=list)
+    _uploads: list[Upload] = field(default_factory=list)
+    _copies: list[GpuCopy] = field(default_factory=list)
+    _results: list[bytes] = field(default_factory=list)
+
+    @property
+    def program(self) -> Program:
+        return self.device.program
+
+    def read(self) -> Iterable[tuple[Port, bytes]]:
+        """What was fetched, as it lay on the device."""
+        return zip(self.fetched, self._results, strict=True)
+
+    async def start(self, sizes: Mapping[str, int]) -> Plan:
+        plan = await self.device.load_plan(sizes)
+        self._uploads, self._copies = [], []
+        for port in self.program.inputs:
+            if port.buffer < 0:
+                continue
+            fed, place = self.feeds[port.name], self.device.place(plan, port.buffer)
+            if isinstance(fed, DeviceTensor):
+                held = fed.held()
+                assert isinstance(held, GpuValue)
+                self._copies.append(GpuCopy(held.buffer, 0, *place, held.nbytes))
+            else:
+                data = fed_to_device(fed, port.dtype, self.program.target, port.name).data
+                self._uploads.append((*place, data))
+        return plan
+
+    async def read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
+        parts = [self._part(plan, reading) for reading in readings]
+        read = await self.device.commands_of(plan).run(0, 0, downloads=parts)
+        found: dict[str, int] = {}
+        for reading, data in zip(readings, read, strict=True):
+            numbers = from_device(data, (len(reading.symbols),), reading.dtype, self.program.target)
+            found |= {symbol: int(size) for symbol, size in zip(reading.symbols, numbers, strict=True)}
+        return found
+
+    async def run_segment(self, plan: Plan, number: int) -> None:
+        segment, is_last = self.program.segments[number], number == len(self.program.segments) - 1
+        downloads = [(*self.device.place(plan, p.buffer), self.device.nbytes_of(plan, p)) for p in self.fetched]
+        uploads, self._uploads = self._uploads, []
+        copies, self._copies = self._copies, []
+        self._results = await self.device.commands_of(plan).run(
+            segment.first_step,
+            segment.end_step,
+            uploads=uploads,
+            downloads=downloads if is_last else (),
+            before=copies,
+            after=await self._keep(plan) if is_last and self.kept else (),
+        )
+
+    async def _keep(self, plan: Plan) -> list[GpuCopy]:
+        """Copies of what is kept, out of memory that the next run will use."""
+        sizes = [self.device.nbytes_of(plan, port) for port in self.kept]
+        self.buffers = await self.device.kept.take([(p.name, n) for p, n in zip(self.kept, sizes, strict=True)])
+        places = [self.device.place(plan, port.buffer) for port in self.kept]
+        return [GpuCopy(*place, b, 0, n) for place, b, n in zip(places, self.buffers, sizes, strict=True)]
+
+    def _part(self, plan: Plan, reading: Reading) -> Download:
+        """The first numbers of a buffer, which are sizes."""
+        nbytes = stored_nbytes(len(reading.symbols), reading.dtype, self.program.target)
+        return *self.device.place(plan, reading.buffer), nbytes
