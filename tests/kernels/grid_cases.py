@@ -7,9 +7,19 @@ from math import prod
 import numpy as np
 
 from intab.kernels import functions
-from intab.kernels.families.grid_left import PIXEL_COUNTS, TAP_COUNTS, TAP_STEPS, pixel_steps, spaced_steps
+from intab.kernels.families.depthwise import TILE_PIXELS, Window, depthwise
+from intab.kernels.families.grid_left import (
+    BEFORE,
+    PIXEL_COUNTS,
+    TAP_COUNTS,
+    TAP_STEPS,
+    axis_of,
+    pixel_steps,
+    spaced_steps,
+)
 from intab.kernels.families.grid_product import Known, grid_product
 from intab.kernels.families.grid_shape import LANES, REGISTERS, SHARED, SUBGROUP, GridShape
+from intab.kernels.families.guard import guard_words
 from intab.kernels.families.register_tile import PLAIN, Epilogue, pad_columns
 from intab.kernels.ir import F32
 from tests.kernels.case import Array, KernelCase, case, ceil_div, normal
@@ -112,6 +122,7 @@ def _convolutions(shapes: tuple[GridShape, ...]) -> Iterator[KernelCase]:
     for window in WINDOWS:
         for shape in shapes:
             yield _convolution(shape, *window)
+            yield _convolution(shape, *window, guarded=True)
         yield _convolution(shapes[0], *window, spaced=True)
 
 
@@ -125,10 +136,11 @@ def _convolution(
     columns: int,
     *,
     spaced: bool = False,
+    guarded: bool = False,
 ) -> KernelCase:
     """Two pictures, padded already; where runs do not suit the shape's depths, it takes as many as do.
 
-    With `spaced` the result lies within a border of ones.
+    With `spaced` the result lies within a border of ones. With `guarded` the picture that is given has no border.
     """
     out = (2, 3, 1)[: len(kernel)]
     extents = zip(out, strides, kernel, dilations, strict=True)
@@ -151,7 +163,10 @@ def _convolution(
     words: dict[str, float] = {"rows": rows, "columns": columns, "depth": depth, "a_batch": run}
     words |= {"b_row": lines.shape[-1], "b_batch": depth * lines.shape[-1]}
     words |= {"out_row": groups * columns, "out_batch": columns}
-    steps = _distances(x.shape)
+    given = x
+    if guarded:
+        x, given = _bordered(x, sizes)
+    steps = _distances(given.shape)
     moves = [step * stride for step, stride in zip(steps, strides[::-1], strict=False)]
     words |= dict(zip(pixel_steps(levels), (*moves, steps[-1]), strict=True))
     words |= dict(zip(PIXEL_COUNTS, np.cumprod(out[::-1]).tolist(), strict=False))
@@ -160,17 +175,89 @@ def _convolution(
     words |= dict(zip(TAP_STEPS, taps, strict=False))
     wanted = np.concatenate([_correlate(x, w, group, out, strides, dilations) for group in range(groups)], axis=-1)
     title = f"grid-convolution-{'x'.join(map(str, kernel))}-{run}-{columns}-{_name(taken)}"
+    if guarded:
+        guards = tuple((level, level) for level in range(levels))
+        for level in range(levels):
+            numbers = given.shape[levels - level], 1, strides[-1 - level], dilations[-1 - level]
+            words |= dict(zip(guard_words(axis_of(level)), numbers, strict=True))
+        words[BEFORE] = sum(steps[:-1])
+        title, known = f"{title}-guarded", replace(known, guards=guards)
     first = 0
     if spaced:
         wanted = np.pad(wanted, ((0, 0), *((1, 1),) * levels, (0, 0)), constant_values=1)
         apart = _distances(wanted.shape)
         words |= dict(zip(spaced_steps(levels), apart, strict=True))
         title, first = f"{title}-spaced", sum(apart[:-1])
-    inputs = {"a": x, "b": lines}
+    inputs = {"a": given, "b": lines}
     items = groups * _items(taken, rows, columns)
     product = grid_product(taken, known)
     made = case(title, product, inputs, words, items, wanted, tolerance=1e-5, output="out", spare=4)
     return replace(made, offsets={"out": made.offsets["out"] + first})
+
+
+def _bordered(x: Array, sizes: tuple[int, ...]) -> tuple[Array, Array]:
+    """A padded picture whose border, of one element before and if there is room behind, is zeros; and its inside."""
+    inside = (slice(None), *(slice(1, size - 1 if size > 2 else size) for size in sizes))
+    around = np.zeros_like(x)
+    around[inside] = x[inside]
+    return around, np.ascontiguousarray(x[inside])
+
+
+def guarded_depthwises() -> Iterator[KernelCase]:
+    """Depthwise windows that reach beyond their picture on all sides, one vector or one element an item."""
+    problems = [
+        (Window(3, 3, guarded=True), (1, 1), (5, 6)),
+        (Window(3, 3, stride=2, guarded=True), (2, 1), (5, 7)),
+        (Window(2, 3, dilation=2, guarded=True), (1, 3), (6, 4)),
+        (Window(3, 2, depth=2, guarded=True), (1, 1), (4, 4)),
+    ]
+    for window, (stride, dilation), (height, width) in problems:
+        for lanes, channels in ((4, 8), (1, 3)):
+            yield _guarded_depthwise(window, stride, dilation, (height, width), channels, lanes)
+
+
+def _guarded_depthwise(
+    window: Window, stride: int, dilation: int, sizes: tuple[int, int], channels: int, lanes: int
+) -> KernelCase:
+    """Two pictures, or one volume of two planes, with one element of zeros around; `stride`, `dilation`: of lines."""
+    planes = 2 if window.depth else 1
+    images = 1 if window.depth else 2
+    kernel = (max(window.depth, 1), window.height, window.width)
+    strides, dilations = (1, stride, window.stride), (1, dilation, window.dilation)
+    x, w = normal(images, planes, *sizes, channels), normal(channels, *kernel, 1, 1)
+    before = (int(planes > 1), 1, 1)
+    padded = np.pad(x, ((0, 0), *((n, n) for n in before), (0, 0)))
+    extents = zip(padded.shape[1:], kernel, strides, dilations, strict=False)
+    out = tuple((size - (k - 1) * d - 1) // s + 1 for size, k, s, d in extents)
+    wanted = np.concatenate(
+        [_correlate(padded, w, channel, out, strides, dilations) for channel in range(channels)], axis=-1
+    )
+    pixel, line, plane, image = _distances(x.shape)
+    out_pixel, out_line, out_plane, out_image = _distances(wanted.shape)
+    words: dict[str, float] = {"channels": channels, "out_width": out[2], "out_height": out[1]}
+    words |= {"pixel": pixel, "line_step": line * stride, "tap_step": line * dilation, "image_step": image}
+    words |= {"out_pixel": out_pixel, "out_line": out_line, "out_image": out_plane if window.depth else out_image}
+    words |= dict(zip(guard_words("lines"), (sizes[0], 1, stride, dilation), strict=True))
+    words |= {"pixels_size": sizes[1], "pixels_before": 1}
+    if window.depth:
+        words |= {"out_planes": out[0], "plane_step": plane, "plane_tap_step": plane}
+        words |= dict(zip(guard_words("planes"), (planes, 1, 1, 1), strict=True))
+    taps = w.reshape(channels, -1).T
+    items = images * out[0] * out[1] * ceil_div(out[2], TILE_PIXELS) * (channels // lanes)
+    title = f"{window.named('guarded-depthwise')}-{stride}-{dilation}-{channels}"
+    made = case(
+        title,
+        depthwise(window, PLAIN, lanes),
+        {"a": x, "w": taps},
+        words,
+        items,
+        wanted,
+        tolerance=1e-5,
+        output="out",
+        spare=4,
+    )
+    start = sum(step * n for step, n in zip((plane, line, pixel), before, strict=True))
+    return replace(made, offsets={**made.offsets, "a": -start})
 
 
 def _distances(shape: tuple[int, ...]) -> list[int]:

@@ -7,12 +7,15 @@ from intab.kernels import interpret
 from intab.kernels.families.grid_product import Known, grid_product
 from intab.kernels.families.grid_shape import REGISTERS, SHARED, SUBGROUP, GridShape
 from tests.kernels.case import KernelCase, far
-from tests.kernels.grid_cases import SHAPES, grid_products, subgroup_shapes
+from tests.kernels.grid_cases import SHAPES, grid_products, guarded_depthwises, subgroup_shapes
 
 MEMBERS = 4  # of a subgroup
 
 
-@pytest.mark.parametrize("case", grid_products((*SHAPES, *subgroup_shapes(MEMBERS))), ids=str)
+CASES = [*grid_products((*SHAPES, *subgroup_shapes(MEMBERS))), *guarded_depthwises()]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
 def test_product_is_right(case: KernelCase) -> None:
     buffers = {name: array.copy() for name, array in case.buffers.items()}
     interpret.run(case.kernel, buffers, case.offsets, case.words, 0, case.items)

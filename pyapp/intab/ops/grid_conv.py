@@ -1,13 +1,23 @@
 """Convolutions for GPUs: windows of a padded NHWC picture as the left side of a product."""
 
+from dataclasses import dataclass
+
 from intab.graph.dims import Dim
 from intab.graph.ir import Value
-from intab.kernels.families.grid_left import PIXEL_COUNTS, TAP_COUNTS, TAP_STEPS, pixel_steps, spaced_steps
+from intab.kernels.families.grid_left import (
+    BEFORE,
+    PIXEL_COUNTS,
+    TAP_COUNTS,
+    TAP_STEPS,
+    axis_of,
+    pixel_steps,
+    spaced_steps,
+)
 from intab.ops.conv_geometry import FLAT, Geometry
 from intab.ops.dense import EpilogueOperands
 from intab.ops.grid_dense import LeftRows, OutRows, RightLines, computed_lines, filter_lines, product_step
 from intab.ops.lowering import Lowering, Work
-from intab.ops.pictures import Picture
+from intab.ops.pictures import Margin, Picture
 
 
 def lower_grid_conv(
@@ -18,12 +28,16 @@ def lower_grid_conv(
     operands: EpilogueOperands,
     out: Picture,
     work: Work,
+    margin: Margin | None = None,
 ) -> None:
-    """The step of a convolution whose channels are not each by themselves; the groups are batches."""
+    """The step of a convolution whose channels are not each by themselves; the groups are batches.
+
+    A picture has its border, or a `margin` where windows guard themselves.
+    """
     depth, columns = g.taps * (g.channels // g.group), g.features // g.group
     product_step(
         lowering,
-        _rows_of(g, picture, spaced=out.row is None),
+        _rows_of(g, picture, margin, spaced=out.row is None),
         _filters(lowering, g, w, depth, columns),
         _result(g, out, columns),
         operands,
@@ -34,12 +48,12 @@ def lower_grid_conv(
     )
 
 
-def _rows_of(g: Geometry, picture: Picture, *, spaced: bool) -> LeftRows:
+def _rows_of(g: Geometry, picture: Picture, margin: Margin | None, *, spaced: bool) -> LeftRows:
     """A row for each output pixel: rows of a matrix where windows are single pixels side by side."""
-    run, taps = _taps(g, picture)
+    run, taps = _taps(g, picture, margin)
     steps: dict[str, Dim] = {"a_batch": g.channels // g.group}
     plain = g.taps == 1 and g.strides == (1, 1) and g.depth.stride == 1
-    if plain and picture.row is not None and not spaced:
+    if plain and picture.row is not None and not spaced and margin is None:
         return LeftRows(picture.place, run, {**steps, "a_row": picture.row})
     levels = 2 if g.depth is FLAT else 3
     apart = [g.strides[1] * picture.pixel, g.strides[0] * picture.line, g.depth.stride * picture.plane][:levels]
@@ -47,23 +61,41 @@ def _rows_of(g: Geometry, picture: Picture, *, spaced: bool) -> LeftRows:
     line = g.out_width
     plane = line * g.out_height
     counts: dict[str, Dim] = dict(zip(PIXEL_COUNTS, (line, plane, plane * g.depth.out)[:levels], strict=False))
-    steps |= dict(zip(TAP_STEPS, (step for _, step in taps), strict=False))
-    counts |= dict(zip(TAP_COUNTS[: len(taps)], (run, *(count for count, _ in taps)), strict=False))
-    return LeftRows(picture.place, run, steps, counts, levels, len(taps))
+    steps |= dict(zip(TAP_STEPS, (level.step for level in taps), strict=False))
+    counts |= dict(zip(TAP_COUNTS[: len(taps)], (run, *(level.taps for level in taps)), strict=False))
+    guards: list[tuple[int, int]] = []
+    if margin is not None:
+        walked = [level.number for level in taps]
+        strides, dilations = (*g.strides[::-1], g.depth.stride), (*g.dilations[::-1], g.depth.dilation)
+        for level in range(levels):
+            if margin.around(axis_of(level)):
+                guards.append((level, walked.index(level) if level in walked else -1))
+                counts |= margin.words(axis_of(level), strides[level], dilations[level])
+        steps[BEFORE] = margin.before(picture)
+    return LeftRows(picture.place, run, steps, counts, levels, len(taps), tuple(guards))
 
 
-def _taps(g: Geometry, picture: Picture) -> tuple[Dim, list[tuple[int, Dim]]]:
-    """The depths that lie side by side, and the (taps, distance) of each level of the window that is left then."""
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """Taps of a window along a level of pixels (of a line, of lines, of planes), and how far apart they lie."""
+
+    number: int
+    taps: int
+    step: Dim
+
+
+def _taps(g: Geometry, picture: Picture, margin: Margin | None) -> tuple[Dim, list[_Level]]:
+    """The depths that lie side by side, and each level of the window that is left then."""
     run: Dim = g.channels // g.group
     (taps_y, taps_x), (dilation_y, dilation_x) = g.kernel, g.dilations
-    levels: list[tuple[int, Dim]] = [
-        (taps_x, dilation_x * picture.pixel),
-        (taps_y, dilation_y * picture.line),
-        (g.depth.kernel, g.depth.dilation * picture.plane),
+    levels = [
+        _Level(0, taps_x, dilation_x * picture.pixel),
+        _Level(1, taps_y, dilation_y * picture.line),
+        _Level(2, g.depth.kernel, g.depth.dilation * picture.plane),
     ]
-    levels = [(taps, step) for taps, step in levels if taps > 1]
-    while levels and levels[0][1] == run:  # neighbours lie side by side: one run for all of a level
-        run = run * levels.pop(0)[0]
+    levels = [level for level in levels if level.taps > 1]
+    while levels and levels[0].step == run and (margin is None or not margin.around(axis_of(levels[0].number))):
+        run = run * levels.pop(0).taps  # neighbours lie side by side: one run for all of a level
     return run, levels
 
 

@@ -29,7 +29,7 @@ class LeftRows:
     """The left side of a product: its first row starts at `place`, and `run` depths of a row lie side by side.
 
     `words` are the kernel's for it (`grid_left`), `steps` those of them that are distances; `pixels` and `taps` are the
-    levels of a picture and its windows.
+    levels of a picture and its windows, `guards` those along which windows may reach beyond the picture.
     """
 
     place: Place
@@ -38,6 +38,7 @@ class LeftRows:
     counts: Mapping[str, Dim] = field(default_factory=dict)
     pixels: int = 0
     taps: int = 0
+    guards: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,7 @@ def product_step(
         pixels=left.pixels,
         taps=left.taps,
         spaced=out.spaced,
+        guards=left.guards,
     )
 
     def make(shape: GridShape) -> tuple[Kernel, Dim]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from intab.graph.dims import Dim, Shape, dense_strides
+from intab.kernels.families.guard import GUARDED_AXES, guard_words
 from intab.ops.layout import in_rows, row_step
 from intab.ops.lowering import Place
 
@@ -20,6 +21,30 @@ class Picture:
     line: Dim
     pixel: Dim
     row: Dim | None
+
+
+@dataclass(frozen=True, slots=True)
+class Margin:
+    """What windows see beyond a picture: its sizes, of planes, lines and pixels, and the zeros before and behind."""
+
+    sizes: tuple[Dim, Dim, Dim]
+    begins: tuple[Dim, Dim, Dim]
+    ends: tuple[Dim, Dim, Dim]
+
+    def around(self, axis: str) -> bool:
+        """Whether there are any along an axis."""
+        number = GUARDED_AXES.index(axis)
+        return self.begins[number] != 0 or self.ends[number] != 0
+
+    def words(self, axis: str, stride: Dim, dilation: Dim) -> dict[str, Dim]:
+        """What a kernel is told of an axis along which its windows have this stride and dilation."""
+        number = GUARDED_AXES.index(axis)
+        return dict(zip(guard_words(axis), (self.sizes[number], self.begins[number], stride, dilation), strict=True))
+
+    def before(self, picture: Picture) -> Dim:
+        """Elements from where the first window starts to the picture's first element."""
+        planes, lines, pixels = self.begins
+        return planes * picture.plane + lines * picture.line + pixels * picture.pixel
 
 
 def plain_picture(place: Place, sizes: Shape) -> Picture:

@@ -12,7 +12,7 @@ from functools import cache, partial
 
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, from_member
-from intab.kernels.families.grid_left import LeftSide
+from intab.kernels.families.grid_left import LeftRow, LeftSide
 from intab.kernels.families.grid_shape import LANES, SHARED, SUBGROUP, GridShape
 from intab.kernels.families.grid_shared import SharedBlocks, SplitSums
 from intab.kernels.families.grid_tile import FIRST, Corner, Output, multiply
@@ -30,7 +30,7 @@ class Known:
     `left_vector`: runs of the left side are whole vectors at multiples of four. `out_vector`: so are rows of the
     result and of all that has a value for each column. `whole`: runs are a multiple of the shape's depths. `pixels`,
     `taps`: levels of a picture and its windows (see `grid_left`), 0 for a matrix; `spaced`: pixels lie inside a larger
-    result.
+    result. `guards`: along which levels windows may reach beyond the picture (see `LeftSide`).
     """
 
     left_vector: bool = False
@@ -39,6 +39,7 @@ class Known:
     pixels: int = 0
     taps: int = 0
     spaced: bool = False
+    guards: tuple[tuple[int, int], ...] = ()
 
 
 NOTHING = Known()
@@ -66,7 +67,7 @@ class _Product:
         kernel.buffer("a", "f32", "read", vector=LANES if known.left_vector else 1)
         kernel.buffer("b", "f32", "read", vector=LANES)
         rows, columns = kernel.word("rows"), kernel.word("columns")
-        self._left = LeftSide(kernel, known.pixels, known.taps)
+        self._left = LeftSide(kernel, known.pixels, known.taps, known.guards)
         self._b_row, b_batch = kernel.word("b_row"), kernel.word("b_batch")
         self._out = Output(kernel, epilogue, vector=known.out_vector, spaced=known.pixels if known.spaced else 0)
         self._corner = Corner(kernel, shape, rows, columns)
@@ -85,7 +86,7 @@ class _Product:
             blocks = SharedBlocks(kernel, shape, corner, self._left, right, vector=self._known.left_vector)
             self._turns(lambda turn: blocks.multiply(turn, sums))
         else:
-            left = [kernel.let("a_start", self._left.start(row.minimum(corner.rows - 1))) for row in rows]
+            left = [self._left.start(row.minimum(corner.rows - 1)) for row in rows]
             loads = self._asked_for() if shape.via == SUBGROUP else self._loaded_by_each(columns)
             self._turns(lambda turn: self._multiply(turn, sums, left, loads))
         if shape.splits > 1:
@@ -106,11 +107,12 @@ class _Product:
         walk = self._left.walk(begin)
         with kernel.loop("depth", begin, end, step) as depth:
             left_over = None if self._known.whole else kernel.let("left_over", end - depth)
-            body(Turn(kernel, depth, depth if walk is None else walk.offset, left_over))
+            offset = depth if walk is None else walk.offset
+            body(Turn(kernel, depth, offset, left_over, self._left.guard(walk)))
             if walk is not None:
                 walk.advance(step)
 
-    def _multiply(self, turn: Turn, sums: list[list[Var]], left: Sequence[Expr], right: Right) -> None:
+    def _multiply(self, turn: Turn, sums: list[list[Var]], left: Sequence[LeftRow], right: Right) -> None:
         """A turn's products, four depths at a time."""
         vector, depths = self._known.left_vector, self._shape.depths
         for first in range(0, depths, LANES):
@@ -120,7 +122,7 @@ class _Product:
             numbers = partial(self._left_numbers, turn, left, reaches)
             multiply(self._kernel, sums, numbers, lines)
 
-    def _left_numbers(self, turn: Turn, starts: Sequence[Expr], reaches: list[Reach], row: int) -> list[Expr]:
+    def _left_numbers(self, turn: Turn, starts: Sequence[LeftRow], reaches: list[Reach], row: int) -> list[Expr]:
         """What a row of the tile has at these depths."""
         vector = self._known.left_vector
         return numbers_of([turn.left(starts[row], reach, vector=vector) for reach in reaches])

@@ -30,10 +30,7 @@ class SharedBlocks:
         self._left_units = self._units(shape.tile_rows, -(-shape.depths // self._width))
         self._right_units = self._units(shape.depths, shape.tile_columns // LANES)
         last_row = kernel.let("last_row", corner.rows - 1)
-        self._starts = [
-            kernel.let("a_start", left.start((corner.team_row + row).minimum(last_row)))
-            for row, _, _ in self._left_units
-        ]
+        self._starts = [left.start((corner.team_row + row).minimum(last_row)) for row, _, _ in self._left_units]
         last = kernel.let("last_shared", (corner.columns + (LANES - 1)) // LANES * LANES - LANES)
         self._columns = [
             kernel.let("shared_column", (corner.team_column + column * LANES).minimum(last))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from intab.kernels.block import KernelWriter, load
+from intab.kernels.families.grid_left import LeftRow, TapGuard
 from intab.kernels.families.grid_shape import LANES
 from intab.kernels.families.register_tile import F32X4
 from intab.kernels.ir import F32, I32, Const, Expr, Lane, Load, Select, Splat, as_expr
@@ -27,12 +28,14 @@ class Turn:
 
     `left_over`: so many depths there are from here on, where the last turn may have fewer than others; else None.
     Depths that are not there count as zeros on both sides, so that infinities where they would lie do no harm.
+    `guard`: which rows see the picture; what others see counts as zeros, too.
     """
 
     kernel: KernelWriter
     depth: Expr
     offset: Expr
     left_over: Expr | None
+    guard: TapGuard | None = None
 
     def reach(self, number: Expr | int, lanes: int = 1) -> Reach:
         """Depth `number` of the turn, or a vector that starts there."""
@@ -42,12 +45,17 @@ class Turn:
         nearest = self.kernel.let("reached", place.minimum(self.left_over - lanes))
         return Reach(nearest, self.kernel.let("valid", place.lt(self.left_over)))
 
-    def left(self, start: Expr, reach: Reach, *, vector: bool) -> Expr:
-        """A depth, or a vector of them, of the row of the left side that starts there."""
-        index, kind = start + self.offset, F32X4 if vector else F32
+    def left(self, row: LeftRow, reach: Reach, *, vector: bool) -> Expr:
+        """A depth, or a vector of them, of a row of the left side."""
+        index, kind = row.place + self.offset, F32X4 if vector else F32
+        sees = None if self.guard is None else self.guard.sees(row)
+        if sees is not None:  # else the first depths of all, which there are
+            index = self.kernel.let("seen", Select(sees, index, Const(0, I32)))
         if isinstance(reach.number, Const):
-            return self._loaded(load("a", index, kind, int(reach.number.value)), reach)
-        return self._loaded(load("a", index + reach.number, kind), reach)
+            value = self._loaded(load("a", index, kind, int(reach.number.value)), reach)
+        else:
+            value = self._loaded(load("a", index + reach.number, kind), reach)
+        return value if sees is None else self._counted(sees, value)
 
     def right(self, line: Expr, column: Expr, reach: Reach) -> Expr:
         """A vector of columns of the right side, of the depth that lies at `line`."""
@@ -61,9 +69,13 @@ class Turn:
         loaded = self.kernel.let("loaded", value)
         if reach.valid is None:
             return loaded
+        return self._counted(reach.valid, loaded)
+
+    def _counted(self, valid: Expr, value: Expr) -> Expr:
+        """The value where it is valid, else zeros."""
         if value.type.lanes == 1:
-            return self.kernel.let("counted", Select(reach.valid, loaded, ZERO))
-        return self.kernel.let("counted", Select(Splat(reach.valid, LANES), loaded, ZEROS))
+            return self.kernel.let("counted", Select(valid, value, ZERO))
+        return self.kernel.let("counted", Select(Splat(valid, LANES), value, ZEROS))
 
 
 def numbers_of(loaded: list[Expr]) -> list[Expr]:
