@@ -1,29 +1,27 @@
 """A choice of the GPU for a model that it runs in parts: what crosses counts, and to and fro is not worth it."""
 
-import asyncio
-import sys
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from intab.graph.storage import Storage
-from intab.runtime import Session, load
-from intab.runtime.back_end import BackEnd, wasm_back_end
+from intab.backends.engine import Executable
+from intab.errors import OutOfMemoryError
+from intab.program import Program
+from intab.runtime.back_end import Progress
 from intab.runtime.cache import MemoryPrograms
 from intab.runtime.choose import decide
 from intab.runtime.device import Choice
-from intab.runtime.probe import Device
-from intab.runtime.source import Progress, Source, open_source
 from intab.runtime.weighing import NotWorthParts, PartsEstimate, weighed
 from tests.formats.small_models import model_of
-from tests.runtime.devices import DEVICES
+from tests.runtime.automatic import loading_on
+from tests.runtime.devices import LAPTOP
 from tests.runtime.test_choose import BIG
-from tests.runtime.test_parts import StandIn, stand_in
+from tests.runtime.test_parts import StandIn
 
-__all__ = ["stand_in"]
 pytestmark = pytest.mark.wasmtime
 ROWS, WIDTH, ROUNDS = 512, 1024, 3
 
@@ -39,7 +37,16 @@ def to_and_fro() -> bytes:
             helper.make_node("Cast", [f"c{number}"], [f"d{number}"], to=TensorProto.FLOAT),
         ]
         value = f"d{number}"
-    nodes.append(helper.make_node("MatMul", [value, "w"], ["y"], name="last"))
+    return model([*nodes, helper.make_node("MatMul", [value, "w"], ["y"], name="last")])
+
+
+def products() -> bytes:
+    """Four products, one after the other."""
+    names = ["x", "a", "b", "c", "y"]
+    return model([helper.make_node("MatMul", [one, "w"], [two]) for one, two in pairwise(names)])
+
+
+def model(nodes: list[onnx.NodeProto]) -> bytes:
     weight = np.random.default_rng(1).standard_normal((WIDTH, WIDTH)).astype(np.float32) / 64
     given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, [ROWS, WIDTH])]
     graph = helper.make_graph(
@@ -49,40 +56,35 @@ def to_and_fro() -> bytes:
     return data
 
 
-def loaded_on(device: Device, data: bytes, monkeypatch: pytest.MonkeyPatch, programs: MemoryPrograms) -> Session:
-    async def open_and_ask(source: Source, progress: Progress) -> tuple[Storage, Device]:
-        return await open_source(source, progress), device
-
-    module = sys.modules["intab.runtime.load"]
-    monkeypatch.setattr(module, "in_browser", lambda: True)
-    monkeypatch.setattr(module, "open_and_ask", open_and_ask)
-    return asyncio.run(load(data, programs=programs))
-
-
-def test_a_model_that_would_go_to_and_fro_runs_whole_by_webassembly(
-    stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    data, programs, real = to_and_fro(), MemoryPrograms(), sys.modules["intab.runtime.load"].back_end_of
-
-    async def back_end_of(choice: Choice) -> BackEnd:
-        return await real(choice) if choice.backend == "webgpu" else wasm_back_end()
-
-    monkeypatch.setattr(sys.modules["intab.runtime.load"], "back_end_of", back_end_of)
-    whole = decide(DEVICES["laptop with a chip"], replace(BIG, flops=4 * 2 * ROWS * WIDTH**2))
+def test_a_model_that_would_go_to_and_fro_runs_whole_by_webassembly(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu, programs = StandIn(), MemoryPrograms()
+    loaded = loading_on(LAPTOP, gpu, monkeypatch)
+    whole = decide(LAPTOP, replace(BIG, flops=4 * 2 * ROWS * WIDTH**2))
     assert whole.backend == "webgpu", "without its parts the GPU is thought to be faster"
-    session = loaded_on(DEVICES["laptop with a chip"], data, monkeypatch, programs)
-    assert session.choice.backend == "wasm" and not stand_in.made
+    session = loaded(to_and_fro(), programs=programs)
+    assert session.choice.backend == "wasm" and not gpu.made
     (why,) = [reason for reason in session.choice.reasons if reason.startswith("not webgpu: it would run in 7 parts")]
     assert "4 of them on the GPU" in why and "MB crossing between them, by wasm about" in why
-    assert "not webgpu" not in session.choice.table() and "in 7 parts" in session.choice.table()
+    assert "in 7 parts" in session.choice.table()
     session.dispose()
-    again = loaded_on(DEVICES["laptop with a chip"], data, monkeypatch, programs)
+    again = loaded(to_and_fro(), programs=programs)
     assert again.choice.backend == "wasm" and "decided at an earlier visit" in again.choice.reasons
     again.dispose()
 
 
+def test_a_gpu_that_cannot_run_it_after_all_is_told_and_webassembly_runs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(StandIn):
+        async def prepare(self, program: Program, module: bytes, progress: Progress) -> Executable:
+            raise OutOfMemoryError("no buffer of 4 MB")
+
+    session = loading_on(LAPTOP, Broken(), monkeypatch)(products())
+    assert session.choice.backend == "wasm"
+    assert "not webgpu: tried, and failed: no buffer of 4 MB" in session.choice.reasons
+    session.dispose()
+
+
 def chosen() -> Choice:
-    choice = decide(DEVICES["laptop with a chip"], BIG)
+    choice = decide(LAPTOP, BIG)
     assert choice.backend == "webgpu"
     return choice
 

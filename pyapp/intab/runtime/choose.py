@@ -93,9 +93,14 @@ async def settle(choice: Choice, trial: Trial) -> Choice:
     candidates = tuple(tried.get((one.backend, one.precision), one) for one in choice.candidates)
     told = ", ".join(f"{one.backend} {_ms(ms)}" for ms, one in measured)
     choice = replace(choice, candidates=candidates).noted(f"a run was timed, since it was close: {told}")
-    if best.backend == choice.backend:
+    return way_of(choice, best)
+
+
+def way_of(choice: Choice, one: Candidate) -> Choice:
+    """The choice of another candidate."""
+    if one.backend == choice.backend:
         return choice
-    return replace(choice, backend=best.backend, threads=best.threads, measured=best.threads > 1)
+    return replace(choice, backend=one.backend, threads=one.threads, measured=one.threads > 1)
 
 
 def _check_request(demand: Demand, backends: Sequence[str], backend: str, precision: str) -> None:

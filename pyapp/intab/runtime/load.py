@@ -20,6 +20,7 @@ from intab.program.serialize import StoredProgram
 from intab.runtime.automatic import by_evidence, open_and_ask
 from intab.runtime.back_end import BackEnd, back_end_of, wasm_back_end
 from intab.runtime.cache import ProgramCache, ProgramStore
+from intab.runtime.contest import Contest
 from intab.runtime.device import Choice, choose
 from intab.runtime.opened import OpenModel
 from intab.runtime.probe import Device
@@ -59,11 +60,12 @@ async def load(
         raise UnsupportedOpError(f"precision={precision!r} is not one of {', '.join(PRECISIONS)}.")
     begin = time.perf_counter()
     making = _Making(progress, programs, threads)
+    contest = None
     with python_memory(source if isinstance(source, str) else "model"):
         if backend == "auto" and in_browser():
             storage, device = await open_and_ask(source, progress)
             with OpenModel(storage, source) as model:
-                choice, ready = await _by_evidence(making, model, choice, device)
+                choice, ready, contest = await _by_evidence(making, model, choice, device)
         else:
             with OpenModel(await open_source(source, progress), source) as model:
                 ready = await making.ready(model, choice)
@@ -73,37 +75,36 @@ async def load(
 
     # Only a model whose sizes were taken for equal, or whose device may be lost, is ever compiled again: only then is
     # the source held on to, which may be all of the model's bytes.
-    again = source if ready.graph.equalities or choice.backend == "webgpu" else b""
+    may_be_lost = "webgpu" in (choice.backend, *(contest.rivals if contest is not None else ()))
+    again = source if ready.graph.equalities or may_be_lost else b""
 
-    async def specialise(sizes: Mapping[str, int] | None) -> Executable:
+    async def specialise(choice: Choice, sizes: Mapping[str, int] | None) -> Executable:
         with OpenModel(await open_source(again), again, sizes) as model:
             return (await _Making(no_progress, programs, threads).ready(model, choice)).executable
 
     shown = replace(choice, threads=ready.executable.team_size)
     signature = ready.graph.signature()
-    return Session(signature, ready.executable, choice=shown, adapter=ready.adapter, times=times, specialise=specialise)
+    return Session(
+        signature,
+        ready.executable,
+        choice=shown,
+        adapter=ready.adapter,
+        times=times,
+        specialise=specialise,
+        contest=contest,
+    )
 
 
 async def _by_evidence(
     making: "_Making", model: OpenModel, otherwise: Choice, device: Device
-) -> "tuple[Choice, _Ready]":
-    """What there is to know decides what is made ready, and so does what is found while that is done."""
+) -> "tuple[Choice, _Ready, Contest | None]":
+    """What there is to know decides what is made ready."""
     choice, evidence = await by_evidence(otherwise, making.threads, device, model, making.programs)
-    if evidence is None or choice.backend != "webgpu" or not evidence.is_new:
-        ready = await making.ready(model, choice)
-    else:
-        # Here, since few devices need it.
-        from intab.runtime.weighing import NotWorthParts
+    if evidence is None:
+        return choice, await making.ready(model, choice), None
+    from intab.runtime.evidence import ready_by
 
-        try:
-            ready = await making.ready(model, choice, evidence.judge)
-            choice = evidence.choice
-        except NotWorthParts as refused:
-            choice = evidence.without_gpu(str(refused))
-            ready = await making.ready(model, choice)
-    if evidence is not None:
-        choice = await evidence.remember(choice)
-    return choice, ready
+    return await ready_by(evidence, model, making.ready)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

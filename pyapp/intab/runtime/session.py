@@ -12,12 +12,13 @@ from intab.backends.device_tensor import DeviceTensor, Fed
 from intab.backends.engine import Executable, MemoryUse
 from intab.backends.feeds import Feeds, checked_values, fetch_names
 from intab.backends.keeping import check_held, kept_names, reasons_to_read, run_keeping
-from intab.browser.jspi import result_now
+from intab.browser.jspi import can_wait, result_now
 from intab.dtypes import DType
 from intab.errors import DeviceLostError, IntabError, ShapeError
 from intab.graph.bind import bindings_of
 from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
+from intab.runtime.contest import Contest
 from intab.runtime.device import Choice
 from intab.runtime.profile import PROFILE_REPEATS, Profile
 from intab.runtime.python_memory import python_memory
@@ -28,8 +29,8 @@ EXACT_KEPT = 4
 # How often a run goes on on a new device, where one after the other is lost.
 MOST_REBUILDS = 2
 
-# Compile the model once more: for exact sizes, or as it was.
-Specialise = Callable[[Mapping[str, int] | None], Awaitable[Executable]]
+# Compile the model once more, the way that was chosen: for exact sizes, or as it was.
+Specialise = Callable[[Choice, Mapping[str, int] | None], Awaitable[Executable]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ class Session:
         adapter: str,
         times: LoadTimes,
         specialise: Specialise,
+        contest: Contest | None = None,
     ) -> None:
         self._graph = graph
         self._executable = executable
@@ -88,6 +90,8 @@ class Session:
         self._on_host: WeakSet[DeviceTensor] = WeakSet()  # kept tensors whose memory no executable counts
         self._disposed = False
         self._rebuilding = asyncio.Lock()
+        self._contest = contest  # as long as the back end is not settled
+        self._settling = asyncio.Lock()
         self._choice = choice
         self.inputs = tuple(TensorInfo(v.name, v.dtype, v.shape) for v in graph.inputs)
         self.outputs = tuple(
@@ -139,7 +143,12 @@ class Session:
         if fetches is None:  # then what is kept is wanted in no other way
             names = tuple(name for name in names if name not in kept)
         sizes = bindings_of(self._graph.inputs, {name: value.shape for name, value in given.items()})
-        made = await self._compute(given, sizes, names, kept)
+        if self._contest is None:
+            made = await self._compute(given, sizes, names, kept)
+        else:
+            async with self._settling:  # by one run, for which the others wait
+                made = await self._compute(given, sizes, names, kept)
+                await self._settle(given, sizes, names, kept)
         self._on_host.update(one for one in made.values() if isinstance(one, DeviceTensor) and one.held().on_host)
         self._peak_nbytes = max(self._peak_nbytes, self.memory().total)
         return {name: made[name] for name in order}
@@ -163,6 +172,26 @@ class Session:
                 await self._rebuild(executable, error)
         raise AssertionError("the last round returns or raises")
 
+    async def _settle(
+        self, given: Mapping[str, Fed], sizes: Mapping[str, int], names: Sequence[str], kept: Sequence[str]
+    ) -> None:
+        """Have the run that was just done decide which back end stays, unless what lies on a device speaks for that."""
+        contest, arrays = self._contest, {n: one for n, one in given.items() if not isinstance(one, DeviceTensor)}
+        on_device = kept or len(arrays) < len(given) or kept_names(self._executable)
+        if contest is None or on_device or self._last is not self._executable:
+            return
+        self._contest = None
+        try:
+            winner, choice = await contest.held(self._executable, arrays, sizes, names)
+        except IntabError as error:  # the run itself went well, and the next one says what does not
+            self._choice = self._choice.noted(f"no way could be timed: {error}")
+            return
+        self._executable = self._last = winner.executable
+        self._adapter = winner.adapter
+        self._choice = replace(choice, threads=winner.executable.team_size)
+        if self._disposed:
+            winner.executable.dispose()
+
     def _note_read_back(self, reasons: Sequence[str]) -> None:
         self._read_back = tuple(reasons)
         for reason in reasons:
@@ -178,7 +207,7 @@ class Session:
 
     async def _replace(self, lost: Sequence[Executable], reason: DeviceLostError) -> None:
         gone = tuple(dict.fromkeys(name for executable in lost for name in kept_names(executable)))
-        self._executable = await self._specialise(None)
+        self._executable = await self._specialise(self._choice, None)
         self._exact.clear()
         for executable in lost:
             executable.dispose()
@@ -198,7 +227,15 @@ class Session:
     ) -> Mapping[str, Fed]:
         """`run` for code that cannot await, such as a notebook's cell."""
         waits, instead = self._executable.waits, "`await session.run(...)`"
-        return result_now(lambda: self.run(feeds, fetches, keep=keep), waits=waits, instead=instead)
+        contest, can_settle = self._contest, can_wait()
+        if not can_settle:  # a rival has to be waited for
+            self._contest = None
+        try:
+            waits = waits or self._contest is not None
+            return result_now(lambda: self.run(feeds, fetches, keep=keep), waits=waits, instead=instead)
+        finally:
+            if not can_settle:
+                self._contest = contest
 
     def profile(self, *, repeats: int = PROFILE_REPEATS) -> Profile:
         """Where the time of the last run goes: its steps run again, `repeats` times, over the same feeds.
@@ -244,6 +281,9 @@ class Session:
     def dispose(self) -> None:
         """Give everything back; a second call does nothing. Running afterwards raises an IntabError."""
         self._disposed = True
+        if self._contest is not None:
+            self._contest.close()
+            self._contest = None
         for executable in (self._executable, *self._exact.values()):
             executable.dispose()
         self._exact.clear()
@@ -280,7 +320,7 @@ class Session:
             if len(self._exact) == EXACT_KEPT:
                 self._exact.pop(next(iter(self._exact))).dispose()
             begin = time.perf_counter()
-            self._exact[key] = await self._specialise(sizes)
+            self._exact[key] = await self._specialise(self._choice, sizes)
             spent_ms = (time.perf_counter() - begin) * 1e3
             note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
             self._choice = self._choice.noted(note)
