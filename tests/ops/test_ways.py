@@ -14,7 +14,6 @@ from intab.ops.grid_shapes import by_estimate, candidates
 from intab.ops.ways import problem_name, size_class, taken
 from intab.optimize import optimize
 from intab.program import build
-from intab.program.build import ways_of
 from intab.program.ir import Program
 from intab.program.serialize import StoredProgram, from_bytes, to_bytes
 from intab.runtime.cache import MemoryPrograms, ProgramCache
@@ -91,7 +90,7 @@ def test_a_program_says_its_problems_and_follows_choices() -> None:
     model = two_products()
     program = compiled(model, QUADS)
     assert [product.step for product in program.products] == [0, 1]
-    ways = ways_of(optimize(read(model), target=QUADS), QUADS)
+    ways = program.ways
     assert [(step, one.problem, one.shape) for step, one in ways.items()] == [
         (product.step, product.problem, product.shape) for product in program.products
     ]

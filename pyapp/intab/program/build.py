@@ -43,14 +43,6 @@ def build(graph: Graph, target: Target) -> Program:
     return building.program()
 
 
-def ways_of(graph: Graph, target: Target) -> dict[int, Ways]:
-    """By the number of its step in the program that `build` makes: what else each product could be."""
-    building = _Building(graph, target)
-    for node in graph.nodes:
-        building.lower(node)
-    return building.ways
-
-
 def refusals(graph: Graph, target: Target, check: Callable[[Kernel], object] = lambda kernel: None) -> dict[Node, str]:
     """The nodes of a graph that cannot be lowered for a target, each by itself, and why.
 
@@ -237,6 +229,7 @@ class _Building:
             tuple(kernel.name for _, kernel in self.kernels.values()),
             tuple(number for number, kernel in self.kernels.values() if is_numeric(kernel)),
             tuple(Product(step, ways.problem, ways.shape) for step, ways in self.ways.items()),
+            self.ways,
         )
 
     def _root(self, value: Value, room: Shape) -> int:

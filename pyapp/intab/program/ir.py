@@ -10,7 +10,8 @@ address.
 """
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from intab.dtypes import DType
 from intab.errors import KernelError
@@ -19,6 +20,7 @@ from intab.graph.ir import Array, Constant, Equality
 from intab.kernels.ir import Kernel
 from intab.ops.lowering import Work
 from intab.ops.packing import Packing
+from intab.ops.ways import Ways
 from intab.target import Target
 
 REGIONS = ("weights", "arena", "inputs", "outputs")
@@ -129,7 +131,7 @@ class Program:
     """A compiled model for one target, for all sizes. `dims[0]` is 0.
 
     `kernels` are empty when the program comes from a store, with its module, and they and the weights once it is on a
-    device; `kernel_names` are always there. `numeric_kernels` are those with tiles that may be run on any numbers.
+    device; `kernel_names` are always there. `ways`, by step, say what else `products` could be; a store has none. `numeric_kernels` are those with tiles that may be run on any numbers.
     """
 
     name: str
@@ -146,3 +148,4 @@ class Program:
     kernel_names: tuple[str, ...]
     numeric_kernels: tuple[int, ...] = ()
     products: tuple[Product, ...] = ()
+    ways: Mapping[int, Ways] = field(default_factory=dict)

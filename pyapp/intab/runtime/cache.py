@@ -130,9 +130,11 @@ class ProgramCache:
         return parts
 
     def _check_choices(self, stored: Iterable[StoredProgram]) -> None:
-        """Raise CacheError for programs that were compiled before something was found to be faster."""
+        """Raise CacheError for programs that were compiled before something was found to be faster, or not to work."""
         for one in stored:
-            choices = dict(one.program.target.choices)
+            choices, refused = dict(one.program.target.choices), one.program.target.refused
+            if any((made.problem, made.shape) in refused for made in one.program.products):
+                raise CacheError(f"{self._model.name}: this GPU's compiler has refused a kernel of it.")
             if any(choices.get(made.problem, made.shape) != made.shape for made in one.program.products):
                 raise CacheError(f"{self._model.name}: other ways were found to be faster since.")
 

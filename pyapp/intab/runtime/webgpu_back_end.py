@@ -3,31 +3,44 @@
 from dataclasses import dataclass
 
 from intab.backends.engine import Executable
-from intab.backends.webgpu.device import shared_gpu, target_of
+from intab.backends.webgpu.device import shared_gpu, target_of, tuned_as
 from intab.backends.webgpu.executable import prepare
 from intab.backends.webgpu.refusals import check, refusals
 from intab.backends.webgpu.shaders import shaders_of
 from intab.browser.gpu import Gpu
+from intab.browser.store import BrowserStore
 from intab.graph.ir import Graph, Node
 from intab.program.ir import Program
 from intab.runtime.back_end import BackEnd, Progress
+from intab.runtime.tunings import STORE, Tunings, with_found
 from intab.target import Target
 
 
 async def webgpu_back_end() -> BackEnd:
     """The GPU of this tab. Raises BackendUnavailableError, saying why, where there is none."""
-    return _WebGpu(await shared_gpu())
+    gpu = await shared_gpu()
+    tunings = tunings_of(gpu)
+    target = with_found(target_of(gpu.info), await tunings.read())
+    return _WebGpu(gpu, target, tunings)
+
+
+async def tunings_here() -> Tunings:
+    """What was found on the GPU of this tab. Raises BackendUnavailableError where there is none."""
+    return tunings_of(await shared_gpu())
+
+
+def tunings_of(gpu: Gpu) -> Tunings:
+    """The record of an adapter, in this browser."""
+    return Tunings(BrowserStore(STORE), tuned_as(gpu.info))
 
 
 @dataclass(frozen=True, slots=True)
 class _WebGpu:
     gpu: Gpu
+    target: Target
+    tunings: Tunings
     name = "webgpu"
     whole_only = False
-
-    @property
-    def target(self) -> Target:
-        return target_of(self.gpu.info)
 
     @property
     def adapter(self) -> str:
@@ -43,4 +56,16 @@ class _WebGpu:
         return shaders_of(program)
 
     async def prepare(self, program: Program, module: bytes, progress: Progress) -> Executable:
-        return await prepare(program, self.gpu, module, progress)
+        notes = filter(None, (self.tunings.note, _told(program)))
+        executable = await prepare(program, self.gpu, module, progress, notes=tuple(notes))
+        if refused := executable.program.target.refused - program.target.refused:
+            await self.tunings.refuse(refused)
+        return executable
+
+
+def _told(program: Program) -> str:
+    """How many products of a program have what was found fastest on this GPU."""
+    choices = dict(program.target.choices)
+    tuned = sum(choices.get(product.problem) == product.shape for product in program.products)
+    count = len(program.products)
+    return f"{tuned} of {count} products as they were found fastest on this GPU" if tuned else ""

@@ -2,6 +2,7 @@
 
 from intab.browser.gpu import Gpu, request_gpu
 from intab.browser.gpu_info import GpuInfo
+from intab.ops.grid_shapes import candidates
 from intab.target import WEBGPU, Target
 
 # WGSL features and device features by the names that kernels ask for.
@@ -39,3 +40,10 @@ def target_of(info: GpuInfo) -> Target:
         binding_nbytes=min(limits.get("maxStorageBufferBindingSize", WEBGPU.binding_nbytes), MOST_BINDING_NBYTES),
         most_buffers=WEBGPU.most_buffers,
     )
+
+
+def tuned_as(info: GpuInfo) -> dict[str, object]:
+    """All that decides which shapes are fastest: the adapter, and the shapes that there are."""
+    names = (info.vendor, info.architecture, info.device, info.description)
+    shapes = [shape.name for shape in candidates(target_of(info))]
+    return {"adapter": names, "features": sorted(info.features | info.language_features), "shapes": shapes}

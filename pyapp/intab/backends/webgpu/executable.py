@@ -16,12 +16,15 @@ from intab.backends.engine import MemoryUse, StepTime
 from intab.backends.keeping import array_of
 from intab.backends.segments import Guesses
 from intab.backends.step_times import no_run, step_times
+from intab.backends.tuning import Problem
 from intab.backends.webgpu.elements import from_device, stored_nbytes, to_device
 from intab.backends.webgpu.kept import GpuValue, KeptBuffers
+from intab.backends.webgpu.refused import compiled
 from intab.backends.webgpu.run import Run
 from intab.backends.webgpu.shaders import read_shaders
-from intab.browser.gpu import Gpu, GpuBuffer, GpuCall, GpuCommands, GpuPipeline, GpuShader
-from intab.dtypes import dtype_of
+from intab.backends.webgpu.trials import TrialCall, Trials
+from intab.browser.gpu import Gpu, GpuBuffer, GpuCall, GpuCommands, GpuPipeline
+from intab.dtypes import DType, dtype_of
 from intab.errors import IntabError, OutOfMemoryError
 from intab.graph.ir import Array
 from intab.kernels.wgsl import Shader, stored_as, workgroups
@@ -33,6 +36,8 @@ from intab.program.pages import split_regions
 # Plans kept for sizes seen before, each with its words and its list of dispatches.
 PLANS_KEPT = 8
 WORD_NBYTES = 4
+
+_Block = np.ndarray[tuple[int, ...], np.dtype[np.int32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -56,7 +61,14 @@ class WebGpuExecutable:
     team_size = 1
     waits = True
 
-    def __init__(self, program: Program, gpu: Gpu, shaders: Sequence[Shader], pipelines: Sequence[GpuPipeline]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        gpu: Gpu,
+        shaders: Sequence[Shader],
+        pipelines: Sequence[GpuPipeline],
+        notes: Sequence[str] = (),
+    ) -> None:
         accesses = [tuple(access for _, access in shader.buffers) for shader in shaders]
         self._binder = Binder(program, split_regions(program, accesses))
         # Numbers and kernels go to the device; here they would keep the model's bytes from going.
@@ -64,6 +76,8 @@ class WebGpuExecutable:
         self._gpu = gpu
         self._shaders = tuple(shaders)
         self._pipelines = tuple(pipelines)
+        self.notes = tuple(notes)
+        self._trials = Trials(self.program, gpu)
         self._pages: list[GpuBuffer | None] = [None] * len(self._binder.pages.regions)
         self._plans: dict[tuple[int, ...], Plan] = {}
         self._loaded: dict[Plan, _Loaded] = {}
@@ -86,7 +100,11 @@ class WebGpuExecutable:
         return len(self._shaders)
 
     def about_threads(self) -> tuple[str, ...]:
-        return ()
+        return self.notes
+
+    @property
+    def worth_tuning(self) -> bool:
+        return not self._gpu.info.is_software
 
     async def run(
         self, feeds: Mapping[str, Array], sizes: Mapping[str, int], fetches: Sequence[str]
@@ -108,6 +126,9 @@ class WebGpuExecutable:
     def why_read(self, name: str, tensor: DeviceTensor) -> str:
         return self._why_read(tensor)
 
+    def keeps(self, dtype: DType) -> bool:
+        return not (dtype.is_integer and dtype.itemsize == 8)
+
     def kept_names(self) -> tuple[str, ...]:
         return self.kept.names
 
@@ -115,7 +136,7 @@ class WebGpuExecutable:
         held, dtype = tensor.held(), tensor.dtype
         if not isinstance(held, GpuValue) or held.gpu is not self._gpu:
             return "it lies on another device"
-        if dtype.is_integer and dtype.itemsize == 8:
+        if not self.keeps(dtype):
             return "64-bit integers are checked before a GPU computes with them in 32 bits"
         stored = stored_as(dtype.name, self.program.target)
         return "" if held.stored == stored else f"it lies there as {held.stored}, which this model takes as {stored}"
@@ -161,6 +182,37 @@ class WebGpuExecutable:
             plan, known = self._finished
             times = await self._loaded[plan].commands.time(0, self.step_count, repeats)
         return step_times(self.program, self._binder.work(known), times)
+
+    def problems(self) -> tuple[Problem, ...]:
+        return self._trials.problems()
+
+    async def compile_way(self, problem: str, shape: str) -> str:
+        return await self._trials.compile(problem, shape)
+
+    async def time_ways(self, ways: Sequence[tuple[str, str]], repeats: int) -> list[float]:
+        async with self._turn:
+            if self._finished is None or self._disposed:
+                raise no_run(self.program.name)
+            plan, known = self._finished
+            asked = [self._trials.calls(*way, known) for way in ways]
+            times = iter(await self._time_trials([call for calls, _ in asked for call in calls], plan, repeats))
+        return [sum(count * next(times) for count in counts) for _, counts in asked]
+
+    def forget_ways(self) -> None:
+        self._trials.forget()
+
+    async def _time_trials(self, trials: Sequence[TrialCall], plan: Plan, repeats: int) -> list[float]:
+        """Milliseconds of steps by other pipelines, over the memory of a plan that is loaded."""
+        block, stride = self._words(plan)
+        rows = block[[trial.step for trial in trials]]
+        rows[:, 0] = [trial.items for trial in trials]
+        calls = [self._call(trial, number * stride) for number, trial in enumerate(trials)]
+        words, commands = await self._prepared(rows, calls)
+        try:
+            return await commands.time(0, len(calls), repeats)
+        finally:
+            commands.dispose()
+            words.destroy()
 
     def memory(self) -> MemoryUse:
         sizes = [0] * len(REGIONS)
@@ -235,21 +287,25 @@ class WebGpuExecutable:
             return
         self._unload(plan)
         block, stride = self._words(plan)
+        words, commands = await self._prepared(block, self._calls(plan, stride))
+        self._loaded[plan] = _Loaded(words, commands, tuple(self._pages))
+
+    async def _prepared(self, block: _Block, calls: Sequence[GpuCall]) -> tuple[GpuBuffer, GpuCommands]:
+        """Words on the device, and the calls that read them. What was made is given back where that fails."""
         (words,) = await self._gpu.buffers([(f"{self.program.name}: its words", block.nbytes)], uniform=True)
         try:
             self._gpu.write(words, 0, block.reshape(-1).view(np.uint8).data)
-            commands = await self._gpu.commands(self._calls(plan, stride), words)
+            return words, await self._gpu.commands(calls, words)
         except BaseException:
             words.destroy()
             raise
-        self._loaded[plan] = _Loaded(words, commands, tuple(self._pages))
 
     def _unload(self, plan: Plan) -> None:
         loaded = self._loaded.pop(plan, None)
         if loaded is not None:
             loaded.dispose()
 
-    def _words(self, plan: Plan) -> tuple[np.ndarray[tuple[int, int], np.dtype[np.int32]], int]:
+    def _words(self, plan: Plan) -> tuple[_Block, int]:
         """Each step's words, each at an offset that a uniform buffer may be bound at; and how far these are apart."""
         starts = self._binder.word_starts
         lengths = np.diff(starts)
@@ -266,12 +322,15 @@ class WebGpuExecutable:
     def _calls(self, plan: Plan, stride: int) -> list[GpuCall]:
         calls = []
         for number, step in enumerate(self.program.steps):
-            shader = self._shaders[step.kernel]
-            pages = [self._page(word.buffer) for word in step.words[: len(shader.buffers)]]
-            groups = workgroups(int(plan.items[number]), shader.team)
-            pipeline = self._pipelines[step.kernel]
-            calls.append(GpuCall(pipeline, tuple(pages), number * stride, shader.words_nbytes, groups))
+            shader, pipeline = self._shaders[step.kernel], self._pipelines[step.kernel]
+            calls.append(self._call(TrialCall(number, shader, pipeline, int(plan.items[number])), number * stride))
         return calls
+
+    def _call(self, call: TrialCall, words_at: int) -> GpuCall:
+        words = self.program.steps[call.step].words[: len(call.shader.buffers)]
+        pages = tuple(self._page(word.buffer) for word in words)
+        groups = workgroups(call.items, call.shader.team)
+        return GpuCall(call.pipeline, pages, words_at, call.shader.words_nbytes, groups)
 
     async def _make_pages(self, sizes: Mapping[int, int]) -> None:
         """Larger buffers for the pages that are too small. Their contents are lost."""
@@ -313,18 +372,20 @@ class WebGpuExecutable:
 
 
 async def prepare(
-    program: Program, gpu: Gpu, module: bytes, progress: Callable[[float, float], None] = lambda done, total: None
+    program: Program,
+    gpu: Gpu,
+    module: bytes,
+    progress: Callable[[float, float], None] = lambda done, total: None,
+    *,
+    notes: Sequence[str] = (),
 ) -> WebGpuExecutable:
     """Make pipelines of the program's shaders (`shaders_of`) and write its weights.
 
-    What was made is given back when one of them fails. Raises KernelError for a shader that the browser refuses.
+    What was made is given back when one of them fails. Products whose shader the browser refuses take another, which
+    the executable tells; for any other shader KernelError is raised.
     """
-    shaders = read_shaders(module)
-    named = zip(program.kernel_names, shaders, strict=True)
-    pipelines = await gpu.pipelines(
-        [GpuShader(name, shader.text, tuple(access for _, access in shader.buffers)) for name, shader in named]
-    )
-    executable = WebGpuExecutable(program, gpu, shaders, pipelines)
+    ready = await compiled(program, gpu, read_shaders(module))
+    executable = WebGpuExecutable(ready.program, gpu, ready.shaders, ready.pipelines, (*notes, *ready.notes))
     try:
         await executable.write_weights(program, progress)
     except BaseException:
