@@ -5,13 +5,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import overload
+from typing import TYPE_CHECKING, overload
 from weakref import WeakSet
 
 from intab.backends.device_tensor import DeviceTensor, Fed
 from intab.backends.engine import Executable, MemoryUse
 from intab.backends.feeds import Feeds, checked_values, fetch_names
 from intab.backends.keeping import check_held, kept_names, reasons_to_read, run_keeping
+from intab.backends.tuning import is_worth_tuning, notes_of
 from intab.browser.jspi import can_wait, result_now
 from intab.dtypes import DType
 from intab.errors import DeviceLostError, IntabError, ShapeError
@@ -20,14 +21,21 @@ from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
 from intab.runtime.contest import Contest
 from intab.runtime.device import Choice
+from intab.runtime.idle import Gate, IdleWork
 from intab.runtime.profile import PROFILE_REPEATS, Profile
 from intab.runtime.python_memory import python_memory
+
+if TYPE_CHECKING:
+    from intab.runtime.tune import TuningReport
 
 # Compilations for exact sizes that a session keeps: each holds its own weights.
 EXACT_KEPT = 4
 
 # How often a run goes on on a new device, where one after the other is lost.
 MOST_REBUILDS = 2
+
+# Hears of work done and in all.
+TuneProgress = Callable[[int, int], None]
 
 # Compile the model once more, the way that was chosen: for exact sizes, or as it was.
 Specialise = Callable[[Choice, Mapping[str, int] | None], Awaitable[Executable]]
@@ -93,6 +101,7 @@ class Session:
         self._contest = contest  # as long as the back end is not settled
         self._settling = asyncio.Lock()
         self._choice = choice
+        self._idle = IdleWork(self._tune_idle, lambda: self._executable.waits and is_worth_tuning(self._executable))
         self.inputs = tuple(TensorInfo(v.name, v.dtype, v.shape) for v in graph.inputs)
         self.outputs = tuple(
             TensorInfo(name, v.dtype, v.shape) for name, v in zip(graph.output_names, graph.outputs, strict=True)
@@ -105,7 +114,7 @@ class Session:
         choice = self._choice
         for note in () if self._disposed else self._executable.about_threads():
             choice = choice.noted(note)
-        return choice
+        return choice.noted(self._idle.note) if self._idle.note else choice
 
     @overload
     async def run(self, feeds: Feeds, fetches: Sequence[str] | None = None) -> dict[str, Array]: ...
@@ -133,7 +142,7 @@ class Session:
         """
         if self._disposed:
             raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
-        with python_memory(self._graph.name):
+        with python_memory(self._graph.name), self._idle.in_use():
             return await self._run(feeds, fetches, keep)
 
     async def _run(self, feeds: Feeds, fetches: Sequence[str] | None, keep: Sequence[str]) -> dict[str, Fed]:
@@ -245,18 +254,42 @@ class Session:
         self._check_profile(repeats)
         instead = "`await session.profile_async()`"
         steps = result_now(lambda: self._last.time_steps(repeats), waits=self._last.waits, instead=instead)
-        return Profile(self._graph.name, steps, repeats, self._read_back)
+        return Profile(self._graph.name, steps, repeats, (*self._read_back, *notes_of(self._last)))
 
     async def profile_async(self, *, repeats: int = PROFILE_REPEATS) -> Profile:
         """`profile` for code that can await; a GPU has to be waited for."""
         self._check_profile(repeats)
-        return Profile(self._graph.name, await self._last.time_steps(repeats), repeats, self._read_back)
+        steps = await self._last.time_steps(repeats)
+        return Profile(self._graph.name, steps, repeats, (*self._read_back, *notes_of(self._last)))
 
     def _check_profile(self, repeats: int) -> None:
         if self._disposed:
             raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
         if repeats < 1:
             raise IntabError(f"{self._graph.name}: profile(repeats={repeats}) times nothing. Use 1 or more.")
+
+    async def tune(
+        self, *, budget: float = 30.0, anew: bool = False, progress: TuneProgress = lambda done, total: None
+    ) -> "TuningReport":
+        """Time other shapes of this model's kernels on its GPU, over the memory of the last run, for `budget` seconds.
+
+        What is clearly faster is kept in this browser for this GPU, and the next load uses it, also of other models;
+        this session goes on as it is. `anew`: times what was timed earlier, too. `progress(done, total)` counts
+        products.
+        Raises BackendUnavailableError where there is nothing to time, IntabError before the first run.
+        """
+        if self._disposed:
+            raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
+        # Here, since few sessions need it.
+        from intab.runtime.tuning import tune
+
+        with self._idle.in_use():
+            return await tune(self._graph.name, self._adapter, self._last, budget, anew=anew, progress=progress)
+
+    async def _tune_idle(self, gate: Gate) -> str:
+        from intab.runtime.tuning import tune_while_idle
+
+        return await tune_while_idle(self._graph.name, self._executable, gate)
 
     def memory(self) -> MemoryUse:
         """Bytes that this session holds, by purpose; `kept` are those of tensors that nobody has disposed of yet."""
@@ -281,6 +314,7 @@ class Session:
     def dispose(self) -> None:
         """Give everything back; a second call does nothing. Running afterwards raises an IntabError."""
         self._disposed = True
+        self._idle.stop()
         if self._contest is not None:
             self._contest.close()
             self._contest = None
