@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from intab.browser.store import BrowserStore
     from intab.errors import IntabError
     from intab.pipelines import pipeline
+    from intab.runtime.gpu import gpu
     from intab.runtime.load import load
     from intab.runtime.probe import Device, probe
     from intab.runtime.session import Session, TensorInfo
@@ -33,6 +34,7 @@ __all__ = [
     "Session",
     "TensorInfo",
     "__version__",
+    "gpu",
     "load",
     "pipeline",
     "probe",
@@ -45,6 +47,7 @@ _HOMES = {
     "IntabError": "intab.errors",
     "Session": "intab.runtime",
     "TensorInfo": "intab.runtime",
+    "gpu": "intab.runtime.gpu",
     "load": "intab.runtime",
     "pipeline": "intab.pipelines",
     "probe": "intab.runtime.probe",

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-ROOT = Path(__file__).resolve().parents[2]
-INSIDE = ("tests/agreement.py", *(f"tests/browser/inside/{name}.py" for name in ("gpu", "programs", "proofs", "teams")))
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+INSIDE = ("tests/agreement.py", *(f"tests/browser/inside/{path.name}" for path in (HERE / "inside").glob("*.py")))
 WRITE = """
 const [path, text] = {arguments};
 const file = "/home/pyodide/" + path;

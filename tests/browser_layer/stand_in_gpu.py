@@ -43,7 +43,7 @@ class Script:
 
     async def createPipelines(self, shaders: list[Any]) -> list[Any]:
         self._note(shaders)
-        return ["3:1: no such name" if code == "wrong" else ("pipeline", label) for label, code, _ in shaders]
+        return ["3:1: no such name" if code == "wrong" else ("pipeline", label) for label, code, *_ in shaders]
 
     async def prepare(self, *described: Any) -> Any:
         self._note(*described)
@@ -55,6 +55,13 @@ class Script:
     def run(self, what: list[Any]) -> Any:
         first, end, uploads, downloads, before, after = what
         self._note(first, end, [(offset, data.to_bytes()) for _, offset, data in uploads], downloads, before, after)
+        return self._ticket(downloads)
+
+    def read(self, downloads: list[Any]) -> Any:
+        self._note(downloads)
+        return self._ticket(downloads)
+
+    def _ticket(self, downloads: list[Any]) -> Any:
         arrays = [Uint8Array(bytearray(range(nbytes))) for _, _, nbytes in downloads]
 
         async def ready() -> list[Uint8Array]:

@@ -106,11 +106,11 @@ def test_equal_shaders_share_a_pipeline_while_it_is_held(browser: Browser, gpu: 
     first, second, third = run(gpu.pipelines(shaders))
     assert first is second and first is not third
     assert run(gpu.pipelines(shaders[1:])) == [first, third]
-    assert [[name for name, _, _ in specs] for (specs,) in browser.script.asked] == [["a", "c"], []]
+    assert [[name for name, *_ in specs] for (specs,) in browser.script.asked] == [["a", "c"], []]
     del first, second, third
     gc.collect()
     run(gpu.pipelines(shaders[:1]))
-    assert [name for name, _, _ in browser.script.asked[-1][0]] == ["a"]
+    assert [name for name, *_ in browser.script.asked[-1][0]] == ["a"]
 
 
 def calls_of(pipelines: Sequence[GpuPipeline], buffers: Sequence[Any]) -> list[GpuCall]:
@@ -129,10 +129,10 @@ def test_calls_that_bind_the_same_share_a_bind_group(browser: Browser, gpu: Gpu)
     buffers = made(gpu, ("first", 64), ("second", 64))
     (words,) = made(gpu, ("words", 1024), uniform=True)
     commands = run(gpu.commands(calls_of(pipelines, buffers), words))
-    named, bound, bindings, table, offsets, of_words = browser.script.asked[-1]
+    named, bound, bindings, seen, table, offsets, of_words = browser.script.asked[-1]
     assert named == [("pipeline", "one"), ("pipeline", "other")]
     assert bound == [buffer.js for buffer in buffers] and of_words is words.js
-    assert bindings == [[0, 256, 0, 1], [0, 512, 1, 0]]
+    assert bindings == [[0, 256, 0, 1], [0, 512, 1, 0]] and seen == [[], []]
     assert list(memoryview(table.to_bytes()).cast("I")) == [0, 0, 3, 1, 1, 1, 0, 0, 1, 1, 0, 1, 4, 5, 6]
     assert list(memoryview(offsets.to_bytes()).cast("I")) == [0, 256, 512]
     first, second = buffers

@@ -36,6 +36,7 @@ __all__ = [
     "GpuPipeline",
     "GpuShader",
     "Upload",
+    "broken",
     "request_gpu",
 ]
 
@@ -51,7 +52,7 @@ class Gpu:
 
     def __init__(self, device: Device, info: GpuInfo) -> None:
         self._device = device
-        self._pipelines: WeakValueDictionary[tuple[str, tuple[str, ...]], GpuPipeline] = WeakValueDictionary()
+        self._pipelines: WeakValueDictionary[tuple[object, ...], GpuPipeline] = WeakValueDictionary()
         self.info = info
 
     @property
@@ -116,6 +117,16 @@ class Gpu:
         with self._device.failures(doing):
             self._device.script.write(buffer.writable(offset, nbytes), offset, array)
 
+    def clear(self, buffer: GpuBuffer, nbytes: int) -> None:
+        """Make the first `nbytes` of a buffer zeros, in whole words, before whatever is run afterwards.
+
+        Raises KernelError when they do not lie in it, DeviceLostError.
+        """
+        doing = f"clearing {buffer.label}"
+        self._device.check(doing)
+        with self._device.failures(doing):
+            self._device.script.clear(buffer.writable(0, nbytes), nbytes)
+
     async def read(self, downloads: Sequence[Download]) -> list[bytes]:
         """The bytes of each (buffer, offset, bytes). Raises as `GpuCommands.run`."""
         doing = f"reading {counted(len(downloads), 'GPU buffer')}"
@@ -133,27 +144,34 @@ class Gpu:
         return [pipeline for pipeline in compiled if isinstance(pipeline, GpuPipeline)]
 
     async def try_pipelines(self, shaders: Sequence[GpuShader]) -> list[GpuPipeline | KernelError]:
-        """As `pipelines`, with the error in the place of each one that is refused. Raises DeviceLostError.
+        """As `pipelines`, with the error in the place of each one that is refused. Raises DeviceLostError."""
+        compiled = zip(shaders, await self.compile(shaders), strict=True)
+        return [broken(f"shader {shader.name}", one) if isinstance(one, str) else one for shader, one in compiled]
+
+    async def compile(self, shaders: Sequence[GpuShader]) -> list[GpuPipeline | str]:
+        """As `pipelines`, with the compiler's words in the place of each one that is refused, one complaint a line:
+        `line:column: what is wrong in: the line`. Raises DeviceLostError.
 
         Equal texts with equal access share a pipeline for as long as somebody holds it.
         """
         doing = f"compiling {counted(len(shaders), 'shader')}"
         self._device.check(doing)
-        keys = [(shader.text, shader.access) for shader in shaders]
-        found: dict[tuple[str, tuple[str, ...]], GpuPipeline | KernelError] = {}
-        missing: dict[tuple[str, tuple[str, ...]], GpuShader] = {}
+        keys = [shader.key for shader in shaders]
+        found: dict[tuple[object, ...], GpuPipeline | str] = {}
+        missing: dict[tuple[object, ...], GpuShader] = {}
         for key, shader in zip(keys, shaders, strict=True):
             if (known := self._pipelines.get(key)) is not None:
                 found[key] = known
             else:
                 missing.setdefault(key, shader)
-        specs = [[shader.name, shader.text, list(shader.access)] for shader in missing.values()]
+        specs = [[s.name, s.text, list(s.access), s.entry, dict(s.constants)] for s in missing.values()]
         with self._device.failures(doing):
             made = await self._device.script.createPipelines(door().to_js(specs))
         for (key, shader), one in zip(missing.items(), made, strict=True):
-            found[key] = pipeline = _pipeline(shader, one)
-            if isinstance(pipeline, GpuPipeline):
-                self._pipelines[key] = pipeline
+            if isinstance(one, str):
+                found[key] = one
+            else:
+                found[key] = self._pipelines[key] = GpuPipeline(shader.name, shader.access, one)
         return [found[key] for key in keys]
 
     async def commands(self, calls: Sequence[GpuCall], words: GpuBuffer) -> GpuCommands:
@@ -167,12 +185,6 @@ class Gpu:
     def dispose(self) -> None:
         """Destroy the device and all memory on it; a second call does nothing. What is running is a DeviceLostError."""
         self._device.close()
-
-
-def _pipeline(shader: GpuShader, made: Any) -> GpuPipeline | KernelError:
-    if isinstance(made, str):
-        return broken(f"shader {shader.name}", made)
-    return GpuPipeline(shader.name, shader.access, made)
 
 
 def _no_memory(label: str, nbytes: int, reason: str) -> OutOfMemoryError:

@@ -9,6 +9,7 @@
   /** @type {GPUComputePipeline[]} */ pipelines,
   /** @type {GPUBuffer[]} */ buffers,
   /** @type {number[][]} for each bind group: a pipeline with its layout, bytes of words, its buffers */ bindings,
+  /** @type {number[][]} for each bind group: how much is seen of each buffer, or nothing where all of it is */ seen,
   /** @type {Uint32Array<ArrayBuffer>} ROW words a call: pipeline, bind group, x, y, z */ table,
   /** @type {Uint32Array<ArrayBuffer>} where each call's words begin, in bytes */ offsets,
   /** @type {GPUBuffer} */ words,
@@ -23,12 +24,15 @@
 
   check();
   const [groups, found] = scoped(() =>
-    bindings.map(([pipeline, nbytes, ...bound]) =>
+    bindings.map(([pipeline, nbytes, ...bound], group) =>
       device.createBindGroup({
         layout: layoutOf(pipelines[pipeline]),
         entries: [
           { binding: 0, resource: { buffer: words, size: nbytes } },
-          ...bound.map((place, index) => ({ binding: index + 1, resource: { buffer: buffers[place] } })),
+          ...bound.map((place, index) => ({
+            binding: index + 1,
+            resource: { buffer: buffers[place], size: seen[group][index] },
+          })),
         ],
       }),
     ),

@@ -27,14 +27,22 @@ class GpuCopy:
 
 @dataclass(frozen=True, slots=True)
 class GpuShader:
-    """A shader's text, with entry point `main`.
+    """A shader's text.
 
     access: "read" or "read_write" of each storage buffer, from binding 1 on. Binding 0 is a uniform buffer of words.
+    entry: the function that runs. constants: values of the text's `override` declarations.
     """
 
     name: str
     text: str
     access: tuple[str, ...]
+    entry: str = "main"
+    constants: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for shaders that may share a pipeline."""
+        return self.text, self.access, self.entry, self.constants
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -52,6 +60,7 @@ class GpuCall:
 
     words_at: where its words begin in the buffer of words, in bytes, a multiple of the limit
     `minUniformBufferOffsetAlignment`. A buffer may not be both read and written, nor bound twice where it is written.
+    bound_nbytes: how much of each buffer the shader sees, in whole words; all of it if not given.
     """
 
     pipeline: GpuPipeline
@@ -59,6 +68,7 @@ class GpuCall:
     words_at: int
     words_nbytes: int
     groups: tuple[int, int, int]
+    bound_nbytes: tuple[int, ...] = ()
 
 
 class GpuCommands:
@@ -174,6 +184,7 @@ async def prepare(device: Device, calls: Sequence[GpuCall], words: GpuBuffer) ->
             to_js([pipeline.js for pipeline in listed.pipelines]),
             to_js([buffer.range(0, 0) for buffer in listed.buffers]),
             to_js(listed.bindings),
+            to_js(listed.bound_nbytes),
             to_js(memoryview(listed.table)),
             to_js(memoryview(listed.offsets)),
             words.range(0, 0),
@@ -188,6 +199,7 @@ class _Listed:
         self.pipelines: dict[GpuPipeline, int] = {}
         self.buffers: dict[GpuBuffer, int] = {}
         self.bindings: list[list[int]] = []
+        self.bound_nbytes: list[list[int]] = []
         self.table, self.offsets = array("I"), array("I")
         groups: dict[tuple[object, ...], int] = {}
         for call in calls:
@@ -195,8 +207,9 @@ class _Listed:
             words.range(call.words_at, words_nbytes)
             pipeline = self.pipelines.setdefault(call.pipeline, len(self.pipelines))
             places = [self.buffers.setdefault(buffer, len(self.buffers)) for buffer in call.buffers]
-            group = groups.setdefault((call.pipeline.access, words_nbytes, *places), len(groups))
+            group = groups.setdefault((call.pipeline.access, words_nbytes, *places, call.bound_nbytes), len(groups))
             if group == len(self.bindings):
                 self.bindings.append([pipeline, words_nbytes, *places])
+                self.bound_nbytes.append(list(call.bound_nbytes))
             self.table.extend((pipeline, group, *call.groups))
             self.offsets.append(call.words_at)

@@ -194,11 +194,11 @@
 
   /**
    * Pipelines, compiled beside each other: for each shader one, or the compiler's words where it is refused.
-   * @param {[label: string, code: string, access: string[]][]} shaders
+   * @param {[label: string, code: string, access: string[], entry: string, constants: Record<string, number>][]} shaders
    */
   async function createPipelines(shaders) {
     check();
-    const made = await Promise.all(shaders.map(([label, code, access]) => createPipeline(label, code, access)));
+    const made = await Promise.all(shaders.map((shader) => createPipeline(...shader)));
     check();
     return made;
   }
@@ -207,14 +207,16 @@
    * @param {string} label
    * @param {string} code
    * @param {string[]} access
+   * @param {string} entryPoint
+   * @param {Record<string, number>} constants
    * @returns {Promise<GPUComputePipeline | string>}
    */
-  async function createPipeline(label, code, access) {
+  async function createPipeline(label, code, access, entryPoint, constants) {
     const [{ module, layout, pending }, found] = scoped(() => {
       const module = device.createShaderModule({ label, code });
       const layout = layoutFor(access);
       const whole = device.createPipelineLayout({ label, bindGroupLayouts: [layout] });
-      const compute = { module, entryPoint: "main" };
+      const compute = { module, entryPoint, constants };
       return { module, layout, pending: device.createComputePipelineAsync({ label, layout: whole, compute }) };
     });
     const [done, error] = await Promise.allSettled([orLost(pending), found]);
@@ -260,6 +262,18 @@
     const last = new Uint8Array(4);
     last.set(bytes.subarray(whole));
     device.queue.writeBuffer(buffer, offset + whole, last);
+  }
+
+  /**
+   * Make the first bytes of a buffer zeros: whole words, which is what WebGPU clears.
+   * @param {GPUBuffer} buffer
+   * @param {number} nbytes
+   */
+  function clear(buffer, nbytes) {
+    check();
+    const encoder = device.createCommandEncoder();
+    encoder.clearBuffer(buffer, 0, (nbytes + 3) & ~3);
+    device.queue.submit([encoder.finish()]);
   }
 
   /**
@@ -374,6 +388,7 @@
     createPipelines,
     layoutOf: (/** @type {GPUComputePipeline} */ pipeline) => layoutOf.get(pipeline),
     write,
+    clear,
     submit,
     /** @param {Download[]} downloads */
     read: (downloads) => submit(() => undefined, [], downloads),

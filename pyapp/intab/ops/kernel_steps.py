@@ -35,7 +35,7 @@ def compute_step(
     names = [*(f"x{i}" for i in range(len(inputs))), "y"]
     buffers = dict(zip(names, (*inputs, output), strict=True))
     operands = [
-        Operand(checked(place.dtype).name, _inner(strides))
+        Operand(checked(place.dtype).name, inner_of(strides))
         for place, strides in zip((*inputs, output), path.strides, strict=True)
     ]
     operations = operations_of(function)
@@ -203,7 +203,7 @@ def checked(dtype: DType) -> DType:
     return dtype
 
 
-def _inner(strides: Shape) -> str:
+def inner_of(strides: Shape) -> str:
     """How an operand lies along the innermost axis."""
     if strides[-1] == 1:
         return CONTIGUOUS
