@@ -83,3 +83,5 @@ def test_depths_divide_runs() -> None:
     assert depths(tile, 13, walks=False) == (4, False)
     assert fitted(tile, symbol("n"), vector=False, walks=False) == (tile, False)
     assert fitted(tile, 4 * symbol("n"), vector=True, walks=False) == (tile, True)
+    assert fitted(blocks, 64, vector=True, walks=False, block=8)[0].depths == 8
+    assert fitted(tile, 35, vector=False, walks=False, block=32) == (replace(tile, depths=1), True)

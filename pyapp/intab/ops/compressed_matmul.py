@@ -1,20 +1,22 @@
 """Matrix products with weights that stay bytes in memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from intab.dtypes import dtype_of, float32
 from intab.errors import DTypeError, ShapeError, UnsupportedOpError
-from intab.graph.derived import Unpacked, View
+from intab.graph.derived import View
 from intab.graph.dims import Dim, ceil_div, product
-from intab.graph.ir import Constant, Graph, Value
+from intab.graph.ir import Graph, Value
 from intab.kernels.families.compressed_matmul import compressed_matmul
+from intab.kernels.families.grid_shape import LANES
 from intab.kernels.families.narrow_panel import TURNS, narrow_shape, pack_narrow
 from intab.kernels.families.register_tile import TILE_COLUMNS, TILE_ROWS
 from intab.ops.arrays import Numbers
 from intab.ops.broadcast import agree, need_rank, shape_text
+from intab.ops.compressed_lines import compressed_lines, has_four_bits
 from intab.ops.dense import Blocking, EpilogueOperands, OutputShape, dense_work, epilogue_operands, require_float32
 from intab.ops.epilogue import apply_epilogue, infer_epilogue
 from intab.ops.grid_dense import LeftRows, OutRows, RightLines, in_lines, padded_count, product_step
@@ -107,7 +109,7 @@ class CompressedMatMul:
         out = OutputShape((), a.shape[:-1], columns)
         operands = epilogue_operands(lowering, out, bias, self.epilogue, extra)
         if lowering.target.small_items:
-            self._lower_product(lowering, a, self._floats(lowering, b, scale, zero), operands, outputs[0])
+            self._lower_product(lowering, a, self._lines(lowering, b, scale, zero), operands, outputs[0])
             return
         cut = _Schedule.of(rows, depth, columns)
         items = cut.blocks.items(rows, columns)
@@ -145,8 +147,9 @@ class CompressedMatMul:
     def _lower_product(
         self, lowering: Lowering, a: Value, right: RightLines, operands: EpilogueOperands, output: Value
     ) -> None:
-        """A product with weights that are floats in memory: on a GPU bytes take as much room as these."""
+        """A product as GPUs share it."""
         rows, depth, columns = product(a.shape[:-1]), a.shape[-1], output.shape[-1]
+        work = dense_work((2, rows, depth, columns), operands, (rows, depth), (rows, columns))
         product_step(
             lowering,
             LeftRows(lowering.place(a), depth, {"a_row": depth, "a_batch": 0}),
@@ -154,15 +157,19 @@ class CompressedMatMul:
             OutRows(lowering.place(output), {"out_row": columns, "out_batch": 0}),
             operands,
             sizes=(1, rows, depth, columns),
-            work=dense_work((2, rows, depth, columns), operands, (rows, depth), (depth, columns), (rows, columns)),
+            work=replace(work, tensors=(*work.tensors, right.tensor(depth, columns))),
         )
 
-    def _floats(self, lowering: Lowering, b: Value, scale: Value, zero: Value | None) -> RightLines:
-        """The right side as floats, made of bytes at load."""
+    def _lines(self, lowering: Lowering, b: Value, scale: Value, zero: Value | None) -> RightLines:
+        """The right side as it lies in memory: as small as it is, unless blocks have no whole turns of a product."""
         depth, columns = self._sizes(b)
         constants = (b, scale) if zero is None else (b, scale, zero)
         if any(lowering.constant(value) is None for value in constants):
             raise UnsupportedOpError(f'There is a kernel for weights fixed at load, not for {b}. Use "reference".')
+        if self.block_size % LANES == 0:
+            return compressed_lines(
+                lowering, b, scale, zero, sizes=(depth, columns), transposed=self.transpose_b, block=self.block_size
+            )
         shape = (depth, padded_count(columns))
         pack = Packing("floats of bytes in lines", (int(self.transpose_b), self.block_size))
         return RightLines(lowering.weight(constants, f"floats of {pack.numbers}", shape, pack, float32), shape[1])
@@ -207,11 +214,6 @@ class _Weights:
 
     dtype: str
     buffers: dict[str, Place]
-
-
-def has_four_bits(constant: Constant) -> bool:
-    """Does a constant hold numbers of four bits, a byte each?"""
-    return isinstance(constant.storage, Unpacked) and constant.storage.bits == 4
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from intab.dtypes import float32
 from intab.graph.dims import Dim, ceil_div, remainder
 from intab.graph.ir import Value
 from intab.kernels.families.grid_product import Known, grid_product
+from intab.kernels.families.grid_right import Compressed
 from intab.kernels.families.grid_shape import LANES, GridShape
 from intab.kernels.ir import Kernel
 from intab.ops.arrays import Numbers
@@ -22,6 +23,8 @@ from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
 from intab.ops.ways import Ways, problem_name, taken
+
+BYTE_BITS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +46,38 @@ class LeftRows:
 
 @dataclass(frozen=True, slots=True)
 class RightLines:
-    """The right side: depths `row` elements apart, batches `batch`; all of them, and the place, multiples of four."""
+    """The right side: depths `row` elements apart, batches `batch`; all of them, and the place, multiples of four.
+
+    Of a `compressed` one `row` is the count of columns, and scales lie at `scale`, those of batches `scale_batch`
+    apart.
+    """
 
     place: Place
     row: Dim
     batch: Dim = 0
+    compressed: Compressed | None = None
+    scale: Place | None = None
+    scale_batch: Dim = 0
+
+    @property
+    def buffers(self) -> dict[str, Place]:
+        return {"b": self.place} if self.scale is None else {"b": self.place, "scale": self.scale}
+
+    @property
+    def words(self) -> dict[str, Dim]:
+        words = {"b_row": self.row, "b_batch": self.batch}
+        return words if self.scale is None else words | {"scale_batch": self.scale_batch}
+
+    def tensor(self, depth: Dim, columns: Dim) -> tuple[Dim, ...]:
+        """What of it a step reads, for its `Work`."""
+        if self.compressed is None:
+            return float32.itemsize, depth, columns
+        return (1, depth, columns) if self.compressed.bits == BYTE_BITS else (1, ceil_div(depth, 2), columns)
+
+    @property
+    def kind(self) -> str:
+        """What tells apart products whose other sizes are the same."""
+        return "" if self.compressed is None else f" of {self.compressed.bits} bits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,25 +111,27 @@ def product_step(
         taps=left.taps,
         spaced=out.spaced,
         guards=left.guards,
+        compressed=right.compressed,
     )
+    block = 0 if right.compressed is None else right.compressed.block
 
     def make(shape: GridShape) -> tuple[Kernel, Dim]:
-        suited, whole = fitted(shape, left.run, vector=vector, walks=left.taps > 0)
+        suited, whole = fitted(shape, left.run, vector=vector, walks=left.taps > 0, block=block)
         items = batches * ceil_div(rows, shape.tile_rows) * ceil_div(columns, shape.tile_columns)
         return grid_product(suited, replace(known, whole=whole), operands.epilogue), items
 
     asked = {"rows": rows, "columns": columns, "depth": depth, "batches": batches, "likely_rows": likely_rows}
-    problem = problem_name(**asked, windows=left.pixels > 0, vector=vector)
+    problem = problem_name(**asked, windows=left.pixels > 0, vector=vector) + right.kind
     shapes = by_estimate(lowering.target, **asked)
     shape = taken(lowering.target, problem, shapes)
     kernel, items = make(shape)
     words: dict[str, Dim | float] = {"rows": rows, "columns": columns, "depth": depth, **left.steps, **left.counts}
-    words |= {"b_row": right.row, "b_batch": right.batch, **out.steps, **operands.words}
+    words |= {**right.words, **out.steps, **operands.words}
     if operands.epilogue.bias:
         words["bias_batch"] = bias_batch
     lowering.step(
         kernel,
-        {"a": left.place, "b": right.place, "out": out.place, **operands.buffers},
+        {"a": left.place, **right.buffers, "out": out.place, **operands.buffers},
         words,
         items,
         work=work,

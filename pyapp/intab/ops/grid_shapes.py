@@ -130,12 +130,16 @@ def _loads(shape: GridShape, prices: Prices) -> float:
     return prices.load * (shape.rows + shape.columns)
 
 
-def fitted(shape: GridShape, run: Dim, *, vector: bool, walks: bool) -> tuple[GridShape, bool]:
+def fitted(shape: GridShape, run: Dim, *, vector: bool, walks: bool, block: int = 0) -> tuple[GridShape, bool]:
     """The shape with depths that suit runs of so many, and whether these are whole turns, as they must be where a
     window `walks` from run to run.
 
-    Depths read in vectors come in fours; others in as many as divide the run, unless that is next to none.
+    Depths read in vectors come in fours; others in as many as divide the run, unless that is next to none. They
+    divide a `block` of depths, a multiple of four, if there is one.
     """
+    if block:
+        fitting, whole = fitted(shape, run, vector=vector, walks=walks)
+        return replace(fitting, depths=math.gcd(fitting.depths, block)), whole
     if not isinstance(run, int):
         return replace(shape, depths=LANES), vector
     room = min(MOST_DEPTHS, MOST_PRODUCTS // (shape.rows * shape.columns))

@@ -9,7 +9,7 @@ from intab.dtypes import float32, uint8
 from intab.graph.derived import Unpacked, unpacked
 from intab.graph.dims import product
 from intab.graph.ir import Constant, Graph, Node, Value, consumers
-from intab.ops.compressed_matmul import has_four_bits
+from intab.ops.compressed_lines import has_four_bits
 from intab.ops.registry import operator_of_node
 from intab.optimize.constants import derive, reshaped
 from intab.optimize.editor import Editor, peephole

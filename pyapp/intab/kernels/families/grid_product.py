@@ -2,8 +2,8 @@
 
     out[batch, row, column] = epilogue(sum over depths of a[batch, row, depth] * b[batch, depth, column] + bias[column])
 
-The right side lies as it is, one depth after the other, each a whole number of vectors. What else is in the key: the
-`GridShape`, the epilogue, and what `Known` says of places and sizes.
+The right side lies one depth after the other, each a whole number of vectors, in floats or as small as it is in a file
+(`grid_right`). What else is in the key: the `GridShape`, the epilogue, and what `Known` says of places and sizes.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,6 +13,7 @@ from functools import cache, partial
 from intab.errors import KernelError
 from intab.kernels.block import KernelWriter, from_member
 from intab.kernels.families.grid_left import LeftRow, LeftSide
+from intab.kernels.families.grid_right import Column, Compressed, RightSide
 from intab.kernels.families.grid_shape import LANES, SHARED, SUBGROUP, GridShape
 from intab.kernels.families.grid_shared import SharedBlocks, SplitSums
 from intab.kernels.families.grid_tile import FIRST, Corner, Output, multiply
@@ -31,6 +32,7 @@ class Known:
     result and of all that has a value for each column. `whole`: runs are a multiple of the shape's depths. `pixels`,
     `taps`: levels of a picture and its windows (see `grid_left`), 0 for a matrix; `spaced`: pixels lie inside a larger
     result. `guards`: along which levels windows may reach beyond the picture (see `LeftSide`).
+    `compressed`: how the right side lies where it is not of floats.
     """
 
     left_vector: bool = False
@@ -40,6 +42,7 @@ class Known:
     taps: int = 0
     spaced: bool = False
     guards: tuple[tuple[int, int], ...] = ()
+    compressed: Compressed | None = None
 
 
 NOTHING = Known()
@@ -49,14 +52,16 @@ NOTHING = Known()
 def grid_product(shape: GridShape, known: Known = NOTHING, epilogue: Epilogue = PLAIN) -> Kernel:
     """A product shared as `shape` says.
 
-    Buffers: a, b, bias when the epilogue has one, e0 ..., out. Words: rows, columns; those of `LeftSide`; b_row (a
-    multiple of four, as are b_batch and where b starts), b_batch; those of `Output`.
+    Buffers: a, b, scale if it is compressed, bias when the epilogue has one, e0 ..., out. Words: rows, columns; those
+    of `LeftSide`, of `RightSide` (b_batch and where b starts are multiples of four) and of `Output`.
     Items: batches * ceil(rows / tile_rows) * ceil(columns / tile_columns).
     """
     if known.taps and not known.whole:
         raise KernelError("A window's runs are walked in whole turns. Give the shape depths that divide them.")
     if known.left_vector and shape.depths % LANES:
         raise KernelError("Depths that are read in vectors are taken so many at a time.")
+    if known.compressed is not None and known.compressed.block % shape.depths:
+        raise KernelError("Depths that are taken together lie in one block. Give the shape depths that divide it.")
     return _Product(shape, known, epilogue).write()
 
 
@@ -65,15 +70,14 @@ class _Product:
         self._shape, self._known = shape, known
         kernel = self._kernel = KernelWriter("grid_convolution" if known.pixels else "grid_matmul")
         kernel.buffer("a", "f32", "read", vector=LANES if known.left_vector else 1)
-        kernel.buffer("b", "f32", "read", vector=LANES)
+        self._right = RightSide(kernel, known.compressed)
         rows, columns = kernel.word("rows"), kernel.word("columns")
         self._left = LeftSide(kernel, known.pixels, known.taps, known.guards)
-        self._b_row, b_batch = kernel.word("b_row"), kernel.word("b_batch")
         self._out = Output(kernel, epilogue, vector=known.out_vector, spaced=known.pixels if known.spaced else 0)
         self._corner = Corner(kernel, shape, rows, columns)
         self._left.set_batch(self._corner.batch)
         self._out.set_batch(self._corner.batch, self._left)
-        self._b_first = kernel.let("b_first", self._corner.batch * b_batch)
+        self._right.set_batch(self._corner.batch)
 
     def write(self) -> Kernel:
         kernel, shape, corner = self._kernel, self._shape, self._corner
@@ -82,8 +86,7 @@ class _Product:
         sums = [[kernel.let("sum", start) for start in starts] for _ in range(shape.rows)]
         rows = [corner.row(number) for number in range(shape.rows)]
         if shape.via == SHARED:
-            right = (self._b_first, self._b_row)
-            blocks = SharedBlocks(kernel, shape, corner, self._left, right, vector=self._known.left_vector)
+            blocks = SharedBlocks(kernel, shape, corner, self._left, self._right, vector=self._known.left_vector)
             self._turns(lambda turn: blocks.multiply(turn, sums))
         else:
             left = [self._left.start(row.minimum(corner.rows - 1)) for row in rows]
@@ -127,14 +130,13 @@ class _Product:
         vector = self._known.left_vector
         return numbers_of([turn.left(starts[row], reach, vector=vector) for reach in reaches])
 
-    def _loaded_by_each(self, columns: list[Expr]) -> Right:
+    def _loaded_by_each(self, starts: list[Expr]) -> Right:
         """Every invocation loads all that it multiplies by."""
+        right, columns = self._right, [self._right.column(start) for start in starts]
 
         def load(turn: Turn, depths: range) -> list[list[Expr]]:
-            reaches = [turn.reach(depth) for depth in depths]
-            lines = [turn.line(reach, self._b_first, self._b_row) for reach in reaches]
-            pairs = zip(lines, reaches, strict=True)
-            return [[turn.right(line, column, reach) for column in columns] for line, reach in pairs]
+            lines = [right.line(turn, turn.reach(depth)) for depth in depths]
+            return [[right.numbers(turn, line, column) for column in columns] for line in lines]
 
         return load
 
@@ -147,8 +149,8 @@ class _Product:
         def load(turn: Turn, depths: range) -> list[list[Expr]]:
             loaded = []
             for depth, column in parts[len(depths)]:
-                reach = turn.reach(depth + depths.start)
-                loaded.append(turn.right(turn.line(reach, self._b_first, self._b_row), column, reach))
+                line = self._right.line(turn, turn.reach(depth + depths.start))
+                loaded.append(self._right.numbers(turn, line, column))
 
             def asked(number: int) -> Expr:
                 return kernel.let("right", from_member(loaded[number // shape.team], number % shape.team))
@@ -157,20 +159,23 @@ class _Product:
 
         return load
 
-    def _parts(self, depths: int) -> list[tuple[Expr, Expr]]:
+    def _parts(self, depths: int) -> list[tuple[Expr, Column]]:
         """The (depth, column) of each vector that a member loads, of all those of so many depths, line by line."""
         kernel, shape, corner = self._kernel, self._shape, self._corner
         count = depths * shape.vectors
         last = kernel.let("last_asked", (corner.columns + (LANES - 1)) // LANES * LANES - LANES)
-        parts: list[tuple[Expr, Expr]] = []
+        parts: list[tuple[Expr, Column]] = []
+        known: dict[int, Column] = {}
         for first in range(0, count, shape.team):
             if shape.vectors % shape.team == 0:  # a member's vectors are of one depth each, known now
                 depth: Expr = Const(first // shape.vectors, I32)
-                piece = corner.member + first % shape.vectors
+                piece, number = corner.member + first % shape.vectors, first % shape.vectors
             else:
-                number = kernel.let("part", (corner.member + first).minimum(count - 1))
-                depth = kernel.let("part_depth", number // shape.vectors)
-                piece = kernel.let("part_vector", number % shape.vectors)
-            column = kernel.let("asked_column", (corner.first_column + piece * LANES).minimum(last))
-            parts.append((depth, column))
+                part = kernel.let("part", (corner.member + first).minimum(count - 1))
+                depth = kernel.let("part_depth", part // shape.vectors)
+                piece, number = kernel.let("part_vector", part % shape.vectors), first
+            if number not in known:
+                start = kernel.let("asked_column", (corner.first_column + piece * LANES).minimum(last))
+                known[number] = self._right.column(start)
+            parts.append((depth, known[number]))
         return parts

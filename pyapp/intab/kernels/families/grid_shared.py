@@ -2,6 +2,7 @@
 
 from intab.kernels.block import KernelWriter, load
 from intab.kernels.families.grid_left import LeftSide
+from intab.kernels.families.grid_right import RightSide
 from intab.kernels.families.grid_shape import LANES, GridShape
 from intab.kernels.families.grid_tile import Corner, Output, multiply
 from intab.kernels.families.grid_turn import Turn, numbers_of
@@ -18,11 +19,10 @@ class SharedBlocks:
         shape: GridShape,
         corner: Corner,
         left: LeftSide,
-        right: tuple[Expr, Expr],
+        right: RightSide,
         *,
         vector: bool,
     ) -> None:
-        """`right` is where the right side's first depth lies, and how far apart its depths do."""
         self._kernel, self._shape, self._corner, self._right, self._vector = kernel, shape, corner, right, vector
         self._width = LANES if vector else 1
         kernel.shared("left_block", "f32", shape.tile_rows * shape.pitch, vector=self._width)
@@ -33,7 +33,7 @@ class SharedBlocks:
         self._starts = [left.start((corner.team_row + row).minimum(last_row)) for row, _, _ in self._left_units]
         last = kernel.let("last_shared", (corner.columns + (LANES - 1)) // LANES * LANES - LANES)
         self._columns = [
-            kernel.let("shared_column", (corner.team_column + column * LANES).minimum(last))
+            right.column(kernel.let("shared_column", (corner.team_column + column * LANES).minimum(last)))
             for _, column, _ in self._right_units
         ]
 
@@ -64,8 +64,7 @@ class SharedBlocks:
             value = turn.left(start, turn.reach(piece * width, width), vector=self._vector)
             self._store("left_block", row * shape.pitch + piece * width, value, inside)
         for (depth, piece, inside), column in zip(self._right_units, self._columns, strict=True):
-            reach = turn.reach(depth)
-            value = turn.right(turn.line(reach, *self._right), column, reach)
+            value = self._right.numbers(turn, self._right.line(turn, turn.reach(depth)), column)
             self._store("right_block", depth * shape.tile_columns + piece * LANES, value, inside)
 
     def _store(self, block: str, index: Expr, value: Expr, inside: Expr | None) -> None:

@@ -57,19 +57,14 @@ class Turn:
             value = self._loaded(load("a", index + reach.number, kind), reach)
         return value if sees is None else self._counted(sees, value)
 
-    def right(self, line: Expr, column: Expr, reach: Reach) -> Expr:
-        """A vector of columns of the right side, of the depth that lies at `line`."""
-        return self._loaded(load("b", line + column, F32X4), reach)
-
-    def line(self, reach: Reach, first: Expr, step: Expr) -> Expr:
-        """Where a depth of the right side lies, whose first lies there and whose depths lie `step` apart."""
-        return self.kernel.let("line", first + (self.depth + reach.number) * step)
+    def counted(self, value: Expr, reach: Reach) -> Expr:
+        """What was loaded of a depth that is there, else zeros."""
+        if reach.valid is None:
+            return value
+        return self._counted(reach.valid, value)
 
     def _loaded(self, value: Load, reach: Reach) -> Expr:
-        loaded = self.kernel.let("loaded", value)
-        if reach.valid is None:
-            return loaded
-        return self._counted(reach.valid, loaded)
+        return self.counted(self.kernel.let("loaded", value), reach)
 
     def _counted(self, valid: Expr, value: Expr) -> Expr:
         """The value where it is valid, else zeros."""
