@@ -11,7 +11,8 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-INSIDE = ("tests/agreement.py", *(f"tests/browser/inside/{path.name}" for path in (HERE / "inside").glob("*.py")))
+SHARED = ("tests/agreement.py", "tests/pictures.py")
+INSIDE = (*SHARED, *(f"tests/browser/inside/{path.name}" for path in (HERE / "inside").glob("*.py")))
 WRITE = """
 const [path, text] = {arguments};
 const file = "/home/pyodide/" + path;

@@ -10,7 +10,7 @@ import numpy as np
 
 from intab.backends.device_tensor import DeviceTensor, Fed, HostValue
 from intab.backends.engine import Executable
-from intab.dtypes import dtype_of
+from intab.dtypes import DType, dtype_of
 from intab.errors import DeviceLostError, IntabError
 from intab.graph.ir import Array
 
@@ -18,6 +18,10 @@ from intab.graph.ir import Array
 @runtime_checkable
 class Keeping(Protocol):
     """What an executable has more when its values may stay on its device."""
+
+    def keeps(self, dtype: DType) -> bool:
+        """Whether tensors of a dtype that its runs keep need not be read back before they are fed to it."""
+        ...
 
     def why_read(self, name: str, tensor: DeviceTensor) -> str:
         """Why a tensor that lies on some device has to be read back before it is fed as `name`; "" when it need not."""

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import cache
 from typing import Any, TypeVar
 
 from intab.browser._js import in_browser
@@ -16,7 +17,21 @@ def can_wait() -> bool:
         return False
     from pyodide.ffi import can_run_sync
 
-    return bool(can_run_sync())
+    return bool(can_run_sync()) and _is_in_core()
+
+
+@cache
+def _is_in_core() -> bool:
+    """Whether Pyodide's core can, too: one that a snapshot was made of in a place that cannot never can."""
+    from pyodide.ffi import run_sync
+
+    nothing = asyncio.sleep(0)
+    try:
+        run_sync(nothing)
+    except RuntimeError:
+        nothing.close()
+        return False
+    return True
 
 
 def wait(awaitable: Awaitable[Any]) -> Any:

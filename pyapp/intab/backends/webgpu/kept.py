@@ -43,10 +43,9 @@ class KeptBuffers:
         """
         found = [self._fitting(nbytes) for _, nbytes in wanted]
         missing = [(i, name, nbytes) for i, (name, nbytes) in enumerate(wanted) if found[i] is None]
+        labelled = [(f"{self._owner}: the kept {name!r}", rounded(nbytes)) for _, name, nbytes in missing]
         try:
-            made = await self._gpu.buffers(
-                [(f"{self._owner}: the kept {name!r}", rounded(nbytes)) for _, name, nbytes in missing]
-            )
+            made = await self._gpu.buffers(labelled) if labelled else []
         except BaseException:
             self._spare += [buffer for buffer in found if buffer is not None]
             raise

@@ -1,0 +1,185 @@
+"""Values that stay on Chromium's WebGPU, in a worker and in a page's main thread."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from pytest_pyodide import run_in_pyodide
+
+from tests.browser.chromium import start_chromium
+from tests.browser.main_thread import MainThread
+from tests.browser.proofs import Proofs
+from tests.formats.small_models import model_of
+
+Call = Callable[..., Any]
+RUNS = 1000
+SPARE_OBJECTS = 40  # of Python, such as entries of caches
+TOLERANCE = 1e-4
+ROWS, WIDTH = 70, 48
+RANDOM = np.random.default_rng(5)
+
+
+@run_in_pyodide
+async def in_worker(selenium, name, arguments):
+    import json
+
+    from tests.browser.inside import keep
+
+    return json.dumps(await getattr(keep, name)(*arguments))
+
+
+@pytest.fixture(scope="module")
+def main_thread(site_url: str, proofs: Proofs) -> Iterator[MainThread]:
+    driver = start_chromium()
+    try:
+        yield MainThread(driver, site_url.removesuffix("/site/"), proofs)
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(params=["worker", "main thread"])
+def inside(request: pytest.FixtureRequest, selenium, proofs: Proofs) -> Call:
+    """Calls a function of tests/browser/inside/keep.py."""
+    if request.param == "worker":
+        return lambda name, *arguments: json.loads(in_worker(selenium, name, list(arguments)))
+    page = request.getfixturevalue("main_thread")
+    return lambda name, *arguments: page.call("keep", name, *arguments)
+
+
+def weight(*shape: int) -> np.ndarray:
+    return (RANDOM.standard_normal(shape) * 0.2).astype(np.float32)
+
+
+def model(nodes: list[onnx.NodeProto], inputs: dict[str, Any], outputs: list[str], **weights: np.ndarray) -> bytes:
+    """`inputs`: name -> type, rows and width."""
+    taken = [helper.make_tensor_value_info(name, kind, shape) for name, (kind, shape) in inputs.items()]
+    numbers = [numpy_helper.from_array(array, name) for name, array in weights.items()]
+    given = [onnx.ValueInfoProto(name=name) for name in outputs]
+    data: bytes = model_of(helper.make_graph(nodes, "keep", taken, given, numbers), 17).SerializeToString()
+    return data
+
+
+def encoder() -> bytes:
+    """h = relu(x @ w), i = the index of the largest of each row."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["p"]),
+        helper.make_node("Relu", ["p"], ["h"]),
+        helper.make_node("ArgMax", ["p"], ["i"], axis=1, keepdims=0),
+    ]
+    return model(nodes, {"x": (TensorProto.FLOAT, ["N", WIDTH])}, ["h", "i"], w=weight(WIDTH, WIDTH))
+
+
+def head() -> bytes:
+    """y = softmax(h @ v), over more than one batch of calls."""
+    nodes = [helper.make_node("MatMul", ["h", "v"], ["t0"])]
+    nodes += [helper.make_node("Softmax", [f"t{n}"], [f"t{n + 1}"], axis=n % 2) for n in range(70)]
+    nodes += [helper.make_node("Identity", ["t70"], ["y"])]
+    return model(nodes, {"h": (TensorProto.FLOAT, ["N", WIDTH])}, ["y"], v=weight(WIDTH, 32))
+
+
+def chooser() -> bytes:
+    """z = the i-th element of each row of h."""
+    nodes = [
+        helper.make_node("Unsqueeze", ["i", "one"], ["c"]),
+        helper.make_node("GatherElements", ["h", "c"], ["z"], axis=1),
+    ]
+    inputs = {"h": (TensorProto.FLOAT, ["N", WIDTH]), "i": (TensorProto.INT64, ["N"])}
+    return model(nodes, inputs, ["z"], one=np.array([1]))
+
+
+def run_native(data: bytes, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    session = onnxruntime.InferenceSession(data)
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, feeds), strict=True))
+
+
+@pytest.fixture(scope="module")
+def served(proofs: Proofs) -> dict[str, str]:
+    """Addresses of models and of what they are fed and make."""
+    first, second = encoder(), head()
+    x = RANDOM.standard_normal((ROWS, WIDTH)).astype(np.float32)
+    middle = run_native(first, {"x": x})
+    last = run_native(second, {"h": middle["h"]})
+    chosen = run_native(chooser(), middle)
+    return {
+        "first": proofs.serve("keep-first.onnx", first),
+        "second": proofs.serve("keep-second.onnx", second),
+        "third": proofs.serve("keep-third.onnx", chooser()),
+        "case": proofs.serve_arrays("keep.npz", x=x, **middle, **last, **chosen),
+    }
+
+
+@pytest.fixture
+def chain(served: dict[str, str]) -> tuple[str, str, str]:
+    return served["first"], served["second"], served["case"]
+
+
+def test_sessions_hand_on_without_reading_back(inside: Call, chain: tuple[str, ...]):
+    found = inside("chained", *chain)
+    assert max(found["far"], *found["read"]) <= TOLERANCE
+    # The first session's feed goes up, what it keeps is copied; its next run; the second's feed is copied.
+    assert found["crossed"] == [[1, 0, 0, 2], [1, 1, 0, 0], [0, 1, 1, 0]]
+    assert found["known"], "what is fetched and kept is read back at once"
+    tensor, nbytes, kept_nbytes, choice = found["told"]
+    assert tensor == f"<DeviceTensor 'h' float32[{ROWS}, {WIDTH}] on webgpu, {4 * ROWS * WIDTH:,} bytes>"
+    assert nbytes == 4 * ROWS * WIDTH and kept_nbytes >= 2 * nbytes
+    assert "read back" not in choice
+
+
+@pytest.mark.driver_timeout(300)
+def test_many_runs_leave_nothing_behind(inside: Call, chain: tuple[str, ...]):
+    found = inside("many", chain[0], chain[2], RUNS)
+    before, after = found["before"], found["after"]
+    growing = {kind: (before[kind], after[kind]) for kind in before if kind.startswith(("open: ", "Java"))}
+    assert any("gpu buffer" in kind for kind in growing)
+    assert all(first == last for first, last in growing.values()), growing
+    assert after["Python objects held by JavaScript"] == before["Python objects held by JavaScript"]
+    assert after["Python objects"] - before["Python objects"] <= SPARE_OBJECTS
+    assert found["same"]
+    assert (found["kept"], found["left"]) == (-(-4 * ROWS * WIDTH // 256) * 256, 0)
+
+
+def test_tensors_that_are_gone_are_errors_with_names(inside: Call, chain: tuple[str, ...]):
+    found = inside("gone", *chain)
+    fed, read, in_flight, fed_lost, read_lost = found["errors"]
+    assert fed[0] == read[0] == "IntabError"
+    assert "the feed 'h': The kept tensor 'h' float32[70, 48] was disposed of" in fed[1]
+    for error in (in_flight, fed_lost, read_lost):
+        assert error[0] == "DeviceLostError", error
+        assert "The kept tensor 'h' float32[70, 48] was lost with its device" in error[1]
+    assert found["far"] <= TOLERANCE
+    assert "loaded again, since the device was lost" in found["told"]
+    assert "lost with it: the kept 'h'" in found["told"]
+
+
+def test_tensors_are_read_back_for_sessions_elsewhere(inside: Call, chain: tuple[str, ...]):
+    found = inside("elsewhere", *chain)
+    for backend in ("wasm", "reference"):
+        far, choice, host, far_kept = found[backend]
+        assert max(far, far_kept) <= TOLERANCE and host == backend
+        assert f"the feed 'h' is read back from webgpu before a run, since the model runs on {backend}" in choice
+    assert "the feed 'h' is read back from webgpu before a run" in found["profile"]
+    far, choice = found["other"]
+    assert far <= TOLERANCE and "since it lies on another device" in choice
+
+
+def test_numpy_waits_for_a_tensor_only_where_it_can(inside: Call, chain: tuple[str, ...]):
+    kind, what = inside("at_once", chain[0], chain[2])
+    if kind == "array":
+        assert what <= TOLERANCE
+    else:
+        assert what == (
+            "The device must be waited for, which synchronous code cannot do here. Use `await tensor.numpy()`."
+        )
+
+
+def test_integers_of_64_bits_are_read_back_and_checked(inside: Call, served: dict[str, str]):
+    found = inside("checked", served["first"], served["third"], served["case"])
+    assert found["far"] <= TOLERANCE
+    assert found["crossed"] == ["read", [1, 1, 1, 0]]
+    assert "the feed 'i' is read back from webgpu before a run, since 64-bit integers are checked" in found["told"]
