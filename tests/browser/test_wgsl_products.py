@@ -7,11 +7,17 @@ import pytest
 from intab.target import WEBGPU
 from tests.browser.test_wgsl import subgroup_size, wrong_cases
 from tests.kernels.grid_cases import SHAPES, grid_products, guarded_depthwises, subgroup_shapes
+from tests.kernels.grid_depthwise_cases import grid_depthwises
 
 
 @pytest.mark.driver_timeout(120)
 def test_products_compute_the_same_on_webgpu(selenium):
     assert wrong_cases(selenium, [*grid_products(SHAPES), *guarded_depthwises()], WEBGPU) == []
+
+
+@pytest.mark.driver_timeout(120)
+def test_depthwise_blocks_compute_the_same_on_webgpu(selenium):
+    assert wrong_cases(selenium, list(grid_depthwises()), WEBGPU) == []
 
 
 @pytest.mark.driver_timeout(120)

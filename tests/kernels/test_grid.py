@@ -8,11 +8,12 @@ from intab.kernels.families.grid_product import Known, grid_product
 from intab.kernels.families.grid_shape import REGISTERS, SHARED, SUBGROUP, GridShape
 from tests.kernels.case import KernelCase, far
 from tests.kernels.grid_cases import SHAPES, grid_products, guarded_depthwises, subgroup_shapes
+from tests.kernels.grid_depthwise_cases import grid_depthwises
 
 MEMBERS = 4  # of a subgroup
 
 
-CASES = [*grid_products((*SHAPES, *subgroup_shapes(MEMBERS))), *guarded_depthwises()]
+CASES = [*grid_products((*SHAPES, *subgroup_shapes(MEMBERS))), *guarded_depthwises(), *grid_depthwises()]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

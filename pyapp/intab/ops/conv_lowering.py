@@ -35,6 +35,7 @@ from intab.ops.dense import (
     tiles_for,
 )
 from intab.ops.grid_conv import lower_grid_conv
+from intab.ops.grid_depthwise import lower_grid_depthwise
 from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import moved, tensor_work
 from intab.ops.layout import in_rows
@@ -276,6 +277,11 @@ def _lower_depthwise(
 ) -> None:
     weights = lowering.weight((w,), "taps by channels", (g.taps, g.channels), Packing("taps by channels"))
     planes = 0 if g.depth is FLAT else g.depth.kernel
+    tensors = _seen(g, margin), (g.taps, g.channels), (g.rows, g.channels)
+    work = dense_work((2, g.rows, g.taps, g.channels), operands, *tensors)
+    if lowering.target.language == "wgsl" and not planes:
+        lower_grid_depthwise(lowering, g, picture, weights, operands, out, work, margin)
+        return
     window = Window(*g.kernel, g.strides[1], g.dilations[1], depth=planes, guarded=margin is not None)
     source = picture.place
     guard: dict[str, Dim] = {}
@@ -313,13 +319,7 @@ def _lower_depthwise(
             **operands.words,
         },
         g.images * g.depth.out * g.out_height * pieces(g.channels, width, ceil_div(g.out_width, TILE_PIXELS)),
-        work=dense_work(
-            (2, g.rows, g.taps, g.channels),
-            operands,
-            _seen(g, margin),
-            (g.taps, g.channels),
-            (g.rows, g.channels),
-        ),
+        work=work,
     )
 
 
