@@ -86,6 +86,37 @@ export interface ModelRun {
   trace: string | null;
 }
 
+/** Time other shapes of the kernels of the model at URL `model` on the GPU, for `budget` seconds. feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols. */
+export interface TuneModel {
+  model: string;
+  feeds?: string | null;
+  dims?: Record<string, number>;
+  budget?: number;
+}
+
+/** Of a problem of the model: the shape that was taken, the one found fastest, and the ms of all `steps` with it. */
+export interface TunedProduct {
+  problem: string;
+  steps: number;
+  default: string;
+  best: string;
+  default_ms: number;
+  best_ms: number;
+  tried: number;
+  refused: string[];
+}
+
+/** What was found, and kept in this browser. text: the same as a table. before_ms and after_ms: runs as the model was loaded first, and loaded anew with what was found. */
+export interface ModelTuned {
+  adapter: string;
+  seconds: number;
+  products: TunedProduct[];
+  left: number;
+  text: string;
+  before_ms: number[];
+  after_ms: number[];
+}
+
 /** Say what this device has. media_kinds: `kind` of each of the page's media devices; null without mediaDevices. */
 export interface ProbeDevice {
   media_kinds: string[] | null;
@@ -152,6 +183,7 @@ export interface Methods {
   open_reader: { arguments: OpenReader; result: ReaderOpened };
   read_picture: { arguments: ReadPicture; result: PictureRead };
   run_model: { arguments: RunModel; result: ModelRun };
+  tune_model: { arguments: TuneModel; result: ModelTuned };
   probe_device: { arguments: ProbeDevice; result: DeviceProbed };
 }
 

@@ -11,6 +11,7 @@ import pytest
 from intab.cli import reading
 from intab.cli.main import main
 from tests.agreement import assert_agree
+from tests.ops.test_ways import two_products
 
 KEYS = "backend adapter threads load_ms compile_ms first_run_ms run_ms peak_nbytes steps kernels".split()
 
@@ -97,3 +98,25 @@ def test_a_picture_is_read_by_driving_the_page(
     marks = state["started"]["marks"]
     order = ["worker", "pyodide", "packages", "micropip", "wheels", "intab"]
     assert sorted(marks, key=marks.get) == order
+
+
+def test_a_model_is_tuned(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    model, storage = tmp_path / "products.onnx", two_products()
+    model.write_bytes(bytes(storage.read(0, storage.nbytes)))
+    assert main(["tune", str(model), "--budget", "30", "--json"]) == 0
+    *lines, last = capsys.readouterr().out.splitlines()
+    report = json.loads(last)
+    assert list(report) == "adapter seconds products left before_ms after_ms".split()
+    assert len(report["products"]) == 2 and report["left"] == 0
+    assert len(report["before_ms"]) == len(report["after_ms"])
+    assert lines[0].startswith(f"{model}: 2 products timed on {report['adapter']}") and "127.0.0.1" not in lines[0]
+    for product in report["products"]:
+        assert product["tried"] >= 2 and any(line.startswith(product["problem"]) for line in lines)
+
+
+@pytest.mark.parametrize("budget", ["0", "-1", "soon", "nan"])
+def test_a_budget_that_is_none_is_refused(budget: str, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit) as stopped:
+        main(["tune", "model.onnx", "--budget", budget])
+    assert stopped.value.code == 1
+    assert "is not a number of seconds above 0" in capsys.readouterr().err

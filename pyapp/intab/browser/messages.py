@@ -173,6 +173,49 @@ class ModelRun:
 
 
 @dataclass(frozen=True, slots=True)
+class TuneModel:
+    """Time other shapes of the kernels of the model at URL `model` on the GPU, for `budget` seconds.
+
+    feeds: URL of an .npz, or null for made-up ones. dims: sizes of symbols.
+    """
+
+    model: str
+    feeds: str | None = None
+    dims: dict[str, int] = field(default_factory=dict)
+    budget: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TunedProduct:
+    """Of a problem of the model: the shape that was taken, the one found fastest, and the ms of all `steps` with it."""
+
+    problem: str
+    steps: int
+    default: str
+    best: str
+    default_ms: float
+    best_ms: float
+    tried: int
+    refused: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTuned:
+    """What was found, and kept in this browser. text: the same as a table.
+
+    before_ms and after_ms: runs as the model was loaded first, and loaded anew with what was found.
+    """
+
+    adapter: str
+    seconds: float
+    products: tuple[TunedProduct, ...]
+    left: int
+    text: str
+    before_ms: tuple[float, ...]
+    after_ms: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ProbeDevice:
     """Say what this device has. media_kinds: `kind` of each of the page's media devices; null without mediaDevices."""
 
@@ -212,6 +255,7 @@ METHODS: Final[dict[str, Method]] = {
     "open_reader": Method(OpenReader, ReaderOpened),
     "read_picture": Method(ReadPicture, PictureRead),
     "run_model": Method(RunModel, ModelRun),
+    "tune_model": Method(TuneModel, ModelTuned),
     "probe_device": Method(ProbeDevice, DeviceProbed),
 }
 

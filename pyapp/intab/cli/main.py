@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from intab import __version__
-from intab.cli import doctor, run
+from intab.cli import doctor, run, tune
 from intab.errors import IntabError
 
-COMMANDS = (run.add_command, doctor.add_command)
+COMMANDS = (run.add_command, tune.add_command, doctor.add_command)
 """Each enters its parser and sets `call`, which takes the parsed options and returns the exit code."""
 
 

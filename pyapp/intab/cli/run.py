@@ -41,9 +41,7 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("model", type=Path, metavar="MODEL", help="a model file")
     parser.add_argument("--feeds", type=Path, metavar="F.npz", help="inputs by name; absent: made-up ones")
     parser.add_argument("--fetches", type=Path, metavar="G.npz", help="write every graph output under its name")
-    parser.add_argument(
-        "--dim", type=_dimension, action="append", default=[], metavar="NAME=N", help="bind a dimension (repeatable)"
-    )
+    add_dims(parser)
     parser.add_argument("--backend", choices=BACKENDS, default="auto")
     parser.add_argument("--threads", type=_positive, metavar="N", help="compute threads; absent: as many as help")
     parser.add_argument("--repeat", type=_positive, default=1, metavar="N", help="timed runs after the first")
@@ -51,6 +49,22 @@ def add_command(commands: "argparse._SubParsersAction[Any]") -> None:
     parser.add_argument("--trace", type=Path, metavar="T.json", help="write the profile as a Chrome trace")
     parser.add_argument("--json", action="store_true", help="print one line of JSON last")
     parser.set_defaults(call=run)
+
+
+def add_dims(parser: argparse.ArgumentParser) -> None:
+    """The option that binds dimensions."""
+    parser.add_argument(
+        "--dim", type=_dimension, action="append", default=[], metavar="NAME=N", help="bind a dimension (repeatable)"
+    )
+
+
+def check_files(model: Path, feeds: Path | None) -> None:
+    """Raise ModelFormatError where there is no such model, or feeds are none."""
+    for path in filter(None, (model, feeds)):
+        if not path.is_file():
+            raise ModelFormatError(f"{path}: there is no such file. Check the path.")
+    if feeds is not None and not zipfile.is_zipfile(feeds):
+        raise ModelFormatError(f"{feeds}: this is not an .npz file. Write it with numpy.savez.")
 
 
 def _dimension(text: str) -> tuple[str, int]:
@@ -68,11 +82,7 @@ def _positive(text: str) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Do the command; returns the exit code."""
-    for path in filter(None, (options.model, options.feeds)):
-        if not path.is_file():
-            raise ModelFormatError(f"{path}: there is no such file. Check the path.")
-    if options.feeds is not None and not zipfile.is_zipfile(options.feeds):
-        raise ModelFormatError(f"{options.feeds}: this is not an .npz file. Write it with numpy.savez.")
+    check_files(options.model, options.feeds)
     for path in filter(None, (options.fetches, options.trace)):
         if not path.parent.is_dir():
             raise IntabError(f"{path}: there is no folder {path.parent}. Make it first.")

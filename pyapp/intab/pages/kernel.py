@@ -5,12 +5,13 @@ from typing import Any
 
 from intab.browser import net
 from intab.browser.page import Handler, PageLink
-from intab.pages import device, ocr, runmodel
+from intab.pages import device, ocr, runmodel, tunemodel
 
 HANDLERS: dict[str, Handler] = {
     "open_reader": ocr.open_reader,
     "read_picture": ocr.read_picture,
     "run_model": runmodel.run_model,
+    "tune_model": tunemodel.tune_model,
     "probe_device": device.probe_device,
 }
 

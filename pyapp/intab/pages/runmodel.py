@@ -1,6 +1,7 @@
 """What `intab run` has done in the browser: one model loaded, run and timed."""
 
 import time
+from collections.abc import Mapping
 
 from intab.browser import net
 from intab.browser.messages import ModelRun, RunModel
@@ -13,11 +14,11 @@ async def run_model(arguments: RunModel, progress: ProgressCallback) -> ModelRun
     """Load the model, run it once and then `repeat` times more. Raises what loading and running raise."""
     loading = load(arguments.model, backend=arguments.backend, threads=arguments.threads, progress=progress)
     async with await loading as session:
-        feeds = await _feeds(arguments, session)
-        outputs, first_run_ms = await _timed(session, feeds)
+        feeds = await feeds_of(session, arguments.feeds, arguments.dims)
+        outputs, first_run_ms = await timed(session, feeds)
         run_ms = []
         for number in range(arguments.repeat):
-            run_ms.append((await _timed(session, feeds))[1])
+            run_ms.append((await timed(session, feeds))[1])
             progress("run", number + 1, arguments.repeat)
         stats = session.stats()
         profile = await session.profile_async() if arguments.profile else None
@@ -38,19 +39,20 @@ async def run_model(arguments: RunModel, progress: ProgressCallback) -> ModelRun
         )
 
 
-async def _feeds(arguments: RunModel, session: Session) -> dict[str, Array]:
-    if arguments.feeds is None:
-        return made_up_feeds(session.inputs, arguments.dims)
-    storage = await net.fetch(arguments.feeds)
+async def feeds_of(session: Session, url: str | None, dims: Mapping[str, int]) -> dict[str, Array]:
+    """The arrays of the .npz at a URL, or made-up ones without it. Raises FeedError, ShapeError, DownloadError."""
+    if url is None:
+        return made_up_feeds(session.inputs, dims)
+    storage = await net.fetch(url)
     try:
         feeds = read_feeds(bytes(storage.read(0, storage.nbytes)), "--feeds")
     finally:
         storage.dispose()
-    check_dims(session.inputs, feeds, arguments.dims)
+    check_dims(session.inputs, feeds, dims)
     return feeds
 
 
-async def _timed(session: Session, feeds: dict[str, Array]) -> tuple[dict[str, Array], float]:
+async def timed(session: Session, feeds: Mapping[str, Array]) -> tuple[dict[str, Array], float]:
     """The outputs of a run, and its milliseconds: feeds copied in and outputs read back included."""
     begin = time.perf_counter()
     outputs = await session.run(feeds)

@@ -2,8 +2,8 @@
 
 import asyncio
 from contextlib import contextmanager
+from typing import Any
 
-from intab.backends.webgpu.device import shared_gpu
 from intab.backends.webgpu.executable import WebGpuExecutable
 from intab.browser.gpu import Gpu
 from intab.browser.store import BrowserStore
@@ -30,6 +30,11 @@ def patched(owner, name, value):
         setattr(owner, name, real)
 
 
+async def loaded(url) -> Any:
+    """A session, into whose parts these proofs look."""
+    return await load(url, backend="webgpu")
+
+
 async def far_from(session, feeds, expected):
     found = await session.run(feeds)
     return max(agreement(found[name], expected[name]) for name in expected)
@@ -40,7 +45,7 @@ async def tune_and_load(model_url, case_url, budget):
     feeds, expected = await case(case_url)
     await forget()
     seen = []
-    async with await load(model_url, backend="webgpu") as session:
+    async with await loaded(model_url) as session:
         first = await far_from(session, feeds, expected)
         before = held()
         report = await session.tune(budget=budget, progress=lambda done, total: seen.append((done, total)))
@@ -52,7 +57,7 @@ async def tune_and_load(model_url, case_url, budget):
     kept = await tunings.read()
     others = {p.name: Found(p.shapes[-1], p.shape, 1.0, 2.0) for p in problems}
     await tunings.add(others)
-    async with await load(model_url, backend="webgpu") as session:
+    async with await loaded(model_url) as session:
         changed = await far_from(session, feeds, expected)
         taken = {product.problem: product.shape for product in session._executable.program.products}
         said = str(session.choice)
@@ -73,7 +78,7 @@ async def tune_and_load(model_url, case_url, budget):
 async def case(url):
     """(feeds, expected) of an archive with names like `feed.x` and `expect.y`."""
     numbers = await arrays(url)
-    sides = {"feed": {}, "expect": {}}
+    sides: dict[str, Any] = {"feed": {}, "expect": {}}
     for name, array in numbers.items():
         side, _, tensor = name.partition(".")
         sides[side][tensor] = array
@@ -85,7 +90,7 @@ async def damaged(model_url, case_url):
     feeds, expected = await case(case_url)
     tunings = await tunings_here()
     await BrowserStore(STORE).put(tunings._key, b"no record at all")
-    async with await load(model_url, backend="webgpu") as session:
+    async with await loaded(model_url) as session:
         far = await far_from(session, feeds, expected)
         said = str(session.choice)
         await session.tune(budget=1e3)
@@ -106,15 +111,15 @@ async def refused(model_url, case_url):
             for s, one in zip(shaders, made, strict=True)
         ]
 
-    async def loaded():
-        async with await load(model_url, backend="webgpu") as session:
+    async def told():
+        async with await loaded(model_url) as session:
             far = await far_from(session, feeds, expected)
             profile = str(await session.profile_async(repeats=1))
             return str(session.choice), profile, far, [p.shape for p in session._executable.program.products]
 
     with patched(Gpu, "try_pipelines", without_subgroups) as real:
-        first = await loaded()
-    second = await loaded()
+        first = await told()
+    second = await told()
     await forget()
     return first, second
 
@@ -123,11 +128,8 @@ async def idle(model_url, case_url):
     """A session that nobody uses, on a GPU taken for a real one: what it says, and what is kept."""
     feeds, expected = await case(case_url)
     await forget()
-    await shared_gpu()
-    real = WebGpuExecutable.worth_tuning
-    WebGpuExecutable.worth_tuning = property(lambda self: True)
-    try:
-        session = await load(model_url, backend="webgpu")
+    with patched(WebGpuExecutable, "worth_tuning", property(lambda self: True)):
+        session = await loaded(model_url)
         session._idle._idle_seconds = 0.1
         await session.run(feeds)
         await asyncio.sleep(0.3)
@@ -140,7 +142,7 @@ async def idle(model_url, case_url):
         kept = len(await (await tunings_here()).read())
         session.dispose()
         await forget()
-        stopped = await load(model_url, backend="webgpu")
+        stopped = await loaded(model_url)
         stopped._idle._idle_seconds = 0.0
         await stopped.run(feeds)
         while not stopped._executable._trials._made:  # until it is at work
@@ -148,7 +150,5 @@ async def idle(model_url, case_url):
         stopped.dispose()
         await asyncio.wait([stopped._idle._task])
         ended = stopped._idle._task.cancelled()
-    finally:
-        WebGpuExecutable.worth_tuning = real
-        await forget()
+    await forget()
     return said, far, kept, ended
