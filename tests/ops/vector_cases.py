@@ -4,6 +4,7 @@ from tests.ops.case import OpCase, floats, whole
 from tests.ops.window_cases import pool, resize
 
 PICTURES = floats(2, 5, 6, 8)
+TABLE, CHOSEN = whole(2, 5, 12, low=-128, high=128, dtype="int8"), whole(3, low=-5, high=5)
 LAST = {(0, 0): "N", (0, 1): "H", (0, 2): "W"}
 
 # Rows that the members of a team share out: in vectors or not, and some so long that the team is large.
@@ -48,6 +49,10 @@ VECTOR_CASES = [
     *(
         OpCase(f"Pad-{mode}-vectors", "Pad", {"pads": (0, 1, 2, 0, 0, 2, 1, 0), "mode": mode}, [PICTURES], LAST)
         for mode in ("reflect", "edge", "wrap")
+    ),
+    *(
+        OpCase(f"Gather-words-{sign}", "Gather", {"axis": 1}, [TABLE.view(f"{sign}1"), CHOSEN], {}, constants=(0,))
+        for sign in "iu"
     ),
     OpCase("Gather-vectors", "Gather", {"axis": 1}, [PICTURES, whole(3, low=-5, high=5)], LAST),
     OpCase(

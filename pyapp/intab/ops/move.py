@@ -19,6 +19,7 @@ from intab.ops.broadcast import (
     shape_text,
 )
 from intab.ops.builder import KNOWN_ELEMENTS
+from intab.ops.byte_words import WORD_BYTES, bytes_in_words
 from intab.ops.intervals import moved_from
 from intab.ops.items import item_width, pieces
 from intab.ops.kernel_steps import (
@@ -322,18 +323,19 @@ class Gather:
             raise UnsupportedOpError(f"Gather has kernels for indices of i64 and i32, not of {indices.dtype}.")
         axis, count = normal_axis(self.axis, x.rank), product(indices.shape)
         outer, inner = product(x.shape[:axis]), product(x.shape[axis + 1 :])
-        buffers = {"x": lowering.place(x), "indices": lowering.place(indices), "y": lowering.place(y)}
-        name, lanes, width = (
-            checked(x.dtype).name,
-            lowering.target.lanes,
-            item_width(lowering, inner, (buffers["x"], buffers["y"])),
-        )
-        kernel = family.gather(name, indices=indices.dtype.name, lanes=lanes, width=width)
-        words = {"size": x.shape[axis], "count": count, "inner": inner}
+        name, lanes, place = checked(x.dtype).name, lowering.target.lanes, lowering.place(y)
+        whole_words = item_width(lowering, inner, (place,)) == WORD_BYTES
+        words = bytes_in_words(lowering, x) if whole_words else None
+        table = words or lowering.place(x)
+        buffers = {"x": table, "indices": lowering.place(indices), "y": place}
+        width = WORD_BYTES if words else item_width(lowering, inner, (table, place))
+        kernel = family.gather(name, indices=indices.dtype.name, lanes=lanes, width=width, words=words is not None)
+        sizes = {"size": x.shape[axis], "count": count, "inner": inner}
         picked = (outer, count, inner)
-        tensors = (buffers["x"], picked), (buffers["indices"], indices.shape), (buffers["y"], picked)
+        read = (outer, count, floor_div(inner, WORD_BYTES)) if words else picked
+        tensors = (table, read), (buffers["indices"], indices.shape), (buffers["y"], picked)
         items = outer * count * pieces(inner, width)
-        lowering.step(kernel, buffers, words, items, work=tensor_work((0,), *tensors))
+        lowering.step(kernel, buffers, sizes, items, work=tensor_work((0,), *tensors))
 
 
 @op("Shape")

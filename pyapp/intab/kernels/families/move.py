@@ -23,6 +23,7 @@ from intab.kernels.ir import (
     Kernel,
     Lane,
     Moved,
+    Spread,
     Type,
     Unary,
     Var,
@@ -36,6 +37,9 @@ def value_word(kernel: KernelWriter, dtype: str) -> Expr:
     register = Type(REGISTER_OF[dtype])
     word = kernel.word("value", {I64: I32, F64: F32, U32: U32, F32: F32}.get(register, I32))
     return Cast(word, register) if word.type != register else word
+
+
+BYTE_BITS = 8
 
 
 @cache
@@ -212,17 +216,19 @@ def frame(dtype: str, *, lanes: int, width: int = 0) -> Kernel:
 
 
 @cache
-def gather(dtype: str, *, indices: str = "i64", lanes: int, width: int = 0) -> Kernel:
+def gather(dtype: str, *, indices: str = "i64", lanes: int, width: int = 0, words: bool = False) -> Kernel:
     """y[outer, k, :] = x[outer, indices[k], :]; an index below 0 counts from the end.
 
     Indices outside the axis are taken for its nearest end: a kernel cannot raise.
     Buffers: x [outer, size, inner], indices [count] ("i64" or "i32"), y [outer, count, inner], all contiguous.
     Words: size, count, inner. Items: outer * count; see `Share` for `width`.
+
+    With `words`, which goes with a width of 4, x is u32, and holds four bytes a word.
     """
     if indices not in ("i64", "i32"):
         raise KernelError(f"Indices are i64 or i32, not {indices}.")
-    kernel = KernelWriter("gather")
-    kernel.buffer("x", dtype, "read", vector=width or 1)
+    kernel = KernelWriter("gather_bytes" if words else "gather")
+    kernel.buffer("x", "u32" if words else dtype, "read", vector=1 if words else width or 1)
     kernel.buffer("indices", indices, "read")
     kernel.buffer("y", dtype, "write", vector=width or 1)
     size, count, inner = (kernel.word(name) for name in ("size", "count", "inner"))
@@ -233,11 +239,14 @@ def gather(dtype: str, *, indices: str = "i64", lanes: int, width: int = 0) -> K
         index = kernel.let("index", Cast(stored, I32) if indices == "i64" else stored)
         index = kernel.let("index", index + size * Cast(index.lt(0), I32))
         index = kernel.let("index", index.maximum(0).minimum(size - 1))
-        reading = kernel.let("reading", at("x", (outer * size + index) * inner + share.first))
+        place = (outer * size + index) * inner + share.first
         writing = kernel.let("writing", at("y", share.outer * inner + share.first))
-        if width:
-            kernel.store("y", writing, load("x", reading, Type(REGISTER_OF[dtype], width)))
+        if words:
+            kernel.store("y", writing, Spread(load("x", place // width, U32), BYTE_BITS, dtype == "i8"))
+        elif width:
+            kernel.store("y", writing, load("x", place, Type(REGISTER_OF[dtype], width)))
         else:
+            reading = kernel.let("reading", at("x", place))
             _copy_row(kernel, dtype, reading, writing, inner, lanes_for(lanes, dtype))
     return kernel.kernel()
 
