@@ -21,6 +21,7 @@ RUNS = 1000
 SPARE_OBJECTS = 40  # of Python, such as entries of caches
 TOLERANCE = 1e-4
 ROWS, WIDTH = 70, 48
+LARGE = 20000  # rows that are too many for parts to take over each other's work
 RANDOM = np.random.default_rng(5)
 
 
@@ -92,6 +93,23 @@ def chooser() -> bytes:
     return model(nodes, inputs, ["z"], one=np.array([1]))
 
 
+def in_parts() -> bytes:
+    """y = cos(p) @ w + r and the sum s of r, where p = relu(x @ w), r = p @ v and the cosine has 64 bits."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["x0"]),
+        helper.make_node("Relu", ["x0"], ["p"]),
+        helper.make_node("MatMul", ["p", "v"], ["r"]),
+        helper.make_node("Cast", ["p"], ["p64"], to=TensorProto.DOUBLE),
+        helper.make_node("Cos", ["p64"], ["c64"]),
+        helper.make_node("Cast", ["c64"], ["c"], to=TensorProto.FLOAT),
+        helper.make_node("MatMul", ["c", "w"], ["d"]),
+        helper.make_node("Add", ["d", "r"], ["y"]),
+        helper.make_node("ReduceSum", ["r"], ["s"]),
+    ]
+    weights = {"w": weight(WIDTH, WIDTH), "v": weight(WIDTH, WIDTH)}
+    return model(nodes, {"x": (TensorProto.FLOAT, [LARGE, WIDTH])}, ["y", "s"], **weights)
+
+
 def run_native(data: bytes, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     session = onnxruntime.InferenceSession(data)
     names = [output.name for output in session.get_outputs()]
@@ -106,10 +124,13 @@ def served(proofs: Proofs) -> dict[str, str]:
     middle = run_native(first, {"x": x})
     last = run_native(second, {"h": middle["h"]})
     chosen = run_native(chooser(), middle)
+    parts, large = in_parts(), RANDOM.standard_normal((LARGE, WIDTH)).astype(np.float32)
     return {
         "first": proofs.serve("keep-first.onnx", first),
         "second": proofs.serve("keep-second.onnx", second),
         "third": proofs.serve("keep-third.onnx", chooser()),
+        "parts": proofs.serve("keep-parts.onnx", parts),
+        "parts case": proofs.serve_arrays("keep-parts.npz", x=large, **run_native(parts, {"x": large})),
         "case": proofs.serve_arrays("keep.npz", x=x, **middle, **last, **chosen),
     }
 
@@ -183,3 +204,19 @@ def test_integers_of_64_bits_are_read_back_and_checked(inside: Call, served: dic
     assert found["far"] <= TOLERANCE
     assert found["crossed"] == ["read", [1, 1, 1, 0]]
     assert "the feed 'i' is read back from webgpu before a run, since 64-bit integers are checked" in found["told"]
+
+
+def test_parts_on_the_gpu_hand_on_what_they_make(inside: Call, served: dict[str, str]):
+    found = inside("parts", served["parts"], served["parts case"])
+    backend, choice = found["told"]
+    assert found["far"] <= TOLERANCE and backend == "webgpu", choice
+    assert "part 1 of 3 on webgpu" in choice and "part 3 of 3 on webgpu" in choice
+    # x goes up, the first part's values come back or stay; of those the last part needs, numpy's goes up again.
+    first, last = found["crossed"]
+    assert (first[0], first[2], last[0], last[2], last[3]) == (1, 0, 1, first[3], 0), found["crossed"]
+    assert first[3] >= 1
+    before, after = found["before"], found["after"]
+    assert {k: after[k] for k in before if k.startswith("open: ")} == {
+        k: n for k, n in before.items() if k.startswith("open: ")
+    }
+    assert found["left"] == 0
