@@ -10,7 +10,7 @@ class Target:
     """All that passes, families and generators need to know of a device.
 
     `lanes` is the count of 32-bit values in a vector register, `registers` how many such registers a
-    kernel may hold without spilling, `features` are names such as "relaxed-simd", "threads" or "shader-f16",
+    kernel may hold without spilling, `features` are names such as "relaxed-simd", "threads", "shader-f16" or `HALVES`,
     `layout` is the order of a picture's axes that kernels prefer.
 
     Of a GPU: `subgroup` is how many invocations run in step and can tell each other numbers, 0 where kernels had
@@ -78,6 +78,8 @@ class Target:
 
 
 SHADER_WORD_NBYTES = 4
+HALVES = "halves"
+"""The feature of a target whose programs keep values and weights of float32 in 16 bits, where these do."""
 TRIED = ("choices", "refused")
 
 # x86-64 gives V8 sixteen 128-bit registers; ARM gives 32, but one module must suit both.

@@ -150,3 +150,9 @@ def test_sources_that_are_no_files_are_not_kept_open() -> None:
     """An object that is a Storage only in parts is no source."""
     with pytest.raises(ModelFormatError, match="not as SimpleNamespace"):
         loaded(SimpleNamespace(name="x"))
+
+
+@pytest.mark.parametrize("backend", ["auto", "wasm", "reference"])
+def test_halves_are_for_webgpu(backend: str) -> None:
+    with pytest.raises(UnsupportedOpError, match=r'precision="float16": .* keeps all in 32 bits.*backend="webgpu"'):
+        loaded(added(), backend=backend, precision="float16")

@@ -1,7 +1,7 @@
 """The interpreter's machine: values of expressions and effects of statements in numpy, every access checked.
 
 Scalars are numpy scalars and vectors are arrays [lanes] of the register's dtype, so f32 arithmetic rounds after
-each operation. `Fma` rounds twice here. Expressions work on arrays of any shape too.
+each operation. `Fma` rounds twice here. Expressions work on arrays too, with lanes as the last axis.
 """
 
 from collections.abc import Callable, Mapping
@@ -160,8 +160,8 @@ class Machine:
                 return products.reshape(-1, 2).sum(1, dtype=np.int32)
             case DotBytes():
                 width = np.int8 if expr.signed else np.uint8
-                sides = (np.atleast_1d(self.value(side, known)).view(width) for side in (expr.left, expr.right))
-                return np.multiply(*(side.astype(np.int32) for side in sides)).sum(dtype=np.int32)
+                sides = (np.asarray(self.value(side, known))[..., None] for side in (expr.left, expr.right))
+                return np.multiply(*(side.view(width).astype(np.int32) for side in sides)).sum(-1, dtype=np.int32)
             case Spread():
                 words = np.asarray(self.value(expr.operand, known), np.int64)[..., None]
                 numbers = (words >> np.arange(0, 4 * expr.bits, expr.bits)) & ((1 << expr.bits) - 1)
@@ -175,18 +175,20 @@ class Machine:
             case Select():
                 condition, then = self.value(expr.condition, known), self.value(expr.then, known)
                 otherwise = self.value(expr.otherwise, known)
+                if expr.condition.type.lanes < expr.type.lanes:
+                    condition = np.asarray(condition)[..., None]
                 return np.asarray(np.where(condition, then, otherwise))[()]
             case Cast():
                 return _cast(self.value(expr.operand, known), expr.type.scalar)
             case Bitcast():
                 return self.value(expr.operand, known).view(NUMPY[expr.type.scalar])
             case Splat():
-                return np.full(expr.lanes, self.value(expr.operand, known))
+                return np.repeat(np.asarray(self.value(expr.operand, known))[..., None], expr.lanes, -1)
             case Lane():
-                return self.value(expr.operand, known)[expr.index]
+                return self.value(expr.operand, known)[..., expr.index][()]
             case Pick():
-                both = self.value(expr.left, known), self.value(expr.right, known)
-                return np.concatenate(both)[list(expr.lanes)]
+                both = np.broadcast_arrays(self.value(expr.left, known), self.value(expr.right, known))
+                return np.concatenate(both, -1)[..., list(expr.lanes)]
             case Load():
                 return self.load(expr, known)
             case FromMember() | Combined():

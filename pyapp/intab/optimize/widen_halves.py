@@ -7,11 +7,12 @@ from intab.graph.ir import Attribute, Graph, Node, Value
 from intab.ops.builder import Builder
 from intab.optimize.constants import widened
 from intab.optimize.passes import Pass
-from intab.target import Target
+from intab.target import HALVES, Target
 
 
 def _run(graph: Graph, target: Target) -> Graph:
-    if target.has("shader-f16") or all(value.dtype != float16 for value in graph.values()):
+    kept = target.has("shader-f16") and not target.has(HALVES)
+    if kept or all(value.dtype != float16 for value in graph.values()):
         return graph
     return _Widening(graph).graph()
 

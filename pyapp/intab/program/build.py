@@ -16,6 +16,8 @@ from intab.ops.packing import Packing
 from intab.ops.pad import zero_border
 from intab.ops.registry import operator_of_node
 from intab.ops.ways import Ways
+from intab.program.half_ranges import needing_float32
+from intab.program.halves import in_halves
 from intab.program.inside import Home, find_homes
 from intab.program.ir import (
     ARENA,
@@ -32,7 +34,7 @@ from intab.program.ir import (
     Weight,
     Word,
 )
-from intab.target import Target
+from intab.target import HALVES, Target
 
 
 def build(graph: Graph, target: Target) -> Program:
@@ -40,7 +42,8 @@ def build(graph: Graph, target: Target) -> Program:
     building = _Building(graph, target)
     for node in graph.nodes:
         building.lower(node)
-    return building.program()
+    program = building.program()
+    return in_halves(program, building.exact()) if target.has(HALVES) else program
 
 
 def refusals(graph: Graph, target: Target, check: Callable[[Kernel], object] = lambda kernel: None) -> dict[Node, str]:
@@ -119,6 +122,7 @@ class _Building:
         self.roots: dict[Value, int] = {}
         outputs = dict.fromkeys(graph.outputs)
         self.wanted = {value for value in outputs if value not in graph.inputs and not graph.constant_of(value)}
+        self.scratches: set[int] = set()
 
     # -- what operators call
 
@@ -150,7 +154,9 @@ class _Building:
         return self._weight(constants, name, shape, pack, dtype)
 
     def scratch(self, dtype: DType, count: Dim) -> Place:
-        return Place(self._buffer(ARENA, dtype, count), dtype)
+        place = Place(self._buffer(ARENA, dtype, count), dtype)
+        self.scratches.add(place.buffer)
+        return place
 
     def step(
         self,
@@ -231,6 +237,11 @@ class _Building:
             tuple(Product(step, ways.problem, ways.shape) for step, ways in self.ways.items()),
             self.ways,
         )
+
+    def exact(self) -> set[int]:
+        """The buffers that 16 bits are not enough for: sums on their way, and values too large or too exact."""
+        needing = needing_float32(self.graph)
+        return self.scratches | {self.places[value].buffer for value in needing if value in self.places}
 
     def _root(self, value: Value, room: Shape) -> int:
         """The buffer of a value that is not inside another, with room for its border."""

@@ -68,12 +68,16 @@ class Step:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Weight:
-    """Numbers for a buffer of the weights region: pack(the constants' numbers), computed when a device is loaded."""
+    """Numbers for a buffer of the weights region: pack(the constants' numbers), computed when a device is loaded.
+
+    `stored` is the type that they have in memory, None where that is what packing gives.
+    """
 
     buffer: int
     constants: tuple[Constant, ...]
     shape: tuple[int, ...]
     pack: Packing | None
+    stored: DType | None = None
 
     def numpy(self) -> Array:
         """The packed numbers."""
@@ -131,7 +135,8 @@ class Program:
     """A compiled model for one target, for all sizes. `dims[0]` is 0.
 
     `kernels` are empty when the program comes from a store, with its module, and they and the weights once it is on a
-    device; `kernel_names` are always there. `ways`, by step, say what else `products` could be; a store has none. `numeric_kernels` are those with tiles that may be run on any numbers.
+    device; `kernel_names` are always there. `ways`, by step, say what else `products` could be; a store has none.
+    `numeric_kernels` are those with tiles that may be run on any numbers.
     """
 
     name: str

@@ -131,13 +131,15 @@ def _step(row: Json, sizes: SizeReader) -> Step:
 
 def _weight_row(weight: Weight, constants: ConstantWriter) -> Json:
     pack = None if weight.pack is None else [weight.pack.name, weight.pack.numbers]
-    return [weight.buffer, weight.shape, pack, [constants.row(constant) for constant in weight.constants]]
+    stored = None if weight.stored is None else weight.stored.name
+    return [weight.buffer, weight.shape, pack, [constants.row(constant) for constant in weight.constants], stored]
 
 
 def _weight(row: Json, constants: ConstantReader) -> Weight:
-    buffer, shape, pack, rows = row
+    buffer, shape, pack, rows, stored = row
     packing = None if pack is None else Packing(pack[0], tuple(pack[1]))
-    return Weight(buffer, tuple(map(constants.constant, rows)), tuple(shape), packing)
+    dtype = None if stored is None else DTYPES[stored]
+    return Weight(buffer, tuple(map(constants.constant, rows)), tuple(shape), packing, dtype)
 
 
 def _port_row(port: Port, sizes: SizeWriter) -> Json:

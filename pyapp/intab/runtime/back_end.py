@@ -58,7 +58,7 @@ async def back_end_of(choice: Choice) -> BackEnd:
     # Here, so that pages without a GPU do not spend their start on it.
     from intab.runtime.webgpu_back_end import webgpu_back_end
 
-    return await webgpu_back_end()
+    return await webgpu_back_end(halves=choice.precision == "float16")
 
 
 def wasm_back_end(threads: int | None = None) -> BackEnd:

@@ -10,7 +10,7 @@ from intab.backends.wasm.pool import Pool
 from intab.backends.wasm.threads import MOST_THREADS
 from intab.browser import in_browser
 from intab.browser.feature import features
-from intab.errors import BackendUnavailableError
+from intab.errors import BackendUnavailableError, UnsupportedOpError
 
 BACKENDS = ("wasm", "webgpu", "reference")
 # More threads than this wait for memory more than they compute, and each holds an instance of every module.
@@ -88,6 +88,21 @@ def choose(backend: str, threads: int | None = None) -> Choice:
     if threads is not None and threads < 1:
         raise BackendUnavailableError(f"threads={threads}: there is at least one. Leave it out to have it chosen.")
     return _with_threads(_backend(backend), threads)
+
+
+def in_precision(choice: Choice, precision: str) -> Choice:
+    """The choice with the form in which a model is to run, where that is none of its own.
+
+    Raises UnsupportedOpError for a back end that keeps nothing in 16 bits.
+    """
+    if precision != "float16":
+        return choice
+    if choice.backend != "webgpu":
+        raise UnsupportedOpError(
+            f'precision="float16": {choice.backend} keeps all in 32 bits. Ask for backend="webgpu", or leave precision '
+            "out."
+        )
+    return replace(choice, precision=precision)
 
 
 def _with_threads(choice: Choice, threads: int | None) -> Choice:

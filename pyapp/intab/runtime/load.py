@@ -21,10 +21,11 @@ from intab.runtime.automatic import by_evidence, open_and_ask
 from intab.runtime.back_end import BackEnd, back_end_of, wasm_back_end
 from intab.runtime.cache import ProgramCache, ProgramStore
 from intab.runtime.contest import Contest
-from intab.runtime.device import Choice, choose
+from intab.runtime.device import Choice, choose, in_precision
 from intab.runtime.opened import OpenModel
 from intab.runtime.probe import Device
 from intab.runtime.python_memory import python_memory
+from intab.runtime.rates import FLOAT16, FLOAT32
 from intab.runtime.session import LoadTimes, Session
 from intab.runtime.source import Progress, Source, no_progress, open_source
 from intab.target import Target
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from intab.program.stored_parts import StoredParts
     from intab.runtime.parts import Judge
 
-PRECISIONS = ("auto", "float32")
+PRECISIONS = ("auto", FLOAT32, FLOAT16)
 
 
 async def load(
@@ -48,9 +49,10 @@ async def load(
     """Make a model ready to run.
 
     `source`: URL, path, bytes or File. `backend`: "auto", "wasm", "webgpu" or "reference". `precision`: "auto" or
-    "float32", the model's own. `threads`: how many compute, where the page is cross-origin isolated; None chooses,
-    and `session.choice` says what and why. `progress(stage, done, total)` hears "download" in bytes and "compile"
-    in weights.
+    "float32", the model's own, or, with backend="webgpu", "float16": weights and values are kept in 16 bits where these
+    do, sums, inputs and outputs in their own type; values beyond 65504 become infinite. `threads`: how many compute,
+    where the page is cross-origin isolated; None chooses, and `session.choice` says what and why.
+    `progress(stage, done, total)` hears "download" in bytes and "compile" in weights.
     `programs`: where compiled programs are kept, if anywhere, such as `intab.BrowserStore()` for the next visit;
     `session.choice` says what came of it. What "auto" decides where there is a GPU is kept beside them.
     Raises an IntabError that says what is wrong with the model, the device or the request.
@@ -58,6 +60,7 @@ async def load(
     choice = choose(backend, threads)
     if precision not in PRECISIONS:
         raise UnsupportedOpError(f"precision={precision!r} is not one of {', '.join(PRECISIONS)}.")
+    choice = in_precision(choice, precision)
     begin = time.perf_counter()
     making = _Making(progress, programs, threads)
     contest = None

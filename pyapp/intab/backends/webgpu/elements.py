@@ -1,6 +1,7 @@
 """Numbers between numpy and the memory of a GPU, where every element has 32 bits (f16 may have 16)."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -45,7 +46,8 @@ def to_device(array: Array, dtype: DType, target: Target, name: str) -> Array:
                 f"{name}: it holds {beyond}, and integers on a GPU have 32 bits. Use smaller numbers, or "
                 'backend="wasm".'
             )
-    return np.ascontiguousarray(array).astype(stored.numpy, copy=False)
+    # By way of its own type: what is float16 is rounded also where it takes 32 bits.
+    return np.ascontiguousarray(array).astype(dtype.numpy, copy=False).astype(stored.numpy, copy=False)
 
 
 def stored_nbytes(count: int, dtype: DType, target: Target) -> int:
@@ -57,3 +59,16 @@ def from_device(data: bytes, shape: tuple[int, ...], dtype: DType, target: Targe
     """The numbers of bytes read back, up to a whole word, in the tensor's own dtype: a copy that may be written to."""
     stored = np.frombuffer(data, stored_as(dtype.name, target).numpy)
     return stored[: math.prod(shape)].reshape(shape).astype(dtype.numpy)
+
+
+def check_numbers(model: str, feeds: Mapping[str, object], found: Mapping[str, Array]) -> None:
+    """Raise DTypeError where outputs hold NaN though no array that was fed does: float16 did not hold some value."""
+    for name, array in found.items():
+        if array.dtype.kind != "f" or not np.isnan(array).any():
+            continue
+        if any(isinstance(fed, np.ndarray) and fed.dtype.kind == "f" and np.isnan(fed).any() for fed in feeds.values()):
+            return
+        raise DTypeError(
+            f"{model}: {name!r} holds NaN. Values inside may have gone beyond 65504, the most that float16 holds. "
+            'Load it with precision="float32".'
+        )

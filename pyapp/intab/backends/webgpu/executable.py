@@ -17,7 +17,7 @@ from intab.backends.keeping import array_of
 from intab.backends.segments import Guesses
 from intab.backends.step_times import no_run, step_times
 from intab.backends.tuning import Problem
-from intab.backends.webgpu.elements import from_device, stored_nbytes, to_device
+from intab.backends.webgpu.elements import check_numbers, from_device, stored_nbytes, to_device
 from intab.backends.webgpu.kept import GpuValue, KeptBuffers
 from intab.backends.webgpu.refused import compiled
 from intab.backends.webgpu.run import Run
@@ -32,6 +32,7 @@ from intab.program.bind import Binder, Plan
 from intab.program.ir import ALIGNMENT, REGIONS, WEIGHTS, Port, Program
 from intab.program.memory import aligned
 from intab.program.pages import split_regions
+from intab.target import HALVES
 
 # Plans kept for sizes seen before, each with its words and its list of dispatches.
 PLANS_KEPT = 8
@@ -163,7 +164,10 @@ class WebGpuExecutable:
     def _arrays(self, run: Run, plan: Plan) -> dict[str, Array]:
         """What was read back."""
         results = [(port, self._binder.shape_of(port, plan), data) for port, data in run.read()]
-        return {port.name: from_device(data, shape, port.dtype, self.program.target) for port, shape, data in results}
+        found = {port.name: from_device(data, shape, port.dtype, self.program.target) for port, shape, data in results}
+        if self.program.target.has(HALVES):
+            check_numbers(self.program.name, run.feeds, found)
+        return found
 
     def _tensors(self, run: Run, plan: Plan, arrays: Mapping[str, Array]) -> dict[str, DeviceTensor]:
         """What stays here."""
@@ -246,7 +250,9 @@ class WebGpuExecutable:
             page = self._binder.pages.of_buffer[weight.buffer]
             buffer, place = self._pages[page], places[page][0][weight.buffer]
             assert buffer is not None
-            numbers = to_device(packed := weight.numpy(), dtype_of(packed), program.target, f"{program.name}: a weight")
+            packed = weight.numpy()
+            stored = weight.stored or dtype_of(packed)
+            numbers = to_device(packed, stored, program.target, f"{program.name}: a weight")
             self._gpu.write(buffer, place, numbers.reshape(-1).view(np.uint8).data)
             done += aligned(numbers.nbytes)
             progress(done, total)
