@@ -23,6 +23,6 @@ def bytes_in_words(lowering: Lowering, x: Value) -> Place | None:
     return lowering.weight((x,), "bytes in words", shape, Packing("bytes in words"), uint32)
 
 
-@packing("bytes in words")
+@packing("bytes in words", as_it_lies=lambda shape: True)
 def _bytes_in_words(array: Numbers) -> Numbers:
     return np.frombuffer(bytes_of(array), np.uint32)

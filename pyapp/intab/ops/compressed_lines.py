@@ -53,7 +53,11 @@ def compressed_lines(
     return RightLines(placed, row, compressed=how, scale=levels)
 
 
-@packing("numbers in words")
+def _are_words(shape: tuple[int, ...], transposed: int, bits: int) -> bool:
+    return bits == 8 and not transposed and shape[-1] % LANES == 0
+
+
+@packing("numbers in words", as_it_lies=_are_words)
 def numbers_in_words(array: Numbers, transposed: int, bits: int) -> Numbers:
     """[depth, columns] of bytes, or its transpose, as u32: four columns of a depth, of 4 bits those of two depths."""
     lines = in_lines((array.T if transposed else array).view(np.uint8))

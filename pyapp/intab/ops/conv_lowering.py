@@ -8,7 +8,6 @@ import numpy as np
 
 from intab.dtypes import float32
 from intab.errors import UnsupportedOpError
-from intab.graph.derived import View
 from intab.graph.dims import Dim, Shape, ceil_div, product
 from intab.graph.ir import Value
 from intab.kernels.families.convolution import convolution
@@ -42,7 +41,7 @@ from intab.ops.layout import in_rows
 from intab.ops.lowering import Layout, Lowering, Place, Work
 from intab.ops.packing import Packing, packing
 from intab.ops.pad import constant_border
-from intab.ops.panels import Axis, Panels, depth_axes
+from intab.ops.panels import filter_axes
 from intab.ops.pictures import Margin, Picture, picture_of, plain_picture
 from intab.ops.winograd_lowering import lower_winograd, winograd_transform
 
@@ -347,15 +346,7 @@ def _panels(lowering: Lowering, g: Geometry, w: Value) -> Place:
     return lowering.weight((w,), "panels", (g.group * panels, *inner), Packing("filters in panels", (g.group,)))
 
 
-def _filter_axes(view: View, groups: int) -> Panels | None:
-    if view.factor is not None and view.factor_axis != 0:
-        return None
-    depth = depth_axes(view.shape[1:], view.strides[1:])
-    columns, stride = view.shape[0] // groups, view.strides[0]
-    return depth and Panels(Axis(groups, columns * stride), Axis(columns, stride), *depth)
-
-
-@packing("filters in panels", _filter_axes)
+@packing("filters in panels", filter_axes)
 def _filters_in_panels(array: Numbers, groups: int) -> Numbers:
     """Filters [O, *kernel, I/group]: the panels of each group, one group after the other."""
     filters = array.reshape(groups, array.shape[0] // groups, -1)

@@ -22,6 +22,7 @@ from intab.ops.grid_shapes import UNKNOWN, by_estimate, fitted
 from intab.ops.kernel_steps import copy_step
 from intab.ops.lowering import Lowering, Place, Work
 from intab.ops.packing import Packing, packing
+from intab.ops.panels import filter_axes, matrix_axes
 from intab.ops.ways import Ways, problem_name, taken
 
 BYTE_BITS = 8
@@ -193,12 +194,12 @@ def padded_count(columns: int) -> int:
     return -(-columns // LANES) * LANES
 
 
-@packing("matrix in lines")
+@packing("matrix in lines", matrix_axes, in_lines=True)
 def _matrix_in_lines(array: Numbers, depth: int, columns: int, transposed: int) -> Numbers:
     return in_lines(array.reshape(columns, depth).T if transposed else array.reshape(depth, columns))
 
 
-@packing("filters in lines")
+@packing("filters in lines", filter_axes, in_lines=True)
 def _filters_in_lines(array: Numbers, groups: int) -> Numbers:
     """Filters [O, *kernel, I/group]: the lines of each group, one group after the other."""
     filters = array.reshape(groups, array.shape[0] // groups, -1)

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from intab.errors import DTypeError, ShapeError
-from intab.graph.derived import View, reshaped_view
 from intab.graph.dims import Dim, Shape, product
 from intab.graph.ir import Graph, Value
 from intab.kernels.families.matmul import matmul
@@ -31,7 +30,7 @@ from intab.ops.grid_dense import LeftRows, OutRows, RightLines, computed_lines, 
 from intab.ops.kernel_steps import transpose_step
 from intab.ops.lowering import Lowering, Place
 from intab.ops.packing import Packing, packing
-from intab.ops.panels import Axis, Panels
+from intab.ops.panels import matrix_axes
 from intab.ops.registry import Result, op
 
 
@@ -189,15 +188,7 @@ def _right_matrices(
     return place, (depth * columns, *((1, depth) if op.transpose_b else (columns, 1)))
 
 
-def _matrix_axes(view: View, depth: int, columns: int, transposed: int) -> Panels | None:
-    matrix = reshaped_view(view, (columns, depth) if transposed else (depth, columns))
-    if matrix is None or (matrix.factor is not None and matrix.factor_axis == transposed):
-        return None
-    down, across = matrix.strides[::-1] if transposed else matrix.strides
-    return Panels(Axis(1, 0), Axis(columns, across), Axis(1, 0), Axis(depth, down))
-
-
-@packing("matrix in panels", _matrix_axes)
+@packing("matrix in panels", matrix_axes)
 def _matrix_in_panels(array: Numbers, depth: int, columns: int, transposed: int) -> Numbers:
     return pack_panels(array.reshape(columns, depth).T if transposed else array.reshape(depth, columns))
 

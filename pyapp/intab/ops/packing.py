@@ -10,6 +10,8 @@ from intab.ops.panels import Panels
 
 _FUNCTIONS: dict[str, Callable[..., Array]] = {}
 _PANELS: dict[str, Callable[..., Panels | None]] = {}
+_LINES: set[str] = set()
+_AS_IT_LIES: dict[str, Callable[..., bool]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +32,27 @@ class Packing:
         """How a kernel reads a constant to pack it; None where numpy has to."""
         return _PANELS[self.name](view, *self.numbers) if self.name in _PANELS else None
 
+    @property
+    def in_lines(self) -> bool:
+        """Whether what it makes are the lines of `kernels.families.pack_lines`, not panels."""
+        return self.name in _LINES
+
+    def is_as_it_lies(self, shape: tuple[int, ...]) -> bool:
+        """Whether it leaves the bytes of a constant of this shape as they are."""
+        return self.name in _AS_IT_LIES and _AS_IT_LIES[self.name](shape, *self.numbers)
+
 
 def packing(
-    name: str, panels: Callable[..., Panels | None] | None = None
+    name: str,
+    panels: Callable[..., Panels | None] | None = None,
+    *,
+    in_lines: bool = False,
+    as_it_lies: Callable[..., bool] | None = None,
 ) -> Callable[[Callable[..., Array]], Callable[..., Array]]:
     """Enter a function of arrays, then whole numbers, as a packing. Raises KernelError for a name that is taken.
 
-    panels(view, *numbers) says how a kernel does the same with one constant, or None where it cannot.
+    panels(view, *numbers) says how a kernel does the same with one constant, or None where it cannot: into panels, or
+    `in_lines`. as_it_lies(shape, *numbers) says whether it changes nothing about the bytes of one.
     """
 
     def enter(function: Callable[..., Array]) -> Callable[..., Array]:
@@ -45,6 +61,10 @@ def packing(
         _FUNCTIONS[name] = function
         if panels is not None:
             _PANELS[name] = panels
+        if in_lines:
+            _LINES.add(name)
+        if as_it_lies is not None:
+            _AS_IT_LIES[name] = as_it_lies
         return function
 
     return enter

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import prod
 
+from intab.graph.derived import View, reshaped_view
 from intab.kernels.families.register_tile import TILE_COLUMNS
 from intab.kernels.families.winograd_transform import WINDOW
 from intab.ops.strides import collapse
@@ -111,3 +112,21 @@ def depth_axes(sizes: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Axis, 
     if len(found) > 2:
         return None
     return (found[0], found[1]) if len(found) == 2 else (Axis(1, 0), found[0])
+
+
+def matrix_axes(view: View, depth: int, columns: int, transposed: int) -> Panels | None:
+    """A matrix [depth, columns], or its transpose, seen through rules; None where that cannot be said."""
+    matrix = reshaped_view(view, (columns, depth) if transposed else (depth, columns))
+    if matrix is None or (matrix.factor is not None and matrix.factor_axis == transposed):
+        return None
+    down, across = matrix.strides[::-1] if transposed else matrix.strides
+    return Panels(Axis(1, 0), Axis(columns, across), Axis(1, 0), Axis(depth, down))
+
+
+def filter_axes(view: View, groups: int) -> Panels | None:
+    """Filters [O, *kernel, I/group], a group's outputs being its columns."""
+    if view.factor is not None and view.factor_axis != 0:
+        return None
+    depth = depth_axes(view.shape[1:], view.strides[1:])
+    columns, stride = view.shape[0] // groups, view.strides[0]
+    return depth and Panels(Axis(groups, columns * stride), Axis(columns, stride), *depth)

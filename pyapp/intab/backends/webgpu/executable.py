@@ -17,14 +17,19 @@ from intab.backends.keeping import array_of
 from intab.backends.segments import Guesses
 from intab.backends.step_times import no_run, step_times
 from intab.backends.tuning import Problem
+<<<<<<< Updated upstream
 from intab.backends.webgpu.elements import check_numbers, from_device, stored_nbytes, to_device
+=======
+from intab.backends.webgpu.elements import from_device, stored_nbytes
+>>>>>>> Stashed changes
 from intab.backends.webgpu.kept import GpuValue, KeptBuffers
 from intab.backends.webgpu.refused import compiled
 from intab.backends.webgpu.run import Run
 from intab.backends.webgpu.shaders import read_shaders
 from intab.backends.webgpu.trials import TrialCall, Trials
+from intab.backends.webgpu.weights import WeightWriter
 from intab.browser.gpu import Gpu, GpuBuffer, GpuCall, GpuCommands, GpuPipeline
-from intab.dtypes import DType, dtype_of
+from intab.dtypes import DType
 from intab.errors import IntabError, OutOfMemoryError
 from intab.graph.ir import Array
 from intab.kernels.wgsl import Shader, stored_as, workgroups
@@ -246,6 +251,7 @@ class WebGpuExecutable:
         places = {page: self._binder.fixed_places(page) for page in pages}
         await self._make_pages({page: nbytes for page, (_, nbytes) in places.items()})
         total, done = sum(nbytes for _, nbytes in places.values()), 0
+<<<<<<< Updated upstream
         for weight in program.weights:
             page = self._binder.pages.of_buffer[weight.buffer]
             buffer, place = self._pages[page], places[page][0][weight.buffer]
@@ -256,6 +262,19 @@ class WebGpuExecutable:
             self._gpu.write(buffer, place, numbers.reshape(-1).view(np.uint8).data)
             done += aligned(numbers.nbytes)
             progress(done, total)
+=======
+        writer = WeightWriter(self._gpu, program.target, program.name, program.weights)
+        try:
+            for weight in program.weights:
+                page = self._binder.pages.of_buffer[weight.buffer]
+                buffer, place = self._pages[page], places[page][0][weight.buffer]
+                assert buffer is not None
+                done += aligned(await writer.write(weight, buffer, place))
+                progress(done, total)
+            await writer.finish()
+        finally:
+            writer.dispose()
+>>>>>>> Stashed changes
         progress(total, total)
 
     async def load_plan(self, sizes: Mapping[str, int]) -> Plan:
