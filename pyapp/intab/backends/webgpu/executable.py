@@ -17,11 +17,7 @@ from intab.backends.keeping import array_of
 from intab.backends.segments import Guesses
 from intab.backends.step_times import no_run, step_times
 from intab.backends.tuning import Problem
-<<<<<<< Updated upstream
-from intab.backends.webgpu.elements import check_numbers, from_device, stored_nbytes, to_device
-=======
-from intab.backends.webgpu.elements import from_device, stored_nbytes
->>>>>>> Stashed changes
+from intab.backends.webgpu.elements import check_numbers, from_device, stored_nbytes
 from intab.backends.webgpu.kept import GpuValue, KeptBuffers
 from intab.backends.webgpu.refused import compiled
 from intab.backends.webgpu.run import Run
@@ -251,18 +247,6 @@ class WebGpuExecutable:
         places = {page: self._binder.fixed_places(page) for page in pages}
         await self._make_pages({page: nbytes for page, (_, nbytes) in places.items()})
         total, done = sum(nbytes for _, nbytes in places.values()), 0
-<<<<<<< Updated upstream
-        for weight in program.weights:
-            page = self._binder.pages.of_buffer[weight.buffer]
-            buffer, place = self._pages[page], places[page][0][weight.buffer]
-            assert buffer is not None
-            packed = weight.numpy()
-            stored = weight.stored or dtype_of(packed)
-            numbers = to_device(packed, stored, program.target, f"{program.name}: a weight")
-            self._gpu.write(buffer, place, numbers.reshape(-1).view(np.uint8).data)
-            done += aligned(numbers.nbytes)
-            progress(done, total)
-=======
         writer = WeightWriter(self._gpu, program.target, program.name, program.weights)
         try:
             for weight in program.weights:
@@ -274,7 +258,6 @@ class WebGpuExecutable:
             await writer.finish()
         finally:
             writer.dispose()
->>>>>>> Stashed changes
         progress(total, total)
 
     async def load_plan(self, sizes: Mapping[str, int]) -> Plan:

@@ -97,7 +97,7 @@ class WeightWriter:
             self._gpu.write_from(buffer, place, constant.storage, constant.offset, constant.nbytes)
             return constant.nbytes
         packed = weight.numpy()
-        numbers = to_device(packed, dtype_of(packed), self._target, f"{self._name}: a weight")
+        numbers = to_device(packed, weight.stored or dtype_of(packed), self._target, f"{self._name}: a weight")
         self._gpu.write(buffer, place, bytes_of(numbers))
         return numbers.nbytes
 
@@ -165,7 +165,11 @@ class WeightWriter:
 def lies_as_stored(weight: Weight) -> bool:
     """Whether the bytes of a weight's constant are those that the device wants."""
     constant, pack = weight.constants[0], weight.pack
-    if len(weight.constants) > 1 or not isinstance(constant.storage, PLAIN):
+    if (
+        len(weight.constants) > 1
+        or not isinstance(constant.storage, PLAIN)
+        or weight.stored not in (None, constant.dtype)
+    ):
         return False
     if pack is None:
         return constant.dtype.name in STORED_AS_THEY_ARE
@@ -175,6 +179,8 @@ def lies_as_stored(weight: Weight) -> bool:
 def lines_of(weight: Weight, most_nbytes: int) -> Lines | None:
     """How the kernel packs a weight; None where numpy has to, or does it sooner."""
     if weight.pack is None or len(weight.constants) != 1 or weight.constants[0].nbytes < LEAST_NBYTES:
+        return None
+    if weight.stored not in (None, float32):
         return None
     view = view_of(weight.constants[0])
     source = view.source
