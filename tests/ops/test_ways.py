@@ -94,10 +94,10 @@ def test_a_program_says_its_problems_and_follows_choices() -> None:
     assert [(step, one.problem, one.shape) for step, one in ways.items()] == [
         (product.step, product.problem, product.shape) for product in program.products
     ]
-    first = program.products[0]
+    first, second = program.products
     other = next(shape for shape in ways[0].shapes if shape.name != first.shape)
-    chosen = compiled(model, replace(QUADS, choices=((first.problem, other.name),)))
-    assert [product.shape for product in chosen.products] == [other.name, program.products[1].shape]
+    chosen = compiled(model, replace(QUADS, choices=((first.problem, other.name), (second.problem, second.shape))))
+    assert [product.shape for product in chosen.products] == [other.name, second.shape]
     kernel, items = ways[0].make(other)
     assert chosen.kernels[chosen.steps[0].kernel] is kernel
     assert chosen.dims[chosen.steps[0].items] == items
