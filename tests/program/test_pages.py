@@ -3,11 +3,14 @@
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from intab.dtypes import float32
 from intab.errors import KernelError, OutOfMemoryError
 from intab.program.bind import Binder
 from intab.program.ir import ARENA, INPUTS, OUTPUTS, WEIGHTS, Buffer, Port, Program, Segment, Step, Word
+from intab.program.memory import Lifetime, largest_live_set, place_reused, spread_over_pages
 from intab.program.pages import Pages, split_regions
 from intab.target import WEBGPU
 
@@ -93,5 +96,50 @@ def test_weights_that_do_not_fit_one_binding_are_spread():
 def test_a_weight_larger_than_a_binding_is_refused():
     made = program((WEIGHTS, WEIGHTS, ARENA), ((0, 1, 2),))
     huge = replace(made, dims=(0, 2 * LARGE, 0, 0))
-    with pytest.raises(OutOfMemoryError, match="weight takes"):
+    with pytest.raises(OutOfMemoryError, match=r"a weight of node 'step 0' \(weights\) takes 134,217,856 bytes"):
         split_regions(huge, ACCESSES)
+
+
+# Two values of inputs, four of the arena that all live until the last step, and two of outputs.
+WIDE = ((INPUTS, INPUTS, *[ARENA] * 4, OUTPUTS, OUTPUTS), ((0, 2), (1, 3), (0, 4), (1, 5), (2, 3, 6), (4, 5, 7)))
+
+
+def limited(limit: int) -> tuple[Program, Binder]:
+    made = program(*WIDE)
+    made = replace(made, target=replace(WEBGPU, binding_nbytes=limit))
+    return made, Binder(made, split_regions(made, ACCESSES))
+
+
+@pytest.mark.parametrize("limit, pages", [(8 * NBYTES, 1), (4 * NBYTES, 1), (2 * NBYTES + 100, 2), (NBYTES, 4)])
+def test_a_page_that_would_be_too_large_is_spread_over_several(limit: int, pages: int):
+    made, binder = limited(limit)
+    plan = binder.bind({})
+    assert binder.pages.regions.count(ARENA) == pages
+    assert max(plan.region_nbytes) <= limit
+    assert len(plan.region_nbytes) == len(binder.pages.regions)
+    assert_apart(binder.pages, made)
+    places = list(zip(binder.pages.of_buffer, plan.buffer_offsets.tolist(), strict=True))
+    assert len(set(places)) == len(places), "two values that live at once lie in one place"
+    assert binder.pages.regions.count(INPUTS) == (2 if limit < 2 * NBYTES else 1)
+
+
+@pytest.mark.parametrize("buffer, what", [(2, "what node 'step 0' computes"), (6, "'p6'")])
+def test_a_value_larger_than_a_page_is_refused_by_name(buffer: int, what: str):
+    made, _ = limited(NBYTES)
+    buffers = [replace(one, nbytes_dim=2) if n == buffer else one for n, one in enumerate(made.buffers)]
+    made = replace(made, buffers=tuple(buffers))
+    with pytest.raises(OutOfMemoryError, match=f"test: .*{what}.* takes {LARGE:,} bytes; .* may see {NBYTES:,} of one"):
+        Binder(made, split_regions(made, ACCESSES)).bind({})
+
+
+LIVES = st.builds(Lifetime, st.integers(0, 9), st.integers(10, 19), st.integers(1, 4000))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(LIVES, max_size=30))
+def test_no_page_is_filled_beyond_its_room(lives: list[Lifetime]):
+    pages = spread_over_pages(lives, 4096)
+    for page in range(max(pages, default=-1) + 1):
+        members = [life for life, other in zip(lives, pages, strict=True) if other == page]
+        assert members and largest_live_set(members) <= 4096
+        assert place_reused(members).nbytes <= 4096

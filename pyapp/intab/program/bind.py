@@ -7,7 +7,7 @@ a few numpy gathers and, when the arena must grow, its placement.
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,8 @@ from intab.errors import OutOfMemoryError, ShapeError
 from intab.graph.dims import Atom, Dim, Shape, Symbol, evaluate, symbols_of
 from intab.graph.ir import Equality
 from intab.program.ir import ARENA, INPUTS, OUTPUTS, WEIGHTS, Port, Program
-from intab.program.memory import Lifetime, Placement, place_apart, place_reused
-from intab.program.pages import Pages, whole_regions
+from intab.program.memory import Lifetime, Placement, place_apart, place_reused, spread_over_pages
+from intab.program.pages import Pages, too_large, whole_regions
 
 Numbers = NDArray[np.int64]
 
@@ -51,7 +51,8 @@ class Plan:
 class Binder:
     """Binds one program, again and again.
 
-    `pages` say which regions' memory is split, for devices that want it so: a region number is then a page's.
+    `pages` say which regions' memory is split, for devices that want it so: a region number is then a page's. They
+    become more when a plan is made that takes it; plans made before do not know of these.
     """
 
     def __init__(self, program: Program, pages: Pages | None = None) -> None:
@@ -84,6 +85,7 @@ class Binder:
         dims = self._dims(sizes)
         nbytes = dims[self._nbytes_dims]
         if self._placement is None or (nbytes > self._placement[0]).any():
+            self._spread(nbytes, sizes)
             self._placement = (nbytes, *self._place(nbytes))
         _, offsets, region_nbytes = self._placement
         words = self._constants + dims[self._word_dims]
@@ -141,6 +143,26 @@ class Binder:
             raise ShapeError(f"{self.program.name}: with {given} a tensor passes 2 GiB, which WebAssembly cannot hold.")
         return dims
 
+    def _spread(self, nbytes: Numbers, sizes: Mapping[str, int]) -> None:
+        """More pages where one would be larger than it may. Raises OutOfMemoryError for a value larger than a page."""
+        limit = self.pages.limit
+        if not limit:
+            return
+        for buffer in np.flatnonzero(nbytes > limit):
+            given = ", ".join(f"{s}={sizes[s]}" for s in self.symbols)
+            raise too_large(self.program, int(buffer), int(nbytes[buffer]), given)
+        for page, region in enumerate(self.pages.regions):
+            members = np.flatnonzero(self._buffer_regions == page)
+            if region == WEIGHTS or self._place_region(region, members, nbytes).nbytes <= limit:
+                continue
+            lives = self._lifetimes(members, nbytes)
+            if region != ARENA:  # what is fed and fetched stays
+                lives = [replace(life, first_step=0, last_step=0) for life in lives]
+            numbers = spread_over_pages(lives, limit)
+            self.pages = self.pages.spread(page, dict(zip(members.tolist(), numbers, strict=True)))
+        self._buffer_regions = np.array(self.pages.of_buffer, np.int64)
+        self.relocation = replace(self.relocation, regions=self._buffer_regions[self._word_buffers])
+
     def _place(self, nbytes: Numbers) -> tuple[Numbers, tuple[int, ...]]:
         offsets = np.zeros(len(nbytes), np.int64)
         totals = []
@@ -155,8 +177,11 @@ class Binder:
         if region in (WEIGHTS, INPUTS, OUTPUTS):
             return place_apart([int(nbytes[i]) for i in members])
         assert region == ARENA
+        return place_reused(self._lifetimes(members, nbytes))
+
+    def _lifetimes(self, members: Numbers, nbytes: Numbers) -> list[Lifetime]:
         buffers = self.program.buffers
-        return place_reused([Lifetime(buffers[i].first_step, buffers[i].last_step, int(nbytes[i])) for i in members])
+        return [Lifetime(buffers[i].first_step, buffers[i].last_step, int(nbytes[i])) for i in members]
 
 
 def check_late(name: str, equalities: Iterable[Equality], sizes: Mapping[str, int]) -> None:

@@ -7,6 +7,7 @@ the middle (the OCR detector, exactly the lower bound where size alone takes a q
 Where none comes near the bound, buffers that others left no room for are placed first.
 """
 
+from bisect import insort
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -73,23 +74,51 @@ def place_reused(lifetimes: Sequence[Lifetime]) -> Placement:
 def _place(lifetimes: Sequence[Lifetime], order: Iterable[int]) -> Placement:
     """Each buffer, in this order, at the lowest place that is free while it is alive."""
     offsets = [0] * len(lifetimes)
-    placed: list[tuple[int, int, int, int]] = []  # start, end, first_step, last_step, by start
-    total = 0
+    filled = _Filled()
     for index in order:
-        life = lifetimes[index]
-        size = aligned(life.nbytes)
-        start = 0
-        for other_start, other_end, first, last in placed:
+        offsets[index] = filled.put(lifetimes[index])
+    return Placement(tuple(offsets), max((end for _, end, _, _ in filled.placed), default=0))
+
+
+class _Filled:
+    """Memory with buffers in it: start, end, first step and last step of each, by start."""
+
+    def __init__(self) -> None:
+        self.placed: list[tuple[int, int, int, int]] = []
+
+    def place_of(self, life: Lifetime) -> int:
+        """The lowest place where there is room for a buffer while it is alive."""
+        size, start = aligned(life.nbytes), 0
+        for other_start, other_end, first, last in self.placed:
             if first > life.last_step or last < life.first_step:
                 continue
             if other_start - start >= size:
                 break
             start = max(start, other_end)
-        offsets[index] = start
-        total = max(total, start + size)
-        placed.append((start, start + size, life.first_step, life.last_step))
-        placed.sort()
-    return Placement(tuple(offsets), total)
+        return start
+
+    def put(self, life: Lifetime) -> int:
+        """Put a buffer there; where that is."""
+        start = self.place_of(life)
+        insort(self.placed, (start, start + aligned(life.nbytes), life.first_step, life.last_step))
+        return start
+
+
+def spread_over_pages(lifetimes: Sequence[Lifetime], limit: int) -> tuple[int, ...]:
+    """The page of each buffer, where pages have room for `limit` bytes: the first in which there is a place for it.
+
+    Each page is filled as `place_reused` would first try to. A buffer that is larger than a page has one to itself.
+    """
+    pages, filled = [0] * len(lifetimes), list[_Filled]()
+    for index in sorted(range(len(lifetimes)), key=lambda i: ORDERS[0](lifetimes[i])):
+        life = lifetimes[index]
+        has_room = (n for n, one in enumerate(filled) if one.place_of(life) + aligned(life.nbytes) <= limit)
+        page = next(has_room, len(filled))
+        if page == len(filled):
+            filled.append(_Filled())
+        filled[page].put(life)
+        pages[index] = page
+    return tuple(pages)
 
 
 def place_apart(sizes: Sequence[int]) -> Placement:

@@ -1,24 +1,36 @@
 """Regions split in pages, for devices on which a kernel may not write the buffer that it reads from (WebGPU).
 
 Each page is one buffer of the device, bound as a whole. The arena has as many as it takes for no step to bind a page
-that it writes to twice; so have the outputs. Weights are only read: they have as many as it takes for none to be too
-large.
+that it writes to twice; so have the outputs. Weights are only read: they have as many as it takes for none to be larger
+than what a kernel may see. What else has sizes that are known only when a plan is made, so that a page is spread over
+several then, where it would be too large (`Pages.spread`).
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from intab.errors import KernelError, OutOfMemoryError
-from intab.program.ir import ARENA, OUTPUTS, REGIONS, WEIGHTS, Program
+from intab.program.ir import ALIGNMENT, ARENA, OUTPUTS, REGIONS, WEIGHTS, Program
 from intab.program.memory import aligned
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """The page of each buffer of a program, and the region of each page; the first pages are the regions in order."""
+    """The page of each buffer of a program, and the region of each page; the first pages are the regions in order.
+
+    `limit`: bytes that a page may have, 0 for any number.
+    """
 
     of_buffer: tuple[int, ...]
     regions: tuple[int, ...]
+    limit: int = 0
+
+    def spread(self, page: int, members: Mapping[int, int]) -> "Pages":
+        """The same where `members`, buffers of a page, are in several: each in the so many-th of them."""
+        more = max(members.values(), default=0)
+        numbers = [page, *range(len(self.regions), len(self.regions) + more)]
+        of_buffer = tuple(numbers[members[b]] if b in members else p for b, p in enumerate(self.of_buffer))
+        return replace(self, of_buffer=of_buffer, regions=(*self.regions, *[self.regions[page]] * more))
 
 
 def whole_regions(program: Program) -> Pages:
@@ -39,7 +51,25 @@ def split_regions(program: Program, accesses: Sequence[Sequence[str]]) -> Pages:
             taken = {splitting.pages[other] for other in against.get(number, ()) if other in splitting.placed}
             splitting.put(number, taken)
     _split_weights(program, splitting)
-    return Pages(tuple(splitting.pages), tuple(splitting.regions))
+    return Pages(tuple(splitting.pages), tuple(splitting.regions), _limit(program))
+
+
+def too_large(program: Program, buffer: int, nbytes: int, given: str = "") -> OutOfMemoryError:
+    """The error for a value that no page can hold: which one, how large it is, and what would hold it."""
+    named = [port.name for port in (*program.inputs, *program.outputs) if port.buffer == buffer]
+    kind, step = REGIONS[program.buffers[buffer].region], program.buffers[buffer].first_step
+    what = f"{named[0]!r}" if named else f"a weight of node {program.steps[step].label!r}"
+    if not named and program.buffers[buffer].region == ARENA:
+        what = f"what node {program.steps[step].label!r} computes"
+    with_sizes = f" with {given}" if given else ""
+    return OutOfMemoryError(
+        f"{program.name}: {what} ({kind}) takes {nbytes:,} bytes{with_sizes}; a kernel of this GPU may see "
+        f'{_limit(program):,} of one buffer. Use smaller input, or backend="wasm", which has no such limit.'
+    )
+
+
+def _limit(program: Program) -> int:
+    return program.target.binding_nbytes // ALIGNMENT * ALIGNMENT
 
 
 @dataclass(slots=True)
@@ -81,7 +111,7 @@ def _neighbours(program: Program, accesses: Sequence[Sequence[str]]) -> dict[int
 
 def _split_weights(program: Program, splitting: _Splitting) -> None:
     """Weights fill one page after the other, none beyond what a kernel may see of one buffer."""
-    limit = program.target.binding_nbytes
+    limit = _limit(program)
     page, room = WEIGHTS, limit
     for number, buffer in enumerate(program.buffers):
         if buffer.region != WEIGHTS:
@@ -89,10 +119,7 @@ def _split_weights(program: Program, splitting: _Splitting) -> None:
         nbytes = program.dims[buffer.nbytes_dim]
         assert isinstance(nbytes, int), "weights have sizes that are known"
         if nbytes > limit:
-            raise OutOfMemoryError(
-                f"{program.name}: a weight takes {nbytes:,} bytes; a kernel of this GPU may see {limit:,} of one "
-                'buffer. Use backend="wasm".'
-            )
+            raise too_large(program, number, nbytes)
         if aligned(nbytes) > room:
             page, room = len(splitting.regions), limit
             splitting.regions.append(WEIGHTS)

@@ -10,6 +10,7 @@ _FEATURES = {"shader-f16": "shader-f16", "packed_4x8_integer_dot_product": "pack
 
 # Sizes in bytes are i32 while a plan is made.
 MOST_BINDING_NBYTES = 2**31 - 4
+BINDING_LIMITS = ("maxStorageBufferBindingSize", "maxBufferSize")
 
 _gpu: Gpu | None = None
 
@@ -37,7 +38,7 @@ def target_of(info: GpuInfo) -> Target:
         subgroup=least if least == most else 0,
         team_limit=limits.get("maxComputeInvocationsPerWorkgroup", WEBGPU.team_limit),
         shared_nbytes=limits.get("maxComputeWorkgroupStorageSize", WEBGPU.shared_nbytes),
-        binding_nbytes=min(limits.get("maxStorageBufferBindingSize", WEBGPU.binding_nbytes), MOST_BINDING_NBYTES),
+        binding_nbytes=min(*(limits.get(name, WEBGPU.binding_nbytes) for name in BINDING_LIMITS), MOST_BINDING_NBYTES),
         most_buffers=WEBGPU.most_buffers,
     )
 

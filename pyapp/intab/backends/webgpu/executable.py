@@ -188,6 +188,17 @@ class WebGpuExecutable:
             times = await self._loaded[plan].commands.time(0, self.step_count, repeats)
         return step_times(self.program, self._binder.work(known), times)
 
+    @property
+    def lacks_ways(self) -> bool:
+        """Whether its program came from a store, which does not say what else its products could be."""
+        return len(self.program.ways) < len(self.program.products)
+
+    def learn_ways(self, built: Program) -> None:
+        """Learn that from the same program, compiled anew."""
+        if built.products == self.program.products:  # else something was found or refused since
+            self.program = replace(self.program, ways=built.ways)
+            self._trials = Trials(self.program, self._gpu)
+
     def problems(self) -> tuple[Problem, ...]:
         return self._trials.problems()
 
@@ -280,10 +291,21 @@ class WebGpuExecutable:
 
     def _plan(self, sizes: Mapping[str, int]) -> Plan:
         key = tuple(sizes[s] for s in self._binder.symbols)
-        plan = self._plans.pop(key, None) or self._binder.bind(sizes)
+        plan = self._plans.pop(key, None) or self._bind(sizes)
         self._plans[key] = plan  # the newest is last
         if len(self._plans) > PLANS_KEPT:
             self._unload(self._plans.pop(next(iter(self._plans))))
+        return plan
+
+    def _bind(self, sizes: Mapping[str, int]) -> Plan:
+        """A new plan. Where it takes more pages than there were, earlier plans have values in other pages: they go."""
+        pages = self._binder.pages
+        plan = self._binder.bind(sizes)
+        if self._binder.pages is not pages:
+            for old in self._plans.values():
+                self._unload(old)
+            self._plans.clear()
+            self._pages += [None] * (len(self._binder.pages.regions) - len(self._pages))
         return plan
 
     async def _load(self, plan: Plan) -> None:
@@ -353,7 +375,6 @@ class WebGpuExecutable:
                 old.destroy()
         regions = self._binder.pages.regions
         try:
-            self._check_bindings(grown)
             made = await self._gpu.buffers(
                 [(f"{self.program.name}: {REGIONS[regions[p]]}", n) for p, n in grown.items()]
             )
@@ -362,16 +383,6 @@ class WebGpuExecutable:
             raise
         for number, buffer in zip(grown, made, strict=True):
             self._pages[number] = buffer
-
-    def _check_bindings(self, sizes: Mapping[int, int]) -> None:
-        most = self.program.target.binding_nbytes
-        for page, nbytes in sizes.items():
-            if nbytes > most:
-                region = REGIONS[self._binder.pages.regions[page]]
-                raise OutOfMemoryError(
-                    f"{self.program.name}: its {region} take {nbytes:,} bytes in one buffer; a kernel of this GPU may "
-                    f'see {most:,}. Use smaller input, or backend="wasm".'
-                )
 
     def _page(self, buffer: int) -> GpuBuffer:
         page = self._pages[self._binder.pages.of_buffer[buffer]]
