@@ -262,3 +262,35 @@ def test_a_permission_that_cannot_be_asked_for_is_unknown(way: StandIn):
 def test_where_the_page_comes_from(way: StandIn, protocol: str, origin: str, kind: str):
     browse(way, location=SimpleNamespace(protocol=protocol), origin=origin)
     assert look().origin == kind
+
+
+class Trap(SimpleNamespace):
+    """An object of which some properties throw when they are looked at, as getters of JavaScript may."""
+
+    def __init__(self, inner: SimpleNamespace, *traps: str) -> None:
+        super().__init__(**vars(inner))
+        self.traps = traps
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("__") and name != "traps" and name in self.traps:
+            raise JsError("SecurityError", f"{name} is not for you")
+        return super().__getattribute__(name)
+
+
+OF_NAVIGATOR = ("gpu", "storage", "permissions", "deviceMemory", "hardwareConcurrency", "userAgent", "mediaDevices")
+OF_SCOPE = (
+    *("isSecureContext", "crossOriginIsolated", "WebAssembly", "OffscreenCanvas", "indexedDB", "SharedArrayBuffer"),
+    *("location", "navigator"),
+)
+
+
+@pytest.mark.parametrize("name", [*OF_NAVIGATOR, *OF_SCOPE])
+@pytest.mark.parametrize("page", [NO_PAGE, PageFacts(("videoinput",))])
+def test_properties_that_throw_are_told(way: StandIn, name: str, page: object):
+    browse(way, document=object())
+    way.js.navigator = Trap(way.js.navigator, *({name} & set(OF_NAVIGATOR)))
+    way.js = Trap(way.js, *({name} & set(OF_SCOPE)))
+    facts = look(page)
+    assert facts.place == "browser" and rows_of(facts)
+    is_told = any(f"{name} is not for you" in note.why for note in facts.notes)
+    assert is_told or (name == "mediaDevices" and page is not NO_PAGE), "only a page is asked for its devices"
