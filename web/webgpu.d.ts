@@ -9,5 +9,10 @@ declare const GPUBufferUsage: {
   readonly STORAGE: GPUBufferUsageFlags;
   readonly QUERY_RESOLVE: GPUBufferUsageFlags;
 };
+declare const GPUTextureUsage: {
+  readonly COPY_SRC: GPUTextureUsageFlags;
+  readonly COPY_DST: GPUTextureUsageFlags;
+  readonly RENDER_ATTACHMENT: GPUTextureUsageFlags;
+};
 declare const GPUMapMode: { readonly READ: GPUMapModeFlags };
 declare const GPUShaderStage: { readonly COMPUTE: GPUShaderStageFlags };

@@ -15,7 +15,7 @@ IntabError
 │   └── IntegrityError          ... or what it holds is not what was stored
 ├── DownloadError               the network failed
 ├── MediaPermissionError        camera or microphone refused
-├── KernelError                 generated code trapped or broke its own rules: a bug in intab
+├── KernelError                 generated code, or an author's kernel, that breaks the rules of its language
 └── Cancelled                   the caller changed its mind
 
 A message says where it happened, what is wrong, and what to do next.
@@ -86,7 +86,10 @@ class MediaPermissionError(IntabError):
 
 
 class KernelError(IntabError):
-    """Generated code trapped or breaks the rules of the kernel language: a bug in intab, worth a report."""
+    """Generated code trapped or breaks the rules of the kernel language: a bug in intab, worth a report.
+
+    Of a kernel that an author wrote: what the compiler refuses, or a call that does not fit it.
+    """
 
 
 class Cancelled(IntabError):

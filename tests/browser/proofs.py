@@ -11,7 +11,7 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
-SHARED = ("tests/agreement.py",)
+SHARED = ("tests/agreement.py", "tests/pictures.py")
 INSIDE = (*SHARED, *(f"tests/browser/inside/{path.name}" for path in (HERE / "inside").glob("*.py")))
 WRITE = """
 const [path, text] = {arguments};

@@ -56,6 +56,11 @@ class Gpu:
         self.info = info
 
     @property
+    def device(self) -> Device:
+        """The door to it, for the other modules of this folder."""
+        return self._device
+
+    @property
     def lost(self) -> str | None:
         """Why the device is gone; None while it is there."""
         return self._device.lost

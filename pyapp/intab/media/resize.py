@@ -1,24 +1,12 @@
 """Bilinear resizing of pictures, bit for bit as OpenCV's INTER_LINEAR does it on bytes."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
 from intab.errors import ShapeError
+from intab.ops.bilinear_taps import WEIGHT_BITS, Taps, bilinear_taps
 
-WEIGHT_BITS = 11  # a weight is an integer out of 2048
 BLOCK_NBYTES = 1 << 17  # rows worked on at a time, so that the intermediate sums stay in the cache
-
-
-@dataclass(frozen=True, slots=True)
-class _Taps:
-    """For each output position the two input positions it lies between, and their weights out of 2048."""
-
-    first: NDArray[np.int64]
-    second: NDArray[np.int64]
-    first_weight: NDArray[np.int32]
-    second_weight: NDArray[np.int32]
 
 
 def resize(picture: NDArray[np.uint8], *, height: int, width: int) -> NDArray[np.uint8]:
@@ -35,7 +23,7 @@ def resize(picture: NDArray[np.uint8], *, height: int, width: int) -> NDArray[np
         )
     if picture.shape[:2] == (height, width):
         return picture
-    rows = _taps(picture.shape[0], height)
+    rows = bilinear_taps(picture.shape[0], height)
     wanted = np.unique(np.concatenate([rows.first, rows.second]))
     stretched = _stretch_columns(picture[wanted] if len(wanted) < picture.shape[0] else picture, width)
     positions = np.searchsorted(wanted, [rows.first, rows.second])
@@ -43,29 +31,10 @@ def resize(picture: NDArray[np.uint8], *, height: int, width: int) -> NDArray[np
     return blended.reshape(height, width, picture.shape[2])
 
 
-def _taps(size: int, new_size: int) -> _Taps:
-    # float32 on purpose: OpenCV rounds the position to float before it takes the fraction.
-    position = ((np.arange(new_size) + 0.5) * (size / new_size) - 0.5).astype(np.float32)
-    first = np.floor(position)
-    fraction = position - first
-    index = first.astype(np.int64)
-    return _Taps(
-        np.clip(index, 0, size - 1),
-        np.clip(index + 1, 0, size - 1),
-        _weight(np.float32(1) - fraction),
-        _weight(fraction),
-    )
-
-
-def _weight(fraction: NDArray[np.float32]) -> NDArray[np.int32]:
-    scaled: NDArray[np.float32] = np.rint(fraction * np.float32(1 << WEIGHT_BITS))
-    return scaled.astype(np.int32)
-
-
 def _stretch_columns(picture: NDArray[np.uint8], width: int) -> NDArray[np.int32]:
     """[H, W, C] -> [H, width * C] sums out of 2048, with the lowest 4 bits dropped as OpenCV does."""
     height, old_width, channels = picture.shape
-    taps = _taps(old_width, width)
+    taps = bilinear_taps(old_width, width)
     if old_width == width:
         return picture.reshape(height, -1).astype(np.int32) << (WEIGHT_BITS - 4)
     lanes = np.arange(channels)
@@ -85,7 +54,7 @@ def _stretch_columns(picture: NDArray[np.uint8], width: int) -> NDArray[np.int32
 
 
 def _blend_rows(
-    stretched: NDArray[np.int32], first: NDArray[np.int64], second: NDArray[np.int64], taps: _Taps
+    stretched: NDArray[np.int32], first: NDArray[np.int64], second: NDArray[np.int64], taps: Taps
 ) -> NDArray[np.uint8]:
     """Blend pairs of rows. Each product loses its lowest 16 bits before the sum, again as in OpenCV."""
     height, lanes = len(first), stretched.shape[1]

@@ -1,16 +1,19 @@
-"""The GPU of this tab, as authors use it: kernels of their own."""
+"""The GPU of this tab, as authors use it: kernels of their own, and pictures."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from intab.backends.device_tensor import DeviceTensor
 from intab.backends.webgpu.author_function import AuthorFunction
 from intab.backends.webgpu.author_text import is_whole, read_body, read_whole
 from intab.backends.webgpu.launch import shared_launcher
+from intab.backends.webgpu.pictures import PictureForm, reader_of
 from intab.browser.gpu_info import GpuInfo
+from intab.browser.gpu_pictures import picture_of
 from intab.dtypes import DType, dtype_of, float32
-from intab.errors import KernelError
+from intab.errors import KernelError, ShapeError
 from intab.runtime.custom_kernel import FunctionKernel, Kernel, TextKernel
 
 # Invocations of a workgroup, where a kernel does not say; more than devices run in step, fewer than any limit.
@@ -75,6 +78,42 @@ class TabGpu:
         await made.compile()
         return made
 
+    async def picture(
+        self,
+        source: Any,
+        *,
+        height: int,
+        width: int,
+        fit: str = "fill",
+        scale: float = 1 / 255,
+        mean: float | Sequence[float] = 0.0,
+        std: float | Sequence[float] = 1.0,
+        channels: str = "RGB",
+        layout: str = "NCHW",
+        pad: float | Sequence[float] = 0.0,
+    ) -> DeviceTensor:
+        """A picture as a model's input, float32 [1, 3, height, width] or, in layout "NHWC", [1, height, width, 3].
+
+            async with await intab.gpu().picture(frame, height=224, width=224, mean=MEAN, std=STD) as x:
+                outputs = await session.run({"input": x})
+
+        source: an ImageBitmap, ImageData, canvas, img, video, VideoFrame, File or Blob of JavaScript; its pixels do not
+        pass through Python, and who opened it closes it. Bytes are scaled exactly as `media.resize` does it (OpenCV's
+        bilinear, half-pixel centres), what is transparent over white; then (byte * scale - mean) / std, for each
+        channel in the order of `channels`, "RGB" or "BGR". Colours are sRGB's. fit: "fill" takes all of it, "contain"
+        keeps its sides and has bytes of `pad` around it, "cover" keeps them and takes its middle (CSS's object-fit).
+
+        Give the tensor back with `dispose()` or `async with`. Raises MediaError where there are no pixels to be had,
+        ShapeError, OutOfMemoryError, BackendUnavailableError where there is no WebGPU.
+        """
+        three = [_three(name, value) for name, value in (("mean", mean), ("std", std), ("pad", pad))]
+        form = PictureForm(height, width, fit, scale, three[0], three[1], channels, layout, three[2])
+        picture = await picture_of(source)
+        try:
+            return await reader_of(await shared_launcher()).read(picture, form)
+        finally:
+            picture.close()
+
 
 def gpu() -> TabGpu:
     """The GPU of this tab. Nothing is asked of it yet."""
@@ -90,6 +129,14 @@ def _numpy_dtype(name: str, dtype: Any) -> Any:
         return np.dtype(dtype)
     except TypeError as error:
         raise KernelError(f'{name}: {dtype!r} is no dtype of numpy. Say "float32", say.') from error
+
+
+def _three(name: str, value: float | Sequence[float]) -> tuple[float, float, float]:
+    """A number for each channel."""
+    numbers = list(value) if isinstance(value, (Sequence, np.ndarray)) else [value] * 3
+    if len(numbers) != 3:
+        raise ShapeError(f"picture: {name} is {len(numbers)} numbers. Give one, or one for each of three channels.")
+    return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
 
 def _refuse(name: str, what: str, **given: object) -> None:
