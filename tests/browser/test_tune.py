@@ -57,12 +57,15 @@ def test_a_damaged_record_is_told_and_replaced(selenium, model):
 
 @pytest.mark.driver_timeout(200)
 def test_a_shape_that_does_not_compile_falls_to_the_next(selenium, model):
-    (said, profile, far, shapes), (later, _, far_later, shapes_later) = inside(selenium, "refused", *model)
+    (said, profile, far, products, refused), (later, _, far_later, products_later, _) = inside(
+        selenium, "refused", *model
+    )
     for text in (said, profile):
-        assert "grid_matmul" in text and "words of the compiler" in text and shapes[0] in text
+        assert "grid_matmul" in text and "words of the compiler" in text and products[0][1] in text
     assert far <= TOLERANCE and far_later <= TOLERANCE
     # The next load knows it, and compiles nothing in vain.
-    assert shapes_later == shapes and "words of the compiler" not in later
+    known = {tuple(one) for one in refused}
+    assert known and not known & {tuple(one) for one in products_later} and "words of the compiler" not in later
 
 
 @pytest.mark.driver_timeout(200)
@@ -71,3 +74,12 @@ def test_a_session_is_tuned_while_nobody_uses_it(selenium, model):
     assert "tuned while idle" in said and kept == 2
     assert far <= TOLERANCE
     assert ended
+
+
+@pytest.mark.driver_timeout(200)
+def test_programs_from_a_store_are_tuned_and_compiled_anew_once(selenium, model):
+    found, (first, second, third, fourth), far = inside(selenium, "stored", *model)
+    assert len(found) == 2 and far <= TOLERANCE
+    assert "compiled earlier" not in first and "compiled earlier" in second
+    assert "compiled anew" in third and "found to be faster" in third and "compiled earlier" not in third
+    assert "compiled earlier" in fourth and "2 of 2 products as they were found fastest" in fourth

@@ -34,7 +34,7 @@ class Tunable(Protocol):
         ...
 
     def problems(self) -> tuple[Problem, ...]:
-        """The problems that are known; none where the program came from a store."""
+        """The problems that are known."""
         ...
 
     async def compile_way(self, problem: str, shape: str) -> str:

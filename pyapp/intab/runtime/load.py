@@ -16,6 +16,7 @@ from intab.errors import UnsupportedOpError
 from intab.graph.ir import Graph
 from intab.optimize import optimize
 from intab.program import build
+from intab.program.ir import Program
 from intab.program.serialize import StoredProgram
 from intab.runtime.automatic import by_evidence, open_and_ask
 from intab.runtime.back_end import BackEnd, back_end_of, wasm_back_end
@@ -85,6 +86,10 @@ async def load(
         with OpenModel(await open_source(again), again, sizes) as model:
             return (await _Making(no_progress, programs, threads).ready(model, choice)).executable
 
+    async def build_anew(target: Target) -> Program:
+        with OpenModel(await open_source(again), again) as model:
+            return build(optimize(await model.graph(no_progress), target=target), target)
+
     shown = replace(choice, threads=ready.executable.team_size)
     signature = ready.graph.signature()
     return Session(
@@ -94,6 +99,7 @@ async def load(
         adapter=ready.adapter,
         times=times,
         specialise=specialise,
+        build_anew=build_anew,
         contest=contest,
     )
 

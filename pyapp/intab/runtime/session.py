@@ -19,11 +19,13 @@ from intab.errors import DeviceLostError, IntabError, ShapeError
 from intab.graph.bind import bindings_of
 from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
+from intab.program.ir import Program
 from intab.runtime.contest import Contest
 from intab.runtime.device import Choice
 from intab.runtime.idle import Gate, IdleWork
 from intab.runtime.profile import PROFILE_REPEATS, Profile
 from intab.runtime.python_memory import python_memory
+from intab.target import Target
 
 if TYPE_CHECKING:
     from intab.runtime.tune import TuningReport
@@ -33,6 +35,9 @@ EXACT_KEPT = 4
 
 # How often a run goes on on a new device, where one after the other is lost.
 MOST_REBUILDS = 2
+
+# The model's program for a target, with all that is known while it is built.
+BuildAnew = Callable[[Target], Awaitable[Program]]
 
 # Hears of work done and in all.
 TuneProgress = Callable[[int, int], None]
@@ -84,6 +89,7 @@ class Session:
         adapter: str,
         times: LoadTimes,
         specialise: Specialise,
+        build_anew: BuildAnew,
         contest: Contest | None = None,
     ) -> None:
         self._graph = graph
@@ -92,6 +98,7 @@ class Session:
         self._adapter = adapter
         self._times = times
         self._specialise = specialise
+        self._build_anew = build_anew
         self._exact: dict[tuple[tuple[str, int], ...], Executable] = {}
         self._peak_nbytes = executable.memory().total
         self._read_back: tuple[str, ...] = ()  # feeds of the last run that had to be read back first, and why
@@ -281,15 +288,16 @@ class Session:
         if self._disposed:
             raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
         # Here, since few sessions need it.
-        from intab.runtime.tuning import tune
+        from intab.runtime.tuning import tune, with_ways
 
         with self._idle.in_use():
-            return await tune(self._graph.name, self._adapter, self._last, budget, anew=anew, progress=progress)
+            tunable = await with_ways(self._last, self._build_anew)
+            return await tune(self._graph.name, self._adapter, tunable, budget, anew=anew, progress=progress)
 
     async def _tune_idle(self, gate: Gate) -> str:
-        from intab.runtime.tuning import tune_while_idle
+        from intab.runtime.tuning import tune_while_idle, with_ways
 
-        return await tune_while_idle(self._graph.name, self._executable, gate)
+        return await tune_while_idle(self._graph.name, await with_ways(self._executable, self._build_anew), gate)
 
     def memory(self) -> MemoryUse:
         """Bytes that this session holds, by purpose; `kept` are those of tensors that nobody has disposed of yet."""

@@ -1,15 +1,26 @@
 """Tuning a session: what is timed, what of it is kept, and what is said of that. Imported where it is asked for."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
+from intab.backends.engine import Executable
 from intab.backends.tuning import Tunable
+from intab.backends.webgpu.executable import WebGpuExecutable
 from intab.errors import BackendUnavailableError
+from intab.program.ir import Program
 from intab.runtime.idle import Gate
 from intab.runtime.tune import Tuned, TuneProgress, Tuner, TuningReport
 from intab.runtime.webgpu_back_end import tunings_here
+from intab.target import Target
 
 # Seconds of work on the device, for one session that nobody has asked to be tuned.
 IDLE_BUDGET = 20.0
+
+
+async def with_ways(executable: Executable, build_anew: Callable[[Target], Awaitable[Program]]) -> Executable:
+    """The executable, which knows by now what else its products could be, if it can be tuned at all."""
+    if isinstance(executable, WebGpuExecutable) and executable.lacks_ways:
+        executable.learn_ways(await build_anew(executable.program.target))
+    return executable
 
 
 async def tune(
@@ -27,8 +38,8 @@ async def tune(
         )
     if not executable.problems():
         raise BackendUnavailableError(
-            f"{model}: there is nothing to time: it has no products, or its program was compiled earlier and comes "
-            "from a store. Load it without `programs`."
+            f"{model}: there is nothing to time: it has no products that could be computed in other ways. "
+            "Other models of this page can be tuned."
         )
     return await _tuned(model, adapter, executable, budget, anew=anew, progress=progress, gate=None)
 

@@ -9,6 +9,7 @@ from intab.browser.gpu import Gpu
 from intab.browser.store import BrowserStore
 from intab.errors import KernelError
 from intab.runtime import load
+from intab.runtime.cache import MemoryPrograms
 from intab.runtime.tunings import STORE, Found
 from intab.runtime.webgpu_back_end import tunings_here
 from tests.agreement import agreement
@@ -115,7 +116,9 @@ async def refused(model_url, case_url):
         async with await loaded(model_url) as session:
             far = await far_from(session, feeds, expected)
             profile = str(await session.profile_async(repeats=1))
-            return str(session.choice), profile, far, [p.shape for p in session._executable.program.products]
+            program = session._executable.program
+            products = [(product.problem, product.shape) for product in program.products]
+            return str(session.choice), profile, far, products, list(program.target.refused)
 
     with patched(Gpu, "try_pipelines", without_subgroups) as real:
         first = await told()
@@ -152,3 +155,27 @@ async def idle(model_url, case_url):
         ended = stopped._idle._task.cancelled()
     await forget()
     return said, far, kept, ended
+
+
+async def stored(model_url, case_url):
+    """A model whose program comes from a store: what tuning finds, and how often it was compiled for the next load."""
+    feeds, expected = await case(case_url)
+    await forget()
+    programs, found, said = MemoryPrograms(), [], []
+    for _ in range(2):
+        async with await load(model_url, backend="webgpu", programs=programs) as session:
+            await session.run(feeds)
+            said.append(str(session.choice))
+    async with await load(model_url, backend="webgpu", programs=programs) as session:
+        await session.run(feeds)
+        report = await session.tune(budget=1e3)
+        found = [one.problem for one in report.found]
+        problems: Any = session._executable
+        others = {p.name: Found(p.shapes[-1], p.shape, 1.0, 2.0) for p in problems.problems()}
+    await (await tunings_here()).add(others)
+    for _ in range(2):
+        async with await load(model_url, backend="webgpu", programs=programs) as session:
+            far = await far_from(session, feeds, expected)
+            said.append(str(session.choice))
+    await forget()
+    return found, said, far
