@@ -85,7 +85,8 @@ class Tunings:
 
 def with_found(target: Target, found: Mapping[str, Found]) -> Target:
     """The target of a device of which this is known."""
-    choices = tuple(sorted((problem, one.shape) for problem, one in found.items() if one.ms))
+    taken = {problem: one.shape for problem, one in found.items() if one.ms and one.shape not in one.refused}
+    choices = tuple(sorted(taken.items()))
     refused = frozenset((problem, shape) for problem, one in found.items() for shape in one.refused)
     return replace(target, choices=choices, refused=refused)
 
