@@ -4,22 +4,20 @@ every shader of it as Dawn's compiler sees it."""
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from intab.backends.reference import evaluate
-from intab.dtypes import float16, float32
-from intab.graph.ir import Graph
+from intab.dtypes import float16
 from intab.kernels.wgsl import Shader, generate
-from intab.ops.builder import Builder
 from intab.program import build
 from intab.program.ir import Program
 from intab.target import HALVES, WEBGPU, Target
 from tests.agreement import agreement
 from tests.dawn import complaints
 from tests.interpreted_gpu import InterpretedGpu
-from tests.ops.case import Numbers, OpCase
+from tests.ops.case import OpCase
 from tests.ops.cases import OP_CASES
+from tests.ops.halves import between, representable_feeds
 
 TOLERANCE = 2e-2
 PLAIN = replace(WEBGPU, subgroup=4)
@@ -29,33 +27,6 @@ TARGETS: Mapping[str, Target] = {
     "rounded": PLAIN.with_feature(HALVES),
 }
 CASES = [case for case in OP_CASES if case.kernel]
-
-
-def between(graph: Graph) -> Graph:
-    """The graph with its float32 inputs and outputs copied, so that the values between are not the model's own."""
-    builder = Builder(graph.name)
-    builder.assume(graph.equalities)
-    known = {}
-    for value in graph.inputs:
-        given = builder.input(value.name, value.dtype, value.shape)
-        everything = {"minimum": -np.inf, "maximum": np.inf}
-        known[value] = builder.emit("Clip", given, **everything) if value.dtype == float32 else given
-    for value in graph.constant_values:
-        known[value] = builder.constant(graph.constants[value.name], value.name)
-    for node in graph.nodes:
-        inputs = (None if value is None else known[value] for value in node.inputs)
-        known.update(zip(node.outputs, builder.emit_all(node.op, *inputs, **node.attributes), strict=True))
-    outputs = [known[value] for value in graph.outputs]
-    outputs = [builder.emit("Neg", builder.emit("Neg", v)) if v.dtype == float32 else v for v in outputs]
-    return builder.graph(zip(graph.output_names, outputs, strict=True))
-
-
-def representable(array: Numbers) -> Numbers:
-    """Floats that float16 has: rounded, and within its range where they are finite."""
-    if array.dtype != np.float32:
-        return array
-    within = np.where(np.isfinite(array), np.clip(array, -6e4, 6e4), array)
-    return within.astype(np.float16).astype(np.float32)
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +39,7 @@ def small_weights_too(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_agrees_with_its_meaning(case: OpCase, target: Target) -> None:
     graph = between(case.symbolic_graph())
-    feeds = {name: representable(array) for name, array in case.feeds.items()}
+    feeds = representable_feeds(case)
     found = InterpretedGpu(build(graph, target)).run(feeds, case.bindings)
     expected = evaluate(graph, feeds)
     far = {name: agreement(found[name], expected[name]) for name in expected}
