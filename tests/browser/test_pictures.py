@@ -75,6 +75,10 @@ def test_a_video_shows_its_colours(main_thread: MainThread):
     assert max(abs(got - wanted) for got, wanted in zip(numbers, (200, 100, 50), strict=True)) <= 2
 
 
+def test_pictures_asked_for_at_once_do_not_mix(call: Any):
+    assert call("at_the_same_time", 20) == list(range(20))
+
+
 def test_a_session_takes_a_picture_as_a_feed(call: Any, proofs: Proofs):
     model = Path(ROOT / ".cache/models/ocr/cls.onnx")
     assert call("fed", proofs.serve("cls.onnx", model.read_bytes())) < 1e-4

@@ -105,6 +105,29 @@ async def video_colours(colours):
     return numbers[0, :, 4, 4].tolist()
 
 
+async def at_the_same_time(count):
+    """The first byte of each of many pictures of one size that are all asked for before the first is there."""
+    sources = []
+    for number in range(count):
+        pixels = pattern(5, 5, opaque=True)
+        pixels[...] = number
+        pixels[..., 3] = 255
+        sources.append(image_data(pixels))
+    waiting = (intab.gpu().picture(source, height=2, width=2, scale=1.0) for source in sources)
+    tensors = await asyncio.gather(*waiting)
+    return [float((await tensor.numpy())[0, 0, 0, 0]) for tensor in tensors]
+
+
+async def speed(count):
+    """Milliseconds for a picture of 640 x 480 at 224 x 224, until its tensor is made, as the median of `count`."""
+    source, times = image_data(pattern(640, 480, opaque=True)), []
+    for _ in range(count):
+        start = js.performance.now()
+        async with await intab.gpu().picture(source, height=224, width=224):
+            times.append(js.performance.now() - start)
+    return sorted(times)[count // 2]
+
+
 async def fed(url):
     """The largest difference between a session fed a picture's tensor and the same session fed the array."""
     pixels = pattern(100, 30, opaque=True)

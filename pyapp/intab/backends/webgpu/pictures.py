@@ -1,5 +1,6 @@
 """Pictures as a model's input, on the GPU from their pixels on."""
 
+import asyncio
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -138,9 +139,14 @@ class PictureReader:
         self.launcher = launcher
         self._pictures = GpuPictures(launcher.gpu.device)
         self._rooms: dict[tuple[object, ...], _Room] = {}
+        self._turn = asyncio.Lock()  # pictures of one size go through the same memory: one after the other
 
     async def read(self, picture: Picture, form: PictureForm) -> DeviceTensor:
         """The tensor of a picture. Raises MediaError, OutOfMemoryError, DeviceLostError."""
+        async with self._turn:
+            return await self._read(picture, form)
+
+    async def _read(self, picture: Picture, form: PictureForm) -> DeviceTensor:
         kept, gpu = self.launcher.kept, self.launcher.gpu
         room = await self._room(picture, form)
         if not await self._pictures.bring(picture, room.texture, room.pixels):
