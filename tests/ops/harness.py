@@ -1,7 +1,7 @@
 """Running what operators lower themselves to, step by step, by the interpreter of kernels."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 
@@ -35,6 +35,7 @@ class InterpretedLowering:
         target: Target = WASM_SIMD,
     ) -> None:
         self.target = target
+        self.written: set[Hashable] = set()
         self.step_count = 0
         self.kernels: list[Kernel] = []
         self._graph = graph

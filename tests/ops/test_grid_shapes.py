@@ -8,7 +8,7 @@ from intab.backends.reference import evaluate
 from intab.graph.dims import symbol
 from intab.kernels import wgsl
 from intab.kernels.families.grid_shape import REGISTERS, SHARED, SUBGROUP, GridShape
-from intab.ops.grid_shapes import candidates, fitted, shape_for
+from intab.ops.grid_shapes import by_estimate, candidates, fitted, shape_for
 from intab.target import WEBGPU, Target
 from tests.agreement import agreement
 from tests.ops.case import OpCase
@@ -85,3 +85,14 @@ def test_depths_divide_runs() -> None:
     assert fitted(tile, 4 * symbol("n"), vector=True, walks=False) == (tile, True)
     assert fitted(blocks, 64, vector=True, walks=False, block=8)[0].depths == 8
     assert fitted(tile, 35, vector=False, walks=False, block=32) == (replace(tile, depths=1), True)
+
+
+def test_shape_whose_kernel_is_written_already_is_preferred() -> None:
+    sizes = {"rows": 784, "columns": 96, "depth": 96, "batches": 1}
+    first, second = by_estimate(QUADS, **sizes)[:2]
+    again = by_estimate(QUADS, **sizes, is_written=lambda shape: shape == second)
+    assert (again[0], set(again)) == (second, set(candidates(QUADS)))
+    assert first != second
+    # Devices that compile elsewhere gain nothing by it.
+    ordered = by_estimate(WEBGPU, **sizes)
+    assert by_estimate(WEBGPU, **sizes, is_written=lambda shape: shape == ordered[1]) == ordered

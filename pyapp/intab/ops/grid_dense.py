@@ -15,6 +15,7 @@ from intab.graph.ir import Value
 from intab.kernels.families.grid_product import Known, grid_product
 from intab.kernels.families.grid_right import Compressed
 from intab.kernels.families.grid_shape import LANES, GridShape
+from intab.kernels.families.register_tile import Epilogue
 from intab.kernels.ir import Kernel
 from intab.ops.arrays import Numbers
 from intab.ops.dense import EpilogueOperands
@@ -116,15 +117,19 @@ def product_step(
     )
     block = 0 if right.compressed is None else right.compressed.block
 
-    def make(shape: GridShape) -> tuple[Kernel, Dim]:
+    def key(shape: GridShape) -> tuple[GridShape, Known, Epilogue]:
         suited, whole = fitted(shape, left.run, vector=vector, walks=left.taps > 0, block=block)
+        return suited, replace(known, whole=whole), operands.epilogue
+
+    def make(shape: GridShape) -> tuple[Kernel, Dim]:
         items = batches * ceil_div(rows, shape.tile_rows) * ceil_div(columns, shape.tile_columns)
-        return grid_product(suited, replace(known, whole=whole), operands.epilogue), items
+        return grid_product(*key(shape)), items
 
     asked = {"rows": rows, "columns": columns, "depth": depth, "batches": batches, "likely_rows": likely_rows}
     problem = problem_name(**asked, windows=left.pixels > 0, vector=vector) + right.kind
-    shapes = by_estimate(lowering.target, **asked)
+    shapes = by_estimate(lowering.target, **asked, is_written=lambda shape: key(shape) in lowering.written)
     shape = taken(lowering.target, problem, shapes)
+    lowering.written.add(key(shape))
     kernel, items = make(shape)
     words: dict[str, Dim | float] = {"rows": rows, "columns": columns, "depth": depth, **left.steps, **left.counts}
     words |= {**right.words, **out.steps, **operands.words}

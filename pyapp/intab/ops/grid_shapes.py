@@ -4,6 +4,7 @@ An estimate, in multiply-adds of one invocation: what a tuner finds on the devic
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from intab.graph.dims import Dim
@@ -84,10 +85,18 @@ def shape_for(
 
 
 def by_estimate(
-    target: Target, *, rows: Dim, columns: Dim, depth: Dim, batches: Dim, likely_rows: Dim = UNKNOWN
+    target: Target,
+    *,
+    rows: Dim,
+    columns: Dim,
+    depth: Dim,
+    batches: Dim,
+    likely_rows: Dim = UNKNOWN,
+    is_written: Callable[[GridShape], bool] = lambda shape: False,
 ) -> list[GridShape]:
     """All candidates, that of which the least time is expected first.
 
+    `is_written`: whether a shape's kernel will be compiled anyway, so that using it once more takes no compiling.
     `likely_rows`: so many there are likely to be where rows are not known; if that is not known either, as many as
     pictures have.
     """
@@ -97,14 +106,14 @@ def by_estimate(
         _taken_for(depth, UNKNOWN),
     )
     count = _taken_for(batches, 1)
-    return sorted(candidates(target), key=lambda shape: _estimate(shape, target, sizes, count))
+    return sorted(candidates(target), key=lambda s: _estimate(s, target, sizes, count, written=is_written(s)))
 
 
 def _taken_for(size: Dim, unknown: int) -> int:
     return size if isinstance(size, int) else unknown
 
 
-def _estimate(shape: GridShape, target: Target, sizes: tuple[int, int, int], batches: int) -> float:
+def _estimate(shape: GridShape, target: Target, sizes: tuple[int, int, int], batches: int, *, written: bool) -> float:
     """How long a product of (rows, columns, depth) takes a busy device, longer where it is not; and its compiling."""
     rows, columns, depth = sizes
     cpu = on_cpu(target)
@@ -117,7 +126,7 @@ def _estimate(shape: GridShape, target: Target, sizes: tuple[int, int, int], bat
     # A CPU runs the members of a subgroup at once, and all others one after the other.
     busy = tiles * shape.team / (target.subgroup if cpu else 1)
     running = tiles * shape.team * (each + sums * prices.tile) / min(1.0, busy / prices.invocations)
-    return running + prices.code * shape.rows * shape.vectors * LANES
+    return running + (0.0 if written else prices.code * shape.rows * shape.vectors * LANES)
 
 
 def _loads(shape: GridShape, prices: Prices) -> float:

@@ -1,6 +1,6 @@
 """What an operator sees of program building while it chooses kernels."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -56,6 +56,11 @@ class Lowering(Protocol):
 
     @property
     def target(self) -> Target: ...
+
+    @property
+    def written(self) -> set[Hashable]:
+        """What families were asked for by the steps before, for those that can do with one kernel or another."""
+        ...
 
     def constant(self, value: Value | None) -> Constant | None:
         """The constant that a value is, or None."""

@@ -2,7 +2,7 @@
 
 import math
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, field, replace
 
 from intab.dtypes import DType
@@ -111,6 +111,7 @@ class _Building:
         self.node: Node | None = None
         # Families remember the kernels that they made, so that equal kernels are one object.
         self.kernels: dict[int, tuple[int, Kernel]] = {}
+        self.written: set[Hashable] = set()
         self.steps: list[Step] = []
         self.ways: dict[int, Ways] = {}
         self.segments: list[Segment] = [Segment(0, 0)]
