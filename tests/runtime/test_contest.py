@@ -12,12 +12,13 @@ from onnx import TensorProto, helper
 
 from intab.backends.device_tensor import DeviceTensor
 from intab.backends.engine import Executable
-from intab.errors import OutOfMemoryError
+from intab.errors import IntabError, OutOfMemoryError
 from intab.program import Program
 from intab.runtime import Session, choose, contest
 from intab.runtime.back_end import Progress
 from intab.runtime.cache import MemoryPrograms
 from intab.runtime.device import wasm_pool
+from intab.runtime.remembered import PREFIX
 from tests.agreement import assert_agree
 from tests.runtime.automatic import Load, loading_on
 from tests.runtime.devices import LAPTOP
@@ -125,6 +126,54 @@ def test_a_rival_that_cannot_be_made_ready_is_told(loaded: Load, gpu: StandIn, m
     assert session.choice.backend == "wasm"
     assert "tried, and failed: no buffer of 4 MB" in session.choice.table()
     session.dispose()
+
+
+def test_a_run_that_is_cancelled_while_the_choice_is_kept_leaves_the_winner(
+    loaded: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(MemoryPrograms):
+        async def put(self, key: str, data: bytes) -> None:
+            if key.startswith(PREFIX):
+                await asyncio.Event().wait()
+            await super().put(key, data)
+
+    times_are(monkeypatch, webgpu=SLOWER, wasm=FASTER)
+    used = wasm_pool().used_nbytes
+    session = loaded(products(), programs=Slow())
+
+    async def cancelled() -> None:
+        run = asyncio.ensure_future(session.run(FEED))
+        async with asyncio.timeout(30):
+            while session.choice.backend != "wasm":
+                await asyncio.sleep(0.001)
+        run.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await run
+
+    asyncio.run(cancelled())
+    assert session.stats().backend == "wasm" and session.run_sync(FEED)["y"].shape == (512, 1024)
+    session.dispose()
+    assert wasm_pool().used_nbytes == used
+
+
+def test_a_session_disposed_of_while_it_is_made_anew_leaves_nothing(
+    loaded: Load, gpu: StandIn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    times_are(monkeypatch, webgpu=FASTER, wasm=SLOWER)
+    session = loaded(products())
+    used, prepare = wasm_pool().used_nbytes, gpu.prepare
+
+    async def disposed_meanwhile(program: Program, module: bytes, progress: Progress) -> Executable:
+        session.dispose()
+        return await prepare(program, module, progress)
+
+    monkeypatch.setattr(gpu, "prepare", disposed_meanwhile)
+    gpu.made[0].lost = True
+    with pytest.raises(IntabError, match="this session was disposed of"):
+        asyncio.run(session.run(FEED))
+    assert len(gpu.made) == 2 and wasm_pool().used_nbytes < used
+    with pytest.raises(IntabError, match="disposed of"):
+        asyncio.run(gpu.made[1].run(FEED, {}, ["y"]))
 
 
 def product() -> bytes:

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from intab.backends.engine import Executable
-from intab.errors import OutOfMemoryError
+from intab.errors import KernelError, OutOfMemoryError
 from intab.program import Program
 from intab.runtime.back_end import Progress
 from intab.runtime.cache import MemoryPrograms
@@ -77,10 +77,26 @@ def test_a_gpu_that_cannot_run_it_after_all_is_told_and_webassembly_runs_it(monk
         async def prepare(self, program: Program, module: bytes, progress: Progress) -> Executable:
             raise OutOfMemoryError("no buffer of 4 MB")
 
-    session = loading_on(LAPTOP, Broken(), monkeypatch)(products())
+    programs = MemoryPrograms()
+    session = loading_on(LAPTOP, Broken(), monkeypatch)(products(), programs=programs)
     assert session.choice.backend == "wasm"
     assert "not webgpu: tried, and failed: no buffer of 4 MB" in session.choice.reasons
     session.dispose()
+    again = loading_on(LAPTOP, StandIn(), monkeypatch)(products(), programs=programs)
+    assert again.choice.backend == "webgpu", "the next visit may find memory again"
+    again.dispose()
+
+
+def test_a_gpu_that_never_runs_it_is_not_tried_at_the_next_visit(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(StandIn):
+        async def prepare(self, program: Program, module: bytes, progress: Progress) -> Executable:
+            raise KernelError("no shader is taken")
+
+    programs = MemoryPrograms()
+    loading_on(LAPTOP, Broken(), monkeypatch)(products(), programs=programs).dispose()
+    again = loading_on(LAPTOP, StandIn(), monkeypatch)(products(), programs=programs)
+    assert again.choice.backend == "wasm" and "decided at an earlier visit" in again.choice.reasons
+    again.dispose()
 
 
 def chosen() -> Choice:

@@ -53,7 +53,7 @@ class Contest:
         """The fastest way over these feeds, and the choice of it. All others are disposed of.
 
         `executable` is the first way's, which has run these feeds. Raises what the runs raise, where no way can run
-        them; then it is still there.
+        them; then it is still there. Nothing is kept of the choice before `remember`.
         """
         first = replace(self.first, executable=executable)
         made = {self.choice.backend: first}
@@ -73,8 +73,7 @@ class Contest:
                 if one is not winner:
                     one.executable.dispose()
             self.close()
-        choice = await self.remember(choice)
-        return winner, replace(choice, reasons=(*choice.reasons, *winner.notes))
+        return winner, choice
 
 
 async def _timed(

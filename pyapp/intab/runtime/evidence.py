@@ -29,19 +29,24 @@ from intab.runtime.remembered import Remembered
 from intab.runtime.weighing import NotWorthParts, estimate_of_parts, weighed
 
 GPU = "webgpu"
-# How a GPU shows that it cannot run a model after all.
-NO_USE = (BackendUnavailableError, DeviceLostError, KernelError, OutOfMemoryError, UnsupportedOpError)
+# How a GPU shows that it cannot run a model after all: whatever else it has to do, or at this moment only.
+NEVER = (KernelError, UnsupportedOpError)
+NOT_NOW = (BackendUnavailableError, DeviceLostError, OutOfMemoryError)
 
 
 @dataclass(slots=True)
 class Evidence:
-    """A choice and what it was made of. `demand` is None where it is one of an earlier visit."""
+    """A choice and what it was made of. `demand` is None where it is one of an earlier visit.
+
+    `is_passing`: it was made for want of a GPU that the next visit may have, and is not kept for that.
+    """
 
     device: Device
     threads: int | None
     choice: Choice
     demand: Demand | None
     remembered: Remembered | None
+    is_passing: bool = False
 
     @property
     def is_new(self) -> bool:
@@ -63,7 +68,9 @@ class Evidence:
 
     async def remember(self, choice: Choice) -> Choice:
         """Keep a choice that was made now for the next visit; the same, with a note where that failed."""
-        return choice if self.remembered is None or not self.is_new else await self.remembered.keep(choice)
+        if self.remembered is None or not self.is_new or self.is_passing:
+            return choice
+        return await self.remembered.keep(choice)
 
 
 class ReadyModel(Protocol):
@@ -95,8 +102,9 @@ async def ready_by(evidence: Evidence, model: OpenModel, make: Make[Made]) -> tu
         try:
             made = await make(model, choice, evidence.judge if evidence.is_new else None)
             choice = evidence.choice
-        except (NotWorthParts, *NO_USE) as error:
+        except (NotWorthParts, *NEVER, *NOT_NOW) as error:
             why = str(error) if isinstance(error, NotWorthParts) else f"tried, and failed: {error}"
+            evidence.is_passing = isinstance(error, NOT_NOW)
             choice = await evidence.without_gpu(model, why)
             made = await make(model, choice, None)
     if not evidence.is_new or len(rivals(choice)) < 2:
@@ -109,7 +117,11 @@ async def ready_by(evidence: Evidence, model: OpenModel, make: Make[Made]) -> tu
             rival = await make(model, way_of(choice, one), evidence.judge if one.backend == GPU else None)
         except NotWorthParts as error:
             raise UnsupportedOpError(str(error)) from error
-        return Contender(rival.executable, rival.adapter, rival.notes)
+        except NOT_NOW:
+            evidence.is_passing = True
+            raise
+        about_parts = (reason for reason in evidence.choice.reasons if reason not in choice.reasons)
+        return Contender(rival.executable, rival.adapter, (*about_parts, *rival.notes))
 
     return choice, made, Contest(choice, first, prepare, evidence.remember, model.close)
 

@@ -20,7 +20,7 @@ from intab.graph.bind import bindings_of
 from intab.graph.dims import Shape, evaluate, symbols_of
 from intab.graph.ir import Array, Graph
 from intab.program.ir import Program
-from intab.runtime.contest import Contest
+from intab.runtime.contest import Contender, Contest
 from intab.runtime.device import Choice
 from intab.runtime.idle import Gate, IdleWork
 from intab.runtime.profile import PROFILE_REPEATS, Profile
@@ -100,11 +100,13 @@ class Session:
         self._specialise = specialise
         self._build_anew = build_anew
         self._exact: dict[tuple[tuple[str, int], ...], Executable] = {}
+        self._retired: list[Executable] = []  # disposed of; some of their outputs are still kept by somebody
         self._peak_nbytes = executable.memory().total
         self._read_back: tuple[str, ...] = ()  # feeds of the last run that had to be read back first, and why
         self._on_host: WeakSet[DeviceTensor] = WeakSet()  # kept tensors whose memory no executable counts
         self._disposed = False
         self._rebuilding = asyncio.Lock()
+        self._specialising = asyncio.Lock()
         self._contest = contest  # as long as the back end is not settled
         self._settling = asyncio.Lock()
         self._choice = choice
@@ -147,8 +149,7 @@ class Session:
         Raises FeedError, DTypeError or ShapeError when the feeds are not what the model takes, IntabError for a tensor
         that was disposed of, DeviceLostError for one that was lost with its device.
         """
-        if self._disposed:
-            raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
+        self._check_there()
         with python_memory(self._graph.name), self._idle.in_use():
             return await self._run(feeds, fetches, keep)
 
@@ -202,11 +203,13 @@ class Session:
         except IntabError as error:  # the run itself went well, and the next one says what does not
             self._choice = self._choice.noted(f"no way could be timed: {error}")
             return
+        # Before anything is awaited: the others are gone, and whoever cancels this run leaves a session that works.
         self._executable = self._last = winner.executable
         self._adapter = winner.adapter
-        self._choice = replace(choice, threads=winner.executable.team_size)
+        self._choice = _shown(choice, winner)
         if self._disposed:
             winner.executable.dispose()
+        self._choice = _shown(await contest.remember(choice), winner)
 
     def _note_read_back(self, reasons: Sequence[str]) -> None:
         self._read_back = tuple(reasons)
@@ -223,7 +226,7 @@ class Session:
 
     async def _replace(self, lost: Sequence[Executable], reason: DeviceLostError) -> None:
         gone = tuple(dict.fromkeys(name for executable in lost for name in kept_names(executable)))
-        self._executable = await self._specialise(self._choice, None)
+        self._executable = await self._made(None)
         self._exact.clear()
         for executable in lost:
             executable.dispose()
@@ -269,9 +272,12 @@ class Session:
         steps = await self._last.time_steps(repeats)
         return Profile(self._graph.name, steps, repeats, (*self._read_back, *notes_of(self._last)))
 
-    def _check_profile(self, repeats: int) -> None:
+    def _check_there(self) -> None:
         if self._disposed:
             raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
+
+    def _check_profile(self, repeats: int) -> None:
+        self._check_there()
         if repeats < 1:
             raise IntabError(f"{self._graph.name}: profile(repeats={repeats}) times nothing. Use 1 or more.")
 
@@ -285,8 +291,7 @@ class Session:
         products.
         Raises BackendUnavailableError where there is nothing to time, IntabError before the first run.
         """
-        if self._disposed:
-            raise IntabError(f"{self._graph.name}: this session was disposed of. Load the model again.")
+        self._check_there()
         # Here, since few sessions need it.
         from intab.runtime.tuning import tune, with_ways
 
@@ -301,7 +306,8 @@ class Session:
 
     def memory(self) -> MemoryUse:
         """Bytes that this session holds, by purpose; `kept` are those of tensors that nobody has disposed of yet."""
-        use = MemoryUse.of_all([e.memory() for e in (self._executable, *self._exact.values())])
+        self._retired = [one for one in self._retired if kept_names(one)]
+        use = MemoryUse.of_all([e.memory() for e in (self._executable, *self._exact.values(), *self._retired)])
         on_host = sum(tensor.nbytes for tensor in self._on_host if not tensor.is_disposed)
         return replace(use, kept=use.kept + on_host)
 
@@ -326,9 +332,15 @@ class Session:
         if self._contest is not None:
             self._contest.close()
             self._contest = None
-        for executable in (self._executable, *self._exact.values()):
-            executable.dispose()
-        self._exact.clear()
+        self._executable.dispose()
+        for key in list(self._exact):
+            self._retire(self._exact.pop(key))
+
+    def _retire(self, executable: Executable) -> None:
+        """Dispose of it; what is kept of its outputs stays, and is counted as long as it does."""
+        executable.dispose()
+        if kept_names(executable):
+            self._retired.append(executable)
 
     async def __aenter__(self) -> "Session":
         return self
@@ -358,12 +370,27 @@ class Session:
     async def _exactly(self, sizes: Mapping[str, int]) -> Executable:
         """The model compiled for just these sizes: a size of 1 broadcasts, which a symbol was taken not to do."""
         key = tuple(sorted(sizes.items()))
-        if key not in self._exact:
-            if len(self._exact) == EXACT_KEPT:
-                self._exact.pop(next(iter(self._exact))).dispose()
-            begin = time.perf_counter()
-            self._exact[key] = await self._specialise(self._choice, sizes)
-            spent_ms = (time.perf_counter() - begin) * 1e3
-            note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
-            self._choice = self._choice.noted(note)
-        return self._exact[key]
+        async with self._specialising:  # runs that come together have it compiled once
+            if key not in self._exact:
+                begin = time.perf_counter()
+                made = await self._made(sizes)
+                if len(self._exact) == EXACT_KEPT:
+                    self._retire(self._exact.pop(next(iter(self._exact))))
+                self._exact[key] = made
+                spent_ms = (time.perf_counter() - begin) * 1e3
+                note = f"compiled again for {dict(key)}, where a size of 1 broadcasts ({spent_ms:.0f} ms)"
+                self._choice = self._choice.noted(note)
+            return self._exact[key]
+
+    async def _made(self, sizes: Mapping[str, int] | None) -> Executable:
+        """The model compiled once more. Raises IntabError where the session was disposed of meanwhile."""
+        made = await self._specialise(self._choice, sizes)
+        if self._disposed:
+            made.dispose()
+        self._check_there()
+        return made
+
+
+def _shown(choice: Choice, winner: Contender) -> Choice:
+    """A choice with what is to be known of the way that it has made ready."""
+    return replace(choice, threads=winner.executable.team_size, reasons=(*choice.reasons, *winner.notes))
