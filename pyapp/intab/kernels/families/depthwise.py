@@ -98,7 +98,7 @@ class Lines:
         if guards:
             places = [line] if deep is None else [kernel.let("plane", image % deep[0]), line]
             counts = (window.depth, window.lines)[-len(places) :]
-            self._seen = [axis.taps(*of) for axis, *of in zip(guards, places, counts, strict=True)]
+            self._seen = [axis.taps(at, count) for axis, at, count in zip(guards, places, counts, strict=True)]
         self._line_start = kernel.let("line_start", start + line * line_step)
         self.first_pixel = kernel.let("first_pixel", share.outer * self._out_width)
         self._out_start = kernel.let("out_start", image * out_image + line * out_line)
