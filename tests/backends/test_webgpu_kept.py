@@ -1,7 +1,10 @@
 """Tensors that stay on a GPU, over a stand-in for the browser: what crosses, and which buffers there are."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,11 +17,12 @@ from intab.backends.webgpu.kept import SPARE_BUFFERS, KeptBuffers
 from intab.backends.webgpu.shaders import shaders_of
 from intab.browser import proxies
 from intab.browser.gpu import Gpu, request_gpu
-from intab.errors import DeviceLostError, IntabError
+from intab.errors import DeviceLostError, DTypeError, IntabError
 from intab.graph.parse import parse_graph
 from intab.ops.inference import infer
 from intab.program import build
-from tests.browser_layer.stand_in import JsError, stand_in
+from intab.target import HALVES
+from tests.browser_layer.stand_in import JsError, Uint8Array, stand_in
 from tests.browser_layer.stand_in_gpu import Browser
 
 TEXT = "graph g(%x: f32[N, 4]) -> (y = %y, z = %z) {\n  %y = Exp(%x)\n  %z = Sin(%y)\n}"
@@ -144,3 +148,83 @@ def test_a_tensor_of_another_device_is_not_taken(browser: Browser, executable: W
     with pytest.raises(DeviceLostError, match=r"The kept tensor 'y' float32\[2, 4\] was lost with its device"):
         asyncio.run(tensor.numpy())
     tensor.dispose()
+
+
+def in_halves(gpu: Gpu) -> WebGpuExecutable:
+    target = target_of(gpu.info)
+    target = replace(target, features=target.features | {HALVES, "shader-f16"})
+    program = build(parse_graph(TEXT, infer=infer), target)
+    return asyncio.run(prepare(program, gpu, shaders_of(program)))
+
+
+def answer_nan(browser: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    def ticket(downloads: list[Any]) -> Any:
+        async def ready() -> list[Uint8Array]:
+            return [Uint8Array(bytearray(b"\xff" * nbytes)) for _, _, nbytes in downloads]
+
+        return SimpleNamespace(ready=ready(), release=lambda: None)
+
+    monkeypatch.setattr(browser.script, "_ticket", ticket)
+
+
+def test_nan_in_halves_is_told_when_it_is_read(browser: Browser, gpu: Gpu, monkeypatch: pytest.MonkeyPatch):
+    executable = in_halves(gpu)
+    answer_nan(browser, monkeypatch)
+    tensor = kept(executable)["y"]
+    assert isinstance(tensor, DeviceTensor)
+    with pytest.raises(DTypeError, match="'y' holds NaN"):
+        asyncio.run(tensor.numpy())
+    tensor.dispose()
+    told = kept(executable, X * np.float32(np.nan))["y"]
+    assert isinstance(told, DeviceTensor)
+    assert np.isnan(asyncio.run(told.numpy())).all(), "what is fed as NaN may come out as NaN"
+    told.dispose()
+    with pytest.raises(DTypeError, match="'z' holds NaN"):
+        kept(executable, fetches=("z",))
+    assert executable.kept_names() == (), "the run that failed keeps nothing"
+    executable.dispose()
+
+
+def made_slow(browser: Browser, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], None], at: int = 0) -> None:
+    """Have something happen while buffers are made for the time `at`, from 0 on."""
+    create, times = browser.script.createBuffers, count()
+
+    def slow(wanted: list[Any]) -> Any:
+        async def ready() -> list[Any]:
+            await asyncio.sleep(0)
+            if next(times) == at:
+                meanwhile()
+            return await create(wanted).ready  # type: ignore[no-any-return]
+
+        return SimpleNamespace(ready=ready())
+
+    monkeypatch.setattr(browser.script, "createBuffers", slow)
+
+
+@pytest.mark.parametrize("at", [0, 1, 2])  # pages, words, and what is kept
+def test_a_session_disposed_of_in_mid_run_leaves_nothing(
+    at: int, browser: Browser, gpu: Gpu, monkeypatch: pytest.MonkeyPatch
+):
+    executable = made(gpu)
+    made_slow(browser, monkeypatch, executable.dispose, at)
+    if at == 0:
+        kept(executable)["y"].dispose()
+    else:
+        with pytest.raises(IntabError, match="this session was disposed of"):
+            kept(executable)
+    assert executable.memory().total == 0
+    with pytest.raises(IntabError, match="this session was disposed of"):
+        kept(executable)
+
+
+def test_a_tensor_disposed_of_before_its_copy_is_submitted(browser: Browser, gpu: Gpu, monkeypatch: pytest.MonkeyPatch):
+    executable = made(gpu)
+    tensor = kept(executable)["y"]
+    assert isinstance(tensor, DeviceTensor)
+    made_slow(browser, monkeypatch, tensor.dispose)
+    asked = len(browser.script.asked)
+    with pytest.raises(IntabError, match="The kept tensor 'y'.* was disposed of"):
+        kept(executable, tensor)
+    assert len(browser.script.asked) == asked + 1, "only a buffer was made"
+    assert executable.kept_names() == ()
+    executable.dispose()

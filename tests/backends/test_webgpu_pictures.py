@@ -59,6 +59,7 @@ def test_the_shader_binds_three_buffers():
         ({"channels": "GRAY"}, "channels='GRAY'; there is RGB, BGR"),
         ({"layout": "CHW"}, "layout='CHW'; there is NCHW, NHWC"),
         ({"height": 0}, "0 x 8 is no size"),
+        ({"std": (1.0, 0.0, 1.0)}, "numbers are divided by it"),
     ],
 )
 def test_wrong_forms(wrong: dict[str, Any], words: str):

@@ -155,6 +155,11 @@ def test_records_are_kept_by_adapter_and_survive_damage() -> None:
         assert target.refused == {("p", "x"), ("q", "b"), ("r", "y")}
         await one.refuse([("q", "a")])  # what was fastest does not compile any more
         assert with_found(WEBGPU, await one.read()).choices == (("p", "c"),)
+        await one.add({"p": Found("x", "a", 1.0, 2.0, ("z",)), "q": first})
+        known = await one.read()
+        assert known["p"].refused == ("z",) and known["q"].refused == ("a", "b"), (
+            "what now compiles, and what never did"
+        )
         assert await other.read() == {}
         (key,) = store.kept
         for damage in (b"", b"\xff", b"[1]", b"{}", b'{"problems": {"p": {"shape": 1}}}', b'{"problems": [2]}'):

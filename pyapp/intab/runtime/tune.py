@@ -5,7 +5,7 @@ What is found serves later compilations, of other models too; a session that was
 
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -134,8 +134,8 @@ class Tuner:
         """Time spent so far, without what was spent waiting at the gate."""
         return self._spent
 
-    async def run(self) -> AsyncIterator[Tuned]:
-        """What is found, one problem after the other."""
+    async def run(self) -> AsyncGenerator[Tuned, None]:
+        """What is found, one problem after the other. Whoever does not want all of it closes it."""
         problems = [problem for problem in self._tunable.problems() if problem.name not in self._known]
         self.left = len(problems)
         try:

@@ -1,6 +1,7 @@
 """Tuning a session: what is timed, what of it is kept, and what is said of that. Imported where it is asked for."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 
 from intab.backends.engine import Executable
 from intab.backends.tuning import Tunable
@@ -74,11 +75,12 @@ async def _tuned(
     seen = [problem for problem, one in known.items() if one.ms]
     tuner = Tuner(executable, budget, known=seen) if gate is None else Tuner(executable, budget, known=seen, gate=gate)
     found: list[Tuned] = []
-    async for one in tuner.run():
-        found.append(one)
-        await tunings.add({one.problem: one.found})
-        notes.append(tunings.note)
-        progress(len(found), len(found) + tuner.left)
+    async with aclosing(tuner.run()) as run:
+        async for one in run:
+            found.append(one)
+            await tunings.add({one.problem: one.found})
+            notes.append(tunings.note)
+            progress(len(found), len(found) + tuner.left)
     earlier = sum(problem.name in seen for problem in executable.problems())
     if earlier:
         notes.append(f"{earlier} of its products were timed earlier: tune(anew=True) times them again")

@@ -69,7 +69,10 @@ class Tunings:
     async def add(self, found: Mapping[str, Found]) -> None:
         """Put findings beside those that are there by now, maybe of another tab."""
         known = await self.read()
-        await self._write(known | dict(found))
+        for problem, one in found.items():
+            refused = {*one.refused, *(known[problem].refused if problem in known else ())} - {one.shape}
+            known[problem] = replace(one, refused=tuple(sorted(refused)))
+        await self._write(known)
 
     async def clear(self) -> None:
         """Forget all that was found on the adapter."""

@@ -61,12 +61,21 @@ def from_device(data: bytes, shape: tuple[int, ...], dtype: DType, target: Targe
     return stored[: math.prod(shape)].reshape(shape).astype(dtype.numpy)
 
 
+def fed_nan(feeds: Mapping[str, object]) -> bool:
+    """Whether some array among the feeds holds NaN; of tensors on a device that is not known."""
+    return any(_holds_nan(fed) for fed in feeds.values())
+
+
+def _holds_nan(fed: object) -> bool:
+    return isinstance(fed, np.ndarray) and fed.dtype.kind == "f" and bool(np.isnan(fed).any())
+
+
 def check_numbers(model: str, feeds: Mapping[str, object], found: Mapping[str, Array]) -> None:
     """Raise DTypeError where outputs hold NaN though no array that was fed does: float16 did not hold some value."""
     for name, array in found.items():
-        if array.dtype.kind != "f" or not np.isnan(array).any():
+        if not _holds_nan(array):
             continue
-        if any(isinstance(fed, np.ndarray) and fed.dtype.kind == "f" and np.isnan(fed).any() for fed in feeds.values()):
+        if fed_nan(feeds):
             return
         raise DTypeError(
             f"{model}: {name!r} holds NaN. Values inside may have gone beyond 65504, the most that float16 holds. "

@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from intab.backends.keeping import array_of
 from intab.backends.segments import Guesses
 from intab.backends.step_times import no_run, step_times
 from intab.backends.tuning import Problem
-from intab.backends.webgpu.elements import check_numbers, from_device, stored_nbytes
+from intab.backends.webgpu.elements import check_numbers, fed_nan, from_device, stored_nbytes
 from intab.backends.webgpu.kept import GpuValue, KeptBuffers
 from intab.backends.webgpu.refused import compiled
 from intab.backends.webgpu.run import Run
@@ -122,7 +123,11 @@ class WebGpuExecutable:
             for name, fed in feeds.items()
         }
         run, plan = await self._run(here, sizes, fetches, keep)
-        arrays = self._arrays(run, plan)
+        try:
+            arrays = self._arrays(run, plan)
+        except BaseException:
+            self._give_back(run)
+            raise
         return {**arrays, **self._tensors(run, plan, arrays)}
 
     def why_read(self, name: str, tensor: DeviceTensor) -> str:
@@ -147,20 +152,34 @@ class WebGpuExecutable:
         self, feeds: Mapping[str, Fed], sizes: Mapping[str, int], fetches: Sequence[str], keep: Sequence[str]
     ) -> tuple[Run, Plan]:
         async with self._turn:
-            if self._disposed:
-                raise IntabError(f"{self.program.name}: this session was disposed of. Load the model again.")
+            self._check_there()
             self._finished = None
             by_name = {port.name: port for port in self.program.outputs}
             run = Run(self, feeds, [by_name[name] for name in fetches], [by_name[name] for name in keep])
             try:
                 plan, known = await self._guesses.run(run, sizes)
                 self._binder.check_late(known)
-            except BaseException:
-                for buffer in run.buffers:
-                    self.kept.give_back(buffer)
+            except BaseException as error:
+                self._give_back(run)
+                if self._disposed and isinstance(error, IntabError):
+                    raise self._gone() from error
                 raise
+            finally:
+                if self._disposed:  # meanwhile: what was made since then goes, too
+                    self._free()
             self._finished = plan, known
         return run, plan
+
+    def _check_there(self) -> None:
+        if self._disposed:
+            raise self._gone()
+
+    def _gone(self) -> IntabError:
+        return IntabError(f"{self.program.name}: this session was disposed of. Load the model again.")
+
+    def _give_back(self, run: Run) -> None:
+        for buffer in run.buffers:
+            self.kept.give_back(buffer)
 
     def _arrays(self, run: Run, plan: Plan) -> dict[str, Array]:
         """What was read back."""
@@ -173,10 +192,13 @@ class WebGpuExecutable:
     def _tensors(self, run: Run, plan: Plan, arrays: Mapping[str, Array]) -> dict[str, DeviceTensor]:
         """What stays here."""
         tensors = {}
+        is_checked = self.program.target.has(HALVES) and bool(run.kept) and not fed_nan(run.feeds)
         for port, buffer in zip(run.kept, run.buffers, strict=True):
             shape = self._binder.shape_of(port, plan)
             value = GpuValue(self._gpu, self.kept, buffer, port.dtype, shape, self.program.target)
             value.array = arrays.get(port.name)
+            if is_checked:
+                value.check = partial(_check_kept, self.program.name, port.name)
             tensors[port.name] = DeviceTensor(port.name, port.dtype, shape, value)
         return tensors
 
@@ -239,9 +261,11 @@ class WebGpuExecutable:
         return MemoryUse(sizes[0], sizes[1], sizes[2], sizes[3], code, self.kept.nbytes)
 
     def dispose(self) -> None:
-        if self._disposed:
-            return
-        self._disposed = True
+        if not self._disposed:
+            self._disposed = True
+            self._free()
+
+    def _free(self) -> None:
         for one in self._loaded.values():
             one.dispose()
         self._loaded.clear()
@@ -386,8 +410,14 @@ class WebGpuExecutable:
 
     def _page(self, buffer: int) -> GpuBuffer:
         page = self._pages[self._binder.pages.of_buffer[buffer]]
-        assert page is not None
+        if page is None:  # in mid-run, which has all of its pages before its first step
+            raise self._gone()
         return page
+
+
+def _check_kept(model: str, name: str, array: Array) -> None:
+    """`check_numbers` for a tensor that is read when its run is long over."""
+    check_numbers(model, {}, {name: array})
 
 
 async def prepare(

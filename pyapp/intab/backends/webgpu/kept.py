@@ -1,7 +1,7 @@
 """Outputs that stay on the GPU: each in a buffer of its own, which is used again once its tensor is disposed of."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from intab.backends.webgpu.elements import from_device, stored_nbytes
 from intab.browser.gpu import Gpu, GpuBuffer
@@ -47,7 +47,9 @@ class KeptBuffers:
         try:
             made = await self._gpu.buffers(labelled) if labelled else []
         except BaseException:
-            self._spare += [buffer for buffer in found if buffer is not None]
+            for buffer in found:
+                if buffer is not None:
+                    self._set_aside(buffer)
             raise
         for (i, _, _), buffer in zip(missing, made, strict=True):
             found[i] = buffer
@@ -58,6 +60,9 @@ class KeptBuffers:
     def give_back(self, buffer: GpuBuffer) -> None:
         """Keep the buffer for the next tensor, or destroy it where enough are kept."""
         del self._held[buffer]
+        self._set_aside(buffer)
+
+    def _set_aside(self, buffer: GpuBuffer) -> None:
         enough = len(self._spare) >= SPARE_BUFFERS or sum(one.nbytes for one in self._spare) > SPARE_NBYTES
         if self._is_closed or enough or self._gpu.lost is not None:
             buffer.destroy()
@@ -85,7 +90,7 @@ class KeptBuffers:
 class GpuValue:
     """The memory of a tensor on a GPU: from the start of a buffer, as programs for `target` store its numbers.
 
-    `array`: the numbers, where they were read back already.
+    `array`: the numbers, where they were read back already. `check` raises for numbers that are wrong, once they are.
     """
 
     backend = "webgpu"
@@ -97,6 +102,7 @@ class GpuValue:
         self.gpu = gpu
         self.buffer = buffer
         self.array: Array | None = None
+        self.check: Callable[[Array], None] | None = None
         self._buffers = buffers
         self._dtype = dtype
         self._shape = shape
@@ -120,7 +126,10 @@ class GpuValue:
         if self.array is not None:
             return self.array.copy()
         (data,) = await self.gpu.read([(self.buffer, 0, self.nbytes)])
-        return from_device(data, self._shape, self._dtype, self._target)
+        array = from_device(data, self._shape, self._dtype, self._target)
+        if self.check is not None:
+            self.check(array)
+        return array
 
     def release(self) -> None:
         self._buffers.give_back(self.buffer)

@@ -63,6 +63,7 @@ class Launcher:
         made: dict[str, Fed] = {}
         try:
             downloads = [] if keep else [(bound.buffers[i], 0, launch.slots[i].nbytes) for i, _, _ in results]
+            _check_given(launch)
             read = await bound.commands.run(0, 1, uploads=bound.uploads, downloads=downloads, before=bound.copies)
             if keep:
                 for i, name, (dtype, shape) in results:
@@ -81,6 +82,7 @@ class Launcher:
         """Milliseconds of one dispatch. Raises as `GpuCommands.time` does."""
         bound = await self._bind(launch)
         try:
+            _check_given(launch)
             await bound.commands.run(0, 1, uploads=bound.uploads, before=bound.copies)  # the first one warms up
             (ms,) = await bound.commands.time(0, 1, repeats)
         finally:
@@ -170,6 +172,13 @@ class _Bound:
     own: list[GpuBuffer]
     uploads: list[Upload]
     copies: list[GpuCopy]
+
+
+def _check_given(launch: Launch) -> None:
+    """Raise for a tensor that was disposed of while the dispatch was made ready: its memory may be another's by now."""
+    for slot in launch.slots:
+        if isinstance(slot.given, DeviceTensor):
+            slot.given.held()
 
 
 def check_groups(name: str, groups: Sequence[int], limits: Mapping[str, int]) -> tuple[int, int, int]:

@@ -48,6 +48,8 @@ class PictureForm:
                 raise ShapeError(f"picture: {name}={value!r}; there is {', '.join(known)}.")
         if min(self.height, self.width) < 1:
             raise ShapeError(f"picture: {self.height} x {self.width} is no size. Give height and width of 1 or more.")
+        if 0 in self.std:
+            raise ShapeError(f"picture: std={self.std}, and numbers are divided by it. Leave it out for 1.")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -202,13 +204,13 @@ class PictureReader:
         try:
             made += await gpu.buffers([("a picture's words", len(words))], uniform=True)
             needed = self._pictures.needs_texture(picture)
+            gpu.write(made[1], 0, taps.view(np.uint8).data)
+            gpu.write(made[2], 0, memoryview(words))
             texture = await self._pictures.texture(width, height) if needed else None
         except BaseException:
             for buffer in made:
                 buffer.destroy()
             raise
-        gpu.write(made[1], 0, taps.view(np.uint8).data)
-        gpu.write(made[2], 0, memoryview(words))
         return _Room(texture, made[0], made[1], made[2], pipeline, len(words))
 
 

@@ -43,7 +43,7 @@ class Run:
     kept: Sequence[Port]
     buffers: list[GpuBuffer] = field(default_factory=list)
     _uploads: list[Upload] = field(default_factory=list)
-    _copies: list[GpuCopy] = field(default_factory=list)
+    _here: list[tuple[DeviceTensor, GpuBuffer, int]] = field(default_factory=list)
     _results: list[bytes] = field(default_factory=list)
 
     @property
@@ -56,15 +56,13 @@ class Run:
 
     async def start(self, sizes: Mapping[str, int]) -> Plan:
         plan = await self.device.load_plan(sizes)
-        self._uploads, self._copies = [], []
+        self._uploads, self._here = [], []
         for port in self.program.inputs:
             if port.buffer < 0:
                 continue
             fed, place = self.feeds[port.name], self.device.place(plan, port.buffer)
             if isinstance(fed, DeviceTensor):
-                held = fed.held()
-                assert isinstance(held, GpuValue)
-                self._copies.append(GpuCopy(held.buffer, 0, *place, held.nbytes))
+                self._here.append((fed, *place))
             else:
                 data = fed_to_device(fed, port.dtype, self.program.target, port.name).data
                 self._uploads.append((*place, data))
@@ -83,14 +81,17 @@ class Run:
         segment, is_last = self.program.segments[number], number == len(self.program.segments) - 1
         downloads = [(*self.device.place(plan, p.buffer), self.device.nbytes_of(plan, p)) for p in self.fetched]
         uploads, self._uploads = self._uploads, []
-        copies, self._copies = self._copies, []
+        here, self._here = self._here, []
+        after = await self._keep(plan) if is_last and self.kept else ()
         self._results = await self.device.commands_of(plan).run(
             segment.first_step,
             segment.end_step,
             uploads=uploads,
             downloads=downloads if is_last else (),
-            before=copies,
-            after=await self._keep(plan) if is_last and self.kept else (),
+            # Only now, when nothing is awaited before they are submitted: whoever disposes of a tensor gives its memory
+            # to the next one.
+            before=[_copy_of(*one) for one in here],
+            after=after,
         )
 
     async def _keep(self, plan: Plan) -> list[GpuCopy]:
@@ -104,3 +105,10 @@ class Run:
         """The first numbers of a buffer, which are sizes."""
         nbytes = stored_nbytes(len(reading.symbols), reading.dtype, self.program.target)
         return *self.device.place(plan, reading.buffer), nbytes
+
+
+def _copy_of(fed: DeviceTensor, page: GpuBuffer, place: int) -> GpuCopy:
+    """A tensor's memory to where a run reads it. Raises IntabError for one that was disposed of."""
+    held = fed.held()
+    assert isinstance(held, GpuValue)
+    return GpuCopy(held.buffer, 0, page, place, held.nbytes)
