@@ -217,3 +217,10 @@ def assert_flat(before: dict[str, int], after: dict[str, int]) -> None:
     objects = after.pop("Python objects") - before.pop("Python objects")
     assert after == before
     assert objects <= SPARE_OBJECTS
+
+
+def test_outputs_that_no_single_buffer_holds_are_read_through_several(inside: Call):
+    (first, second, begin, one), staging = inside("more_than_a_buffer_holds")
+    assert first == list(range(12)) and begin == [0, 1, 2, 3]
+    assert second == [1, 3, *range(2, 12)] and one == [3]
+    assert staging == 3  # 48 bytes, 48 + 8, and 16 + 4, of 64 that a buffer may have; the second time none is made

@@ -254,7 +254,7 @@
    * @param {Uint8Array<ArrayBuffer>} bytes
    */
   function write(buffer, offset, bytes) {
-    const whole = bytes.byteLength & ~3;
+    const whole = bytes.byteLength - (bytes.byteLength % 4);
     for (let at = 0; at < whole; at += PIECE_NBYTES) {
       device.queue.writeBuffer(buffer, offset + at, bytes, at, Math.min(PIECE_NBYTES, whole - at));
     }
@@ -272,7 +272,7 @@
   function clear(buffer, nbytes) {
     check();
     const encoder = device.createCommandEncoder();
-    encoder.clearBuffer(buffer, 0, (nbytes + 3) & ~3);
+    encoder.clearBuffer(buffer, 0, roundUp(nbytes));
     device.queue.submit([encoder.finish()]);
   }
 
@@ -299,55 +299,73 @@
   }
 
   /**
-   * Where downloads go in one buffer: copies are of whole words (spec, copyBufferToBuffer), and what was wanted lies
-   * within.
+   * Where downloads go, in as few staging buffers as the device's limit on a buffer lets them share: copies are of whole
+   * words (spec, copyBufferToBuffer), and what was wanted lies within. None exceeds the limit, since its source does not.
    * @param {Download[]} downloads
    */
   function placesOf(downloads) {
-    let nbytes = 0;
+    const most = device.limits.maxBufferSize;
+    const sizes = [0];
     const places = downloads.map(([buffer, offset, wanted]) => {
-      const from = offset & ~3;
-      const place = { buffer, from, to: nbytes, copied: wanted && (offset - from + wanted + 3) & ~3 };
-      const begin = nbytes + offset - from;
-      nbytes += place.copied;
-      return { ...place, begin, end: begin + wanted };
+      const from = offset - (offset % 4);
+      const copied = wanted && roundUp(offset - from + wanted);
+      if (sizes[sizes.length - 1] + copied > most) sizes.push(0);
+      const staging = sizes.length - 1;
+      const to = sizes[staging];
+      sizes[staging] += copied;
+      const begin = to + offset - from;
+      return { buffer, from, copied, staging, to, begin, end: begin + wanted };
     });
     // Without downloads, too, something is mapped: only a map fails for certain when the device is lost in mid-work.
-    return { places, nbytes: Math.max(nbytes, 4) };
+    return { places, sizes: sizes.map((nbytes) => Math.max(nbytes, 4)) };
+  }
+
+  /** @param {number} nbytes in whole words; by division, since JavaScript's bits are those of 32-bit numbers */
+  function roundUp(nbytes) {
+    return Math.ceil(nbytes / 4) * 4;
   }
 
   /** @type {Device["submit"]} */
   function submit(encode, uploads, downloads) {
     check();
     const start = performance.now();
-    const { places, nbytes } = placesOf(downloads);
-    const [staging, found] = scoped(() => {
+    const { places, sizes } = placesOf(downloads);
+    const [stagings, found] = scoped(() => {
       for (const [buffer, offset, bytes] of uploads) write(buffer, offset, bytes);
       const encoder = device.createCommandEncoder();
       encode(encoder);
-      const target = takeStaging(nbytes);
-      for (const { buffer, from, to, copied } of places) {
-        if (copied) encoder.copyBufferToBuffer(buffer, from, target, to, copied);
+      const targets = sizes.map(takeStaging);
+      for (const { buffer, from, staging, to, copied } of places) {
+        if (copied) encoder.copyBufferToBuffer(buffer, from, targets[staging], to, copied);
       }
       // What is mapped has to be written by this very work, to be there after it.
-      if (places.every(({ copied }) => !copied)) encoder.clearBuffer(target, 0, nbytes);
+      if (places.every(({ copied }) => !copied)) encoder.clearBuffer(targets[0], 0, sizes[0]);
       device.queue.submit([encoder.finish()]);
-      return target;
+      return targets;
     });
     encodeMs = performance.now() - start;
     let [isMapped, isReleased] = [false, false];
     return {
-      ready: settled(map(staging, nbytes, () => isReleased), found).then((whole) => {
+      ready: settled(mapAll(stagings, sizes, () => isReleased), found).then((wholes) => {
         isMapped = true;
-        return places.map(({ begin, end }) => whole.subarray(begin, end));
+        return places.map(({ staging, begin, end }) => wholes[staging].subarray(begin, end));
       }),
       release() {
         if (isReleased) return;
         isReleased = true;
-        if (isMapped) giveBack(staging);
-        else staging.destroy(); // the wait was cancelled, or the buffer itself may be what failed
+        // Where the wait was cancelled, or the buffer itself may be what failed, it is not used again.
+        for (const staging of stagings) isMapped ? giveBack(staging) : staging.destroy();
       },
     };
+  }
+
+  /**
+   * @param {GPUBuffer[]} stagings
+   * @param {number[]} sizes
+   * @param {() => boolean} isReleased
+   */
+  function mapAll(stagings, sizes, isReleased) {
+    return Promise.all(stagings.map((staging, index) => map(staging, sizes[index], isReleased)));
   }
 
   /**

@@ -473,3 +473,19 @@ async def end_slow_run():
     said = gpu.lost
     gpu.dispose()
     return error, said, await story()
+
+
+async def more_than_a_buffer_holds():
+    """Downloads that fit into a buffer each but not together, read twice; and how many staging buffers were made."""
+    async with device() as gpu, scaling(gpu, count=12) as (commands, first, second, words):
+        gpu.write(first, 0, packed(*range(12)))
+        gpu.write(second, 0, packed(*range(12)))
+        gpu.write(words, 0, words_of(2, 2, 1))
+        js.eval("(device) => Object.defineProperty(device, 'limits', { value: { maxBufferSize: 64 } })")(gpu._device.js)
+        whole = [(first, 0, 48), (second, 0, 48)]
+        parts = [(first, 5, 6), (second, 48, 0), (first, 0, 16), (second, 4, 4)]
+        outs = [await commands.run(0, 1, downloads=whole + parts) for _ in range(2)]
+        assert outs[0] == outs[1]
+        *numbers, part, nothing, begin, one = outs[0]
+        assert part == bytes(packed(*range(12)).cast("B")[5:11]) and nothing == b""
+        return [floats(out) for out in (*numbers, begin, one)], gpu._device.script.stagingMade
