@@ -189,7 +189,7 @@ async def with_a_browser_that_answers(selenium, answer):
     import js
     from pyodide.code import run_js
 
-    from intab.browser import probe as asking
+    from intab.browser import asking
     from intab.runtime.probe import probe
 
     gpu, patience = js.navigator.gpu, asking.PATIENCE_SECONDS
@@ -210,17 +210,47 @@ async def with_a_browser_that_answers(selenium, answer):
         ("() => new Promise(() => undefined)", "the browser gave no answer in 0.3 s"),
         ("() => { throw new RangeError('none'); }", "asking failed (RangeError: none)"),
         ("() => Promise.reject(new DOMException('blocked', 'OperationError'))", "(OperationError: blocked)"),
+        ("() => { throw 'plain words'; }", "plain words"),
         # Pyodide lets those wait for ever who wait for a promise that is rejected with no Error.
         ("() => Promise.reject('plain words')", "the browser gave no answer in 0.3 s"),
         ("() => Promise.resolve()", "no adapter for it"),
         ("() => null", "no adapter for it"),
-        ("() => ({ get info() { throw new Error('secret'); } })", "(Error: secret)"),
     ],
 )
 def test_nothing_that_a_browser_does_is_raised(selenium, answer: str, words: str):
     without_gpu, with_wasm, why = with_a_browser_that_answers(selenium, answer)
     assert without_gpu and with_wasm
     assert words in why
+
+
+@run_in_pyodide
+async def with_an_adapter_that_hides(selenium, name):
+    import js
+    from pyodide.code import run_js
+
+    from intab.runtime.probe import probe
+
+    gpu = js.navigator.gpu
+    gpu.requestAdapter = run_js(
+        """(name) => async (options) => {
+          const adapter = await GPU.prototype.requestAdapter.call(navigator.gpu, options);
+          return Object.defineProperty(adapter, name, { get() { throw new Error("secret"); } });
+        }"""
+    )(name)
+    try:
+        device = await probe()
+    finally:
+        js.Reflect.deleteProperty(gpu, "requestAdapter")
+    return device.webgpu and device.webgpu.is_software, [
+        note.about for note in device.notes if "(Error: secret)" in note.why
+    ]
+
+
+@pytest.mark.parametrize(
+    "name, told", [("info", ["adapter", "subgroup sizes"]), ("features", ["features"]), ("limits", ["limits"])]
+)
+def test_what_an_adapter_hides_is_lost_alone_and_it_counts_as_software(selenium, name: str, told: list[str]):
+    assert with_an_adapter_that_hides(selenium, name) == (True, told)
 
 
 def test_python_in_a_page_sees_media_devices_itself(site_url: str, proofs: Proofs):

@@ -1,8 +1,8 @@
 """What a WebGPU adapter says of itself, without a device."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from intab.browser._js import door
 
@@ -26,8 +26,11 @@ LIMITS = (
     "maxComputeWorkgroupsPerDimension",
     "maxTextureDimension2D",
 )
+NAMES = ("vendor", "architecture", "device", "description")
 # Renderers that compute on the processor, by words in their names, also where no flag says so.
 SOFTWARE = ("swiftshader", "llvmpipe", "lavapipe", "softpipe", "basic render", "software", "(warp)")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,22 +58,53 @@ class GpuInfo:
         return " ".join(dict.fromkeys(words)) or "a GPU without a name"
 
 
-def adapter_info(adapter: Any) -> GpuInfo:
-    """Ask a GPUAdapter. Whatever it does not know is left out, since browsers differ in what they tell."""
-    info = getattr(adapter, "info", None)
-    names = {name: text(getattr(info, name, None)) for name in ("vendor", "architecture", "device", "description")}
-    is_fallback = any(getattr(one, "isFallbackAdapter", None) is True for one in (info, adapter))
-    features = names_in(getattr(adapter, "features", None))
-    sizes = [whole(getattr(info, name, None)) for name in ("subgroupMinSize", "subgroupMaxSize")]
-    least, most = sizes
+class See(Protocol):
+    """Ask one thing about something, or take `otherwise`."""
+
+    def __call__(self, about: str, question: Callable[[], T], otherwise: T) -> T: ...
+
+
+def asked(about: str, question: Callable[[], T], otherwise: T) -> T:
+    """The answer itself, with whatever it raises."""
+    return question()
+
+
+def adapter_info(adapter: Any, see: See = asked) -> GpuInfo:
+    """Ask a GPUAdapter. Whatever it does not know is left out, since browsers differ in what they tell.
+
+    see: how each of "adapter" (its names), "features", "limits", "subgroup sizes" and "WGSL features" is asked. An
+    adapter whose names cannot be had counts as software, which must not be taken for a GPU.
+    """
+    none: frozenset[str] = frozenset()
+    features = see("features", lambda: names_in(getattr(adapter, "features", None)), none)
+    names, is_processor = see("adapter", lambda: _names(adapter), (dict.fromkeys(NAMES, ""), True))
+    sizes = see("subgroup sizes", lambda: _subgroup_sizes(adapter), None)
     return GpuInfo(
         **names,
-        is_software=is_fallback or is_software(*names.values()),
+        is_software=is_processor,
         features=features,
-        limits=numbers_of(getattr(adapter, "limits", None), LIMITS),
-        subgroup_sizes=(least, most) if "subgroups" in features and least and most else None,
-        language_features=names_in(getattr(getattr(door().js.navigator, "gpu", None), "wgslLanguageFeatures", None)),
+        limits=see("limits", lambda: numbers_of(getattr(adapter, "limits", None), LIMITS), {}),
+        subgroup_sizes=sizes if "subgroups" in features else None,
+        language_features=see("WGSL features", _language_features, none),
     )
+
+
+def _names(adapter: Any) -> tuple[dict[str, str], bool]:
+    """The adapter's names, and whether it is software by them or as the browser says."""
+    info = getattr(adapter, "info", None)
+    names = {name: text(getattr(info, name, None)) for name in NAMES}
+    is_fallback = any(getattr(one, "isFallbackAdapter", None) is True for one in (info, adapter))
+    return names, is_fallback or is_software(*names.values())
+
+
+def _subgroup_sizes(adapter: Any) -> tuple[int, int] | None:
+    info = getattr(adapter, "info", None)
+    least, most = (whole(getattr(info, name, None)) for name in ("subgroupMinSize", "subgroupMaxSize"))
+    return (least, most) if least and most else None
+
+
+def _language_features() -> frozenset[str]:
+    return names_in(getattr(getattr(door().js.navigator, "gpu", None), "wgslLanguageFeatures", None))
 
 
 def is_software(*names: str) -> bool:
