@@ -17,6 +17,9 @@ from intab.ops.lowering import Layout, Lowering
 from intab.ops.registry import Operator, operator_of_node
 from intab.ops.strides import offset_of
 
+# What may turn out to be the same elements under another shape, which then lie where they did; so may reductions be.
+VIEWS = frozenset({"Reshape", "Transpose", "Resize"})
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
@@ -67,7 +70,7 @@ class _Finding:
             before = itertools.takewhile(lambda v: v is not value, reader.inputs)
             offset = around.offset + strides[axis] * total(v.shape[axis] for v in before if v is not None)
             home = Home(around.root, around.room, offset, _layout(value.shape, strides))
-            if self._fits(node, writer, home):
+            if not self._aliases(value, reader, home.root) and self._fits(node, writer, home):
                 return home
         return None
 
@@ -92,8 +95,6 @@ class _Finding:
             return False
         if layout is None:
             return True
-        if not self._lowering.target.may_alias and any(self._aliases(r, value, home) for r in self._readers[value]):
-            return False
         if layout.strides[-1] != 1 or not writer.writes_inside(self._lowering, node.inputs, value, layout):
             return False
         return all(self._reads(reader, value, layout) for reader in self._readers.get(value, []))
@@ -105,12 +106,23 @@ class _Finding:
         places = (i for i, v in enumerate(reader.inputs) if v is value)
         return all(operator.reads_inside(self._lowering, reader.inputs, reader.output, i, layout) for i in places)
 
-    def _aliases(self, reader: Node, value: Value, home: Home) -> bool:
-        """Would a reader of the value write into the buffer that it reads it from?"""
-        if reader.op == "Concat" and reader.inputs.count(value) == 1:
-            return False  # it finds the value in its place
-        around = self.homes.get(reader.output)
-        return (around.root if around else reader.output) is home.root
+    def _aliases(self, value: Value, concat: Node, root: Value) -> bool:
+        """Would a step that reads a value of `concat` in its place write into the same buffer, on a device that must
+        not? So would `concat` itself, were the value there a second time, or under another shape."""
+        if self._lowering.target.may_alias:
+            return False
+        return concat.inputs.count(value) > 1 or any(
+            self._writes_to(root, reader) for reader in self._readers[value] if reader is not concat
+        )
+
+    def _writes_to(self, root: Value, reader: Node) -> bool:
+        """Does a node write into the buffer of `root`, or one that reads what may be but a view?"""
+        for output in reader.outputs:
+            home = self.homes.get(output)
+            if (home.root if home else output) is root:
+                return True
+        is_view = reader.op in VIEWS or reader.op.startswith("Reduce")
+        return is_view and any(self._writes_to(root, further) for further in self._readers.get(reader.output, []))
 
     def _operator(self, node: Node) -> Operator:
         found = self._operators.get(node)
