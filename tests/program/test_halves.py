@@ -18,6 +18,7 @@ from intab.program.halves import keeps_bits, kept_exact
 from intab.program.ir import ARENA, WEIGHTS, Program
 from intab.program.serialize import StoredProgram, from_bytes, to_bytes
 from intab.target import HALVES, WEBGPU
+from tests.ops.bodies import epilogue
 
 TARGET = replace(WEBGPU, subgroup=4).with_feature(HALVES).with_feature("shader-f16")
 WIDTH = 64
@@ -126,3 +127,15 @@ def test_nan_that_nobody_fed_is_an_error() -> None:
     check_numbers("m", {"x": good}, {"i": np.zeros(2, np.int64)})
     with pytest.raises(DTypeError, match=r"m: 'y' holds NaN. .* 65504.* precision=\"float32\""):
         check_numbers("m", {"x": good}, {"y": bad})
+
+
+@pytest.mark.parametrize("biased", [True, False])
+def test_operands_of_an_epilogue_are_known_by_their_place(biased: bool) -> None:
+    builder = Builder("masked scores")
+    x, other = builder.input("x", float32, (4, 8)), builder.input("other", float32, (4, 4))
+    mask = builder.emit("Mul", other, number(builder, -1e9))
+    w, bias = builder.constant(np.ones((8, 4), np.float32)), builder.constant(np.ones(4, np.float32))
+    masked = builder.emit("MatMul", x, w, bias if biased else None, mask, epilogue=epilogue())
+    plain = builder.emit("MatMul", x, w, bias if biased else None, other, epilogue=epilogue())
+    needing = needing_float32(builder.graph([("masked", masked), ("plain", plain)]))
+    assert masked in needing and plain not in needing

@@ -81,12 +81,13 @@ def _made(node: Node, natures: Mapping[Value, _Nature]) -> _Nature:
         return _inside(body, given)
     plain = _of_operator(node, natures)
     if isinstance(epilogue, Graph):
-        return _inside(epilogue, [plain, *given[3:]])
+        # Its further operands are the node's last, whatever comes before them or is left out.
+        return _inside(epilogue, [plain, *given[len(given) - len(epilogue.inputs) + 1 :]])
     return plain
 
 
 def _inside(body: Graph, given: Iterable[_Nature]) -> _Nature:
-    natures = _natures(body, dict(zip(body.inputs, given, strict=False)))
+    natures = _natures(body, dict(zip(body.inputs, given, strict=True)))
     return natures[body.outputs[0]]
 
 
