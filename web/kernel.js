@@ -25,6 +25,21 @@ export class KernelError extends Error {
   }
 }
 
+/** As long as the worker itself waits for an answer of the browser. */
+const PATIENCE_MS = 5000;
+
+/** The kinds of this page's media devices; or, where the browser throws or does not answer, why there are none. */
+async function askForMedia() {
+  const late = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS, "late"));
+  try {
+    const devices = await Promise.race([navigator.mediaDevices?.enumerateDevices(), late]);
+    if (devices === "late") throw new Error(`no answer in ${PATIENCE_MS / 1000} s`);
+    return { media_kinds: devices?.map((/** @type {MediaDeviceInfo} */ { kind }) => kind) ?? null, media_failure: "" };
+  } catch (error) {
+    return { media_kinds: null, media_failure: `asking failed (${error})` };
+  }
+}
+
 /** One kernel worker. */
 export class Kernel {
   /**
@@ -68,8 +83,7 @@ export class Kernel {
 
   /** What this device has. A worker cannot see media devices, so the page tells their kinds, which needs no permission. */
   async probe() {
-    const devices = await navigator.mediaDevices?.enumerateDevices().catch(() => []);
-    return this.call("probe_device", { media_kinds: devices?.map(({ kind }) => kind) ?? null });
+    return this.call("probe_device", await askForMedia());
   }
 
   /** @param {ToWorker} message */

@@ -117,9 +117,10 @@ export interface ModelTuned {
   after_ms: number[];
 }
 
-/** Say what this device has. media_kinds: `kind` of each of the page's media devices; null without mediaDevices. */
+/** Say what this device has. media_kinds: `kind` of each of the page's media devices; null without mediaDevices. media_failure: why the page could not ask for them; empty where it could. */
 export interface ProbeDevice {
   media_kinds: string[] | null;
+  media_failure: string;
 }
 
 /** One row of the table. has: null where that is no question. note: why it is not there, and what would bring it. */

@@ -265,6 +265,25 @@ def test_python_in_a_page_sees_media_devices_itself(site_url: str, proofs: Proof
     assert device.webgpu is not None and device.webgl is not None and device.is_isolated
 
 
+@pytest.mark.parametrize(
+    "answer, words",
+    [
+        ("() => new Promise(() => undefined)", "asking failed (Error: no answer in 5 s)"),
+        ("() => { throw new RangeError('none'); }", "asking failed (RangeError: none)"),
+        ("() => Promise.reject(new DOMException('blocked', 'NotAllowedError'))", "(NotAllowedError: blocked)"),
+    ],
+)
+def test_a_page_that_cannot_ask_for_media_devices_says_so(answer: str, words: str):
+    source = f"MediaDevices.prototype.enumerateDevices = {answer};"
+    with serve.serving(SITE) as address, chromium.chromium() as driver:
+        driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": source})
+        device = Device.from_dict(Host(driver, address).probe()["device"])
+    assert device.camera == device.microphone == MediaFacts(permission="prompt")
+    for name in ("camera", "microphone"):
+        assert words in reasons(device)[name] and "choose a file instead" in reasons(device)[name]
+    assert device.is_isolated and device.webgpu is not None
+
+
 @pytest.fixture(scope="module")
 def opened(site_url: str) -> Iterator[Chrome]:
     """The page, with its section open by keyboard: Tab as often as it takes, then Enter."""

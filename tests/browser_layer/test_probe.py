@@ -237,6 +237,7 @@ def test_a_browser_that_does_not_answer_is_not_waited_for(way: StandIn, monkeypa
     "page, media, words",
     [
         (NO_PAGE, MediaFacts(None, None, "denied"), "this is a worker"),
+        (PageFacts(None, "it took too long"), MediaFacts(None, None, "denied"), "it took too long"),
         (PageFacts(None), MediaFacts(False, None, "denied"), "no navigator.mediaDevices"),
         (PageFacts(()), MediaFacts(True, False, "denied"), "none is connected"),
         (PageFacts(("videoinput",)), MediaFacts(True, True, "denied"), "has denied it"),

@@ -67,9 +67,11 @@ class PageFacts:
     """What only the page can tell of its device, a worker cannot: the kinds of its media devices.
 
     As MediaDeviceInfo.kind has them, "videoinput" and so on; None where the page has no mediaDevices at all.
+    `media_failure`: why the page could not ask for them, else empty.
     """
 
     media_kinds: tuple[str, ...] | None
+    media_failure: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

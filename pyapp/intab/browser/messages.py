@@ -217,9 +217,13 @@ class ModelTuned:
 
 @dataclass(frozen=True, slots=True)
 class ProbeDevice:
-    """Say what this device has. media_kinds: `kind` of each of the page's media devices; null without mediaDevices."""
+    """Say what this device has. media_kinds: `kind` of each of the page's media devices; null without mediaDevices.
+
+    media_failure: why the page could not ask for them; empty where it could.
+    """
 
     media_kinds: tuple[str, ...] | None
+    media_failure: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -246,6 +246,9 @@ async def _connected(notes: Notes, name: str, page: PageFacts | None) -> tuple[b
     if page is None and notes.see(name, lambda: _of_scope("document") is None, False):
         notes.add(name, "only the page can tell, and this is a worker", "media in a worker")
         return None, None
+    if page is not None and page.media_failure:
+        notes.add(name, page.media_failure)
+        return None, None
     kinds = page.media_kinds if page is not None else await notes.ask(name, _media_kinds(), None)
     if notes.told(name):
         return None, None
