@@ -28,13 +28,13 @@ async function story() {
   const [words] = await host.createBuffers([["words", 256, UNIFORM | COPY_DST]]).ready;
   const usage = STORAGE | COPY_SRC | COPY_DST;
   const buffers = await host.createBuffers([["first", 16, usage], ["second", 16, usage]]).ready;
-  const pipelines = await host.createPipelines([["double", code, ["read", "read_write"]]]);
+  const pipelines = await host.createPipelines([["double", code, ["read", "read_write"], "main", {}]]);
   host.write(words, 0, new Uint8Array(new Float32Array([2]).buffer));
   const bindings = [[0, 256, 0, 1], [0, 256, 1, 0]], table = new Uint32Array([0, 0, 1, 1, 1, 0, 1, 1, 1, 1]);
   const prepare = (0, eval)(COMMANDS);
-  const commands = await prepare(device, host, pipelines, buffers, bindings, table, new Uint32Array(2), words);
+  const commands = await prepare(device, host, pipelines, buffers, bindings, [[], []], table, new Uint32Array(2), words);
   const numbers = new Uint8Array(new Float32Array([1, 2, 3, 4]).buffer);
-  const ticket = commands.run([0, 2, [[buffers[0], 0, numbers]], [[buffers[0], 0, 16]]]);
+  const ticket = commands.run([0, 2, [[buffers[0], 0, numbers]], [[buffers[0], 0, 16]], [], []]);
   const [bytes] = await ticket.ready;
   const result = [...new Float32Array(bytes.slice().buffer)];
   ticket.release();
