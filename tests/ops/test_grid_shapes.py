@@ -43,6 +43,13 @@ def test_products_agree_with_reference(case: OpCase, target: Target) -> None:
         wgsl.generate(kernel, target)
 
 
+@pytest.mark.parametrize("sizes", [(0, 4, 4, 1), (4, 0, 4, 1), (4, 4, 0, 1), (4, 4, 4, 0)])
+def test_products_of_nothing_have_a_shape(sizes: tuple[int, int, int, int]) -> None:
+    rows, columns, depth, batches = sizes
+    shape = shape_for(QUADS, rows=rows, columns=columns, depth=depth, batches=batches)
+    assert shape in candidates(QUADS)
+
+
 @pytest.mark.parametrize("target", [WEBGPU, QUADS, WARPS, replace(WEBGPU, team_limit=32, shared_nbytes=4096)])
 def test_every_candidate_fits_the_device(target: Target) -> None:
     shapes = candidates(target)

@@ -118,7 +118,7 @@ def _estimate(shape: GridShape, target: Target, sizes: tuple[int, int, int], bat
     rows, columns, depth = sizes
     cpu = on_cpu(target)
     prices = CPU_PRICES if cpu else GPU_PRICES
-    tiles = batches * math.ceil(rows / shape.tile_rows) * math.ceil(columns / shape.tile_columns)
+    tiles = max(1, batches * math.ceil(rows / shape.tile_rows) * math.ceil(columns / shape.tile_columns))
     sums = shape.rows * shape.columns
     each = math.ceil(depth / shape.splits) * (sums + _loads(shape, prices))
     if shape.splits > 1:

@@ -17,8 +17,8 @@ from intab.dtypes import float16
 from intab.graph.ir import Constant, Graph, Node, Value
 
 LARGEST = 65504.0
-# Constants of more numbers are weights, which have their own rule.
-FEW = 4096
+# Constants whose sizes add up to more are weights, which have their own rule, and no masks.
+MOST_SIZES = 4096
 
 # What makes numbers of any size out of small ones.
 GROWING = frozenset({"Exp", "Pow", "Reciprocal", "ReduceProd", "ReduceSum", "CumSum", "Range"})
@@ -67,7 +67,7 @@ def _natures(graph: Graph, natures: dict[Value, _Nature]) -> dict[Value, _Nature
 
 
 def _of_constant(constant: Constant) -> _Nature:
-    if not constant.dtype.is_float or sum(constant.shape) > FEW:
+    if not constant.dtype.is_float or sum(constant.shape) > MOST_SIZES:
         return _NUMBER
     numbers = constant.numpy()
     finite = numbers[np.isfinite(numbers)]
