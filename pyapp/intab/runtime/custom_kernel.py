@@ -5,6 +5,8 @@ from abc import abstractmethod
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
+
 from intab.backends.device_tensor import Fed
 from intab.backends.webgpu.author_arrays import Shapes, check_names, fed_of, groups_of, named, shapes_of, slot_of
 from intab.backends.webgpu.author_function import AuthorFunction
@@ -149,7 +151,7 @@ class TextKernel(Kernel):
 
     def _shape(self, given: Mapping[str, Any]) -> Shapes | None:
         """Where nobody says what shape results have: that of all inputs, in text of one element."""
-        shapes = {tuple(getattr(given[a.name], "shape", ())) for a in self._text.arrays if a.name in given}
+        shapes = {np.shape(given[a.name]) for a in self._text.arrays if a.name in given}
         return shapes.pop() if self._per_element and len(shapes) == 1 else None
 
     def _groups(self, count: int, workgroups: int | Sequence[int] | None, launcher: Launcher) -> tuple[int, int, int]:

@@ -89,6 +89,7 @@ async def bodies():
     return [
         difference(await add(a=X1, b=X2, shape=X1.shape), X1 * 2 + X2),
         difference(await add(X1, X2), X1 * 2 + X2),
+        difference(await add(X1.tolist(), X2.tolist()), X1 * 2 + X2),
         difference(await add(many, many), many * 3),
         difference(await add(X1[:0], X2[:0]), X1[:0]),
         difference(found["out"], np.arange(6, 106, dtype=np.uint8)),

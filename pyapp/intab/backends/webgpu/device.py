@@ -1,5 +1,7 @@
 """The GPU of this tab: asked for once, shared by all sessions, asked for again when it was lost."""
 
+import asyncio
+
 from intab.browser.gpu import Gpu, request_gpu
 from intab.browser.gpu_info import GpuInfo
 from intab.ops.grid_shapes import candidates
@@ -13,13 +15,22 @@ MOST_BINDING_NBYTES = 2**31 - 4
 BINDING_LIMITS = ("maxStorageBufferBindingSize", "maxBufferSize")
 
 _gpu: Gpu | None = None
+_asking: asyncio.Task[Gpu] | None = None
 
 
 async def shared_gpu() -> Gpu:
     """The device of all sessions. Raises BackendUnavailableError, saying why, where there is none."""
+    global _asking
+    if _gpu is not None and _gpu.lost is None:
+        return _gpu
+    if _asking is None or _asking.done():  # models that are loaded at once share what one of them asks for
+        _asking = asyncio.get_running_loop().create_task(_ask())
+    return await asyncio.shield(_asking)
+
+
+async def _ask() -> Gpu:
     global _gpu
-    if _gpu is None or _gpu.lost is not None:
-        _gpu = await request_gpu()
+    _gpu = await request_gpu()
     return _gpu
 
 
