@@ -58,6 +58,8 @@ class InterpretedGpu:
 
     async def start(self, sizes: Mapping[str, int]) -> Plan:
         plan = self.binder.bind(sizes)
+        more = len(self.binder.pages.regions) - len(self.pages)  # what was spread
+        self.pages += [np.zeros(0, np.uint8) for _ in range(more)]
         for page, region in enumerate(self.binder.pages.regions):
             if region != WEIGHTS:
                 self.pages[page] = _empty(plan.region_nbytes[page])
