@@ -32,7 +32,8 @@ async function story() {
   host.write(words, 0, new Uint8Array(new Float32Array([2]).buffer));
   const bindings = [[0, 256, 0, 1], [0, 256, 1, 0]], table = new Uint32Array([0, 0, 1, 1, 1, 0, 1, 1, 1, 1]);
   const prepare = (0, eval)(COMMANDS);
-  const commands = await prepare(device, host, pipelines, buffers, bindings, [[], []], table, new Uint32Array(2), words);
+  const seen = [[], []], offsets = new Uint32Array(2);
+  const commands = await prepare(device, host, pipelines, buffers, bindings, seen, table, offsets, words);
   const numbers = new Uint8Array(new Float32Array([1, 2, 3, 4]).buffer);
   const ticket = commands.run([0, 2, [[buffers[0], 0, numbers]], [[buffers[0], 0, 16]], [], []]);
   const [bytes] = await ticket.ready;
