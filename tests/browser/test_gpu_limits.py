@@ -41,7 +41,7 @@ async def under_limits(selenium, url, limits):
             binder = executable._binder
             counts = [binder.pages.regions.count(region) for region in range(4)]
             off = max(float(np.abs(outputs[name] - expected[name]).max()) for name in outputs)
-            found.append([counts, max(max(plan.region_nbytes) for plan in executable._plans.values()), off])
+            found.append([counts, max(max(plan.region_nbytes) for plan in executable._room._plans.values()), off])
             session.dispose()
         except OutOfMemoryError as error:
             found.append(str(error))

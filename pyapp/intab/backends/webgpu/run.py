@@ -2,42 +2,25 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from intab.backends.device_tensor import DeviceTensor, Fed
 from intab.backends.webgpu.elements import fed_to_device, from_device, stored_nbytes
 from intab.backends.webgpu.kept import GpuValue, KeptBuffers
-from intab.browser.gpu import Download, GpuBuffer, GpuCommands, GpuCopy, Upload
+from intab.backends.webgpu.room import Room
+from intab.browser.gpu import Download, GpuBuffer, GpuCopy, Upload
 from intab.program.bind import Plan
 from intab.program.ir import Port, Program, Reading
 
 
-class Loaded(Protocol):
-    """What a run needs of its executable."""
-
-    @property
-    def program(self) -> Program: ...
-
-    @property
-    def kept(self) -> KeptBuffers: ...
-
-    async def load_plan(self, sizes: Mapping[str, int]) -> Plan: ...
-
-    def commands_of(self, plan: Plan) -> GpuCommands: ...
-
-    def place(self, plan: Plan, buffer: int) -> tuple[GpuBuffer, int]: ...
-
-    def nbytes_of(self, plan: Plan, port: Port) -> int: ...
-
-
 @dataclass(slots=True)
 class Run:
-    """Feeds are arrays, or tensors on this very device; outputs are `fetched`, which is read back, or `kept` there.
+    """Feeds are arrays, or tensors on the device of `room`; outputs are `fetched`, which is read back, or `kept` there.
 
     `buffers` hold what is kept, once it is; whoever made the run gives them to tensors, or back.
     """
 
-    device: Loaded
+    room: Room
+    pool: KeptBuffers
     feeds: Mapping[str, Fed]
     fetched: Sequence[Port]
     kept: Sequence[Port]
@@ -48,19 +31,19 @@ class Run:
 
     @property
     def program(self) -> Program:
-        return self.device.program
+        return self.room.program
 
     def read(self) -> Iterable[tuple[Port, bytes]]:
         """What was fetched, as it lay on the device."""
         return zip(self.fetched, self._results, strict=True)
 
     async def start(self, sizes: Mapping[str, int]) -> Plan:
-        plan = await self.device.load_plan(sizes)
+        plan = await self.room.load_plan(sizes)
         self._uploads, self._here = [], []
         for port in self.program.inputs:
             if port.buffer < 0:
                 continue
-            fed, place = self.feeds[port.name], self.device.place(plan, port.buffer)
+            fed, place = self.feeds[port.name], self.room.place(plan, port.buffer)
             if isinstance(fed, DeviceTensor):
                 self._here.append((fed, *place))
             else:
@@ -70,7 +53,7 @@ class Run:
 
     async def read_sizes(self, plan: Plan, readings: Sequence[Reading]) -> dict[str, int]:
         parts = [self._part(plan, reading) for reading in readings]
-        read = await self.device.commands_of(plan).run(0, 0, downloads=parts)
+        read = await self.room.commands_of(plan).run(0, 0, downloads=parts)
         found: dict[str, int] = {}
         for reading, data in zip(readings, read, strict=True):
             numbers = from_device(data, (len(reading.symbols),), reading.dtype, self.program.target)
@@ -79,11 +62,11 @@ class Run:
 
     async def run_segment(self, plan: Plan, number: int) -> None:
         segment, is_last = self.program.segments[number], number == len(self.program.segments) - 1
-        downloads = [(*self.device.place(plan, p.buffer), self.device.nbytes_of(plan, p)) for p in self.fetched]
+        downloads = [(*self.room.place(plan, p.buffer), self.room.nbytes_of(plan, p)) for p in self.fetched]
         uploads, self._uploads = self._uploads, []
         here, self._here = self._here, []
         after = await self._keep(plan) if is_last and self.kept else ()
-        self._results = await self.device.commands_of(plan).run(
+        self._results = await self.room.commands_of(plan).run(
             segment.first_step,
             segment.end_step,
             uploads=uploads,
@@ -96,15 +79,15 @@ class Run:
 
     async def _keep(self, plan: Plan) -> list[GpuCopy]:
         """Copies of what is kept, out of memory that the next run will use."""
-        sizes = [self.device.nbytes_of(plan, port) for port in self.kept]
-        self.buffers = await self.device.kept.take([(p.name, n) for p, n in zip(self.kept, sizes, strict=True)])
-        places = [self.device.place(plan, port.buffer) for port in self.kept]
+        sizes = [self.room.nbytes_of(plan, port) for port in self.kept]
+        self.buffers = await self.pool.take([(p.name, n) for p, n in zip(self.kept, sizes, strict=True)])
+        places = [self.room.place(plan, port.buffer) for port in self.kept]
         return [GpuCopy(*place, b, 0, n) for place, b, n in zip(places, self.buffers, sizes, strict=True)]
 
     def _part(self, plan: Plan, reading: Reading) -> Download:
         """The first numbers of a buffer, which are sizes."""
         nbytes = stored_nbytes(len(reading.symbols), reading.dtype, self.program.target)
-        return *self.device.place(plan, reading.buffer), nbytes
+        return *self.room.place(plan, reading.buffer), nbytes
 
 
 def _copy_of(fed: DeviceTensor, page: GpuBuffer, place: int) -> GpuCopy:
