@@ -4,10 +4,13 @@
 driver over a fresh profile for tests that drive the site itself, and `site_url` is where that lies.
 """
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_pyodide import get_global_config
@@ -15,6 +18,7 @@ from pytest_pyodide.runner import BrowserWorkerChromeRunner
 from selenium.webdriver import Chrome
 
 from tests.browser.chromium import start_chromium
+from tests.browser.main_thread import MainThread, program_of
 from tests.browser.proofs import Proofs
 from tests.browser.served import load_script, make_served_folder, serve
 
@@ -90,6 +94,32 @@ def proofs(selenium_session: Runner) -> Iterator[Proofs]:
         yield made
     finally:
         made.remove()
+
+
+@pytest.fixture
+def in_worker(request: pytest.FixtureRequest, selenium: Runner, proofs: Proofs) -> Callable[..., Any]:
+    """Calls functions of the module in tests/browser/inside that the tests name as INSIDE; answers cross as JSON."""
+    module = request.module.INSIDE
+    return lambda name, *arguments: json.loads(selenium.run_async(program_of(module, name, *arguments)))["result"]
+
+
+@pytest.fixture(scope="module")
+def main_thread(site_url: str, proofs: Proofs) -> Iterator[MainThread]:
+    """Pyodide in the main thread of a page of a browser of its own."""
+    driver = start_chromium()
+    try:
+        yield MainThread(driver, site_url.removesuffix("/site/"), proofs)
+    finally:
+        driver.quit()
+
+
+@pytest.fixture(params=["worker", "main thread"])
+def inside(request: pytest.FixtureRequest) -> Callable[..., Any]:
+    """As `in_worker`, in a worker and in a page's main thread."""
+    if request.param == "worker":
+        call: Callable[..., Any] = request.getfixturevalue("in_worker")
+        return call
+    return partial(request.getfixturevalue("main_thread").call, request.module.INSIDE)
 
 
 @pytest.fixture

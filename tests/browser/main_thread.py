@@ -23,6 +23,14 @@ self.pyodide.runPythonAsync(arguments[0]).then(done, (error) => done(JSON.string
 """
 
 
+def program_of(module: str, name: str, *arguments: object) -> str:
+    """Python that calls a coroutine function of a module in tests/browser/inside; its value is JSON, with "result"."""
+    return (
+        f"import json\nfrom tests.browser.inside import {module}\n"
+        f"json.dumps({{'result': await {module}.{name}(*json.loads({json.dumps(json.dumps(arguments))}))}})"
+    )
+
+
 class MainThread:
     """Calls functions of the modules in tests/browser/inside; what they return crosses as JSON."""
 
@@ -36,10 +44,6 @@ class MainThread:
 
     def call(self, module: str, name: str, *arguments: object) -> Any:
         """The result of the coroutine function `name`. An exception in it is an AssertionError here."""
-        program = (
-            f"import json\nfrom tests.browser.inside import {module}\n"
-            f"json.dumps({{'result': await {module}.{name}(*json.loads({json.dumps(json.dumps(arguments))}))}})"
-        )
-        answer = json.loads(self._driver.execute_async_script(CALL, program))
+        answer = json.loads(self._driver.execute_async_script(CALL, program_of(module, name, *arguments)))
         assert "error" not in answer, answer["error"]
         return answer["result"]

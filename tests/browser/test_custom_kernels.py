@@ -1,41 +1,22 @@
 """Kernels that an author wrote, over real WebGPU (in software)."""
 
-import json
-from typing import Any
-
 import pytest
-from pytest_pyodide import run_in_pyodide
 
-from tests.browser.proofs import Proofs
-
+INSIDE = "custom_kernels"
 RUNS = 1000
 
 
-@run_in_pyodide
-async def inside(selenium, name, arguments):
-    import json
-
-    from tests.browser.inside import custom_kernels
-
-    return json.dumps(await getattr(custom_kernels, name)(*arguments))
+def test_text_for_one_element(in_worker):
+    assert max(in_worker("bodies")) <= 1e-6
 
 
-@pytest.fixture
-def call(selenium: Any, proofs: Proofs) -> Any:
-    return lambda name, *arguments: json.loads(inside(selenium, name, list(arguments)))
-
-
-def test_text_for_one_element(call):
-    assert max(call("bodies")) <= 1e-6
-
-
-def test_functions_of_numbers_broadcast_as_numpy_does(call):
-    errors = call("functions")
+def test_functions_of_numbers_broadcast_as_numpy_does(in_worker):
+    errors = in_worker("functions")
     assert {name: error for name, error in errors.items() if error > 3e-5} == {}
 
 
-def test_whole_shaders_have_their_own_bindings_constants_and_memory(call):
-    differences, counts, more, seen, timed = call("whole")
+def test_whole_shaders_have_their_own_bindings_constants_and_memory(in_worker):
+    differences, counts, more, seen, timed = in_worker("whole")
     assert max(differences) <= 2e-5
     assert counts == [1, 2, 1, 3]
     assert more == [2, 4, 2, 6]  # what is given is what the kernel begins with
@@ -43,8 +24,8 @@ def test_whole_shaders_have_their_own_bindings_constants_and_memory(call):
     assert timed
 
 
-def test_results_stay_on_the_device(call):
-    said, (first, second, same, counts, more), disposed = call("kept")
+def test_results_stay_on_the_device(in_worker):
+    said, (first, second, same, counts, more), disposed = in_worker("kept")
     assert said == ["webgpu", [4, 6], "f32"]
     assert max(first, second, same) <= 1e-4
     assert counts == [0, 3, 0, 0] and more == [0, 6, 0, 0]
@@ -83,8 +64,8 @@ REFUSED = {
 }
 
 
-def test_what_is_wrong_is_said_where_it_is(call):
-    errors = call("refused")
+def test_what_is_wrong_is_said_where_it_is(in_worker):
+    errors = in_worker("refused")
     assert set(errors) == set(REFUSED)
     wrong = {
         name: errors[name]
@@ -94,13 +75,13 @@ def test_what_is_wrong_is_said_where_it_is(call):
     assert wrong == {}
 
 
-def test_after_a_loss_a_kernel_is_compiled_anew(call):
-    difference, error = call("lost")
+def test_after_a_loss_a_kernel_is_compiled_anew(in_worker):
+    difference, error = in_worker("lost")
     assert difference <= 1e-6
     assert error[0] == "DeviceLostError" and "was lost with its device" in error[1]
 
 
 @pytest.mark.driver_timeout(300)
-def test_many_calls_leave_nothing_behind(call):
-    before, after = call("flat", RUNS)
+def test_many_calls_leave_nothing_behind(in_worker):
+    before, after = in_worker("flat", RUNS)
     assert before == after

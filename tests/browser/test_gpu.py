@@ -1,48 +1,16 @@
 """intab.browser.gpu over real WebGPU (in software), in a worker and in a page's main thread: what it promises."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from pytest_pyodide import run_in_pyodide
-
-from tests.browser.chromium import start_chromium
-from tests.browser.main_thread import MainThread
-from tests.browser.proofs import Proofs
 
 Call = Callable[..., Any]
+INSIDE = "gpu"
 RUNS = 1000
 STORY = [[[12, 14, 16, 18, 20], [4, 6]], [[-12, -14, -16, -18, -20]], [[12, 7, 8]], [[8]]]
 LOST = r"the GPU device was lost (Device was destroyed). Load the model again; "
 SPARE_OBJECTS = 20  # of Python, such as entries of caches
-
-
-@run_in_pyodide
-async def in_worker(selenium, name, arguments):
-    import json
-
-    from tests.browser.inside import gpu
-
-    return json.dumps(await getattr(gpu, name)(*arguments))
-
-
-@pytest.fixture(scope="module")
-def main_thread(site_url: str, proofs: Proofs) -> Iterator[MainThread]:
-    driver = start_chromium()
-    try:
-        yield MainThread(driver, site_url.removesuffix("/site/"), proofs)
-    finally:
-        driver.quit()
-
-
-@pytest.fixture(params=["worker", "main thread"])
-def inside(request: pytest.FixtureRequest, selenium, proofs: Proofs) -> Call:
-    """Calls a function of tests/browser/inside/gpu.py."""
-    if request.param == "worker":
-        return lambda name, *arguments: json.loads(in_worker(selenium, name, list(arguments)))
-    page = request.getfixturevalue("main_thread")
-    return lambda name, *arguments: page.call("gpu", name, *arguments)
 
 
 def test_a_device_says_what_it_is(inside: Call):

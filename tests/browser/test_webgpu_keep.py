@@ -1,7 +1,6 @@
 """Values that stay on Chromium's WebGPU, in a worker and in a page's main thread."""
 
-import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,47 +8,18 @@ import onnx
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
-from pytest_pyodide import run_in_pyodide
 
-from tests.browser.chromium import start_chromium
-from tests.browser.main_thread import MainThread
 from tests.browser.proofs import Proofs
 from tests.formats.small_models import model_of
 
 Call = Callable[..., Any]
+INSIDE = "keep"
 RUNS = 1000
 SPARE_OBJECTS = 40  # of Python, such as entries of caches
 TOLERANCE = 1e-4
 ROWS, WIDTH = 70, 48
 LARGE = 20000  # rows that are too many for parts to take over each other's work
 RANDOM = np.random.default_rng(5)
-
-
-@run_in_pyodide
-async def in_worker(selenium, name, arguments):
-    import json
-
-    from tests.browser.inside import keep
-
-    return json.dumps(await getattr(keep, name)(*arguments))
-
-
-@pytest.fixture(scope="module")
-def main_thread(site_url: str, proofs: Proofs) -> Iterator[MainThread]:
-    driver = start_chromium()
-    try:
-        yield MainThread(driver, site_url.removesuffix("/site/"), proofs)
-    finally:
-        driver.quit()
-
-
-@pytest.fixture(params=["worker", "main thread"])
-def inside(request: pytest.FixtureRequest, selenium, proofs: Proofs) -> Call:
-    """Calls a function of tests/browser/inside/keep.py."""
-    if request.param == "worker":
-        return lambda name, *arguments: json.loads(in_worker(selenium, name, list(arguments)))
-    page = request.getfixturevalue("main_thread")
-    return lambda name, *arguments: page.call("keep", name, *arguments)
 
 
 def weight(*shape: int) -> np.ndarray:
